@@ -1,0 +1,1 @@
+"""One package per kind of device, all behind :class:`spikeloom.runtime.backend.Backend`."""

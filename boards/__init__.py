@@ -1,0 +1,1 @@
+"""One module per FPGA board: clock, pins, memory, and how it is programmed."""

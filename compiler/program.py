@@ -1,0 +1,296 @@
+"""The Program: one compiled artifact for every target.
+
+A Program holds the memory contents of each core (``CoreImage``), the routes by which spikes reach
+axons, the source generators, and the symbol table that maps every hardware address back to the
+user's names. It needs nothing of the compiler but the target's geometry.
+
+``docs/machine.md`` says what a Program means; ``program_file.py`` how it is written to disk.
+Integer arrays throughout; a *global neuron number* is the position of a neuron when the cores'
+slots are laid end to end, a *channel* the number of one source neuron.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .target import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SPARSE, DENSE = 0, 1
+"""Kinds of row group."""
+EXPONENTIAL, LINEAR = 0, 1
+"""Kinds of leak."""
+RESET_VALUE, RESET_SUBTRACT = 0, 1
+"""Kinds of reset."""
+HOLD, MASK = 0, 1
+"""Kinds of refractory period."""
+POISSON, PERIODIC = 1, 2
+"""Kinds of source generator."""
+
+PROFILE = np.dtype(
+    [
+        ("spiking", "u1"),  # 0: the neuron never fires, v is only read
+        ("shift", "u1"),  # s: an accumulator joins u as acc << s
+        ("decay_u", "<u2", (2,)),  # ku[r], 0 .. 4096, per receptor
+        ("leak", "u1"),  # EXPONENTIAL or LINEAR
+        ("decay_v", "<u2"),  # kv, 0 .. 4096 (exponential leak)
+        ("leak_step", "<i4"),  # L, 0 .. state_max (linear leak)
+        ("reset", "u1"),  # RESET_VALUE or RESET_SUBTRACT
+        ("reset_delay", "u1"),  # 1: the reset takes effect in the step after the spike
+        ("v_reset", "<i4"),
+        ("refractory", "<u2"),  # R, steps
+        ("refractory_mode", "u1"),  # HOLD or MASK
+        ("adapt_step", "<i4"),  # Δθ, 0 .. state_max
+        ("adapt_decay", "<u2"),  # kθ, 0 .. 4096
+    ]
+)
+"""One parameter set, shared by all neurons that name it."""
+
+ROW = np.dtype(
+    [
+        ("kind", "u1"),  # SPARSE or DENSE
+        ("receptor", "u1"),
+        ("exponent", "u1"),  # e: a mantissa w contributes w << e
+        ("delay", "u1"),  # wheel delay of a DENSE row; 0 for SPARSE (each synapse has its own)
+        ("base", "<u2"),  # first target slot of a DENSE row; 0 for SPARSE
+        ("count", "<i4"),  # synapses in the row group
+        ("offset", "<i8"),  # where they start in the core's sparse or dense arrays
+        ("projection", "<i4"),  # symbol: index into Program.projections
+        ("pre", "<i4"),  # symbol: index of the presynaptic neuron in its population or source
+    ]
+)
+"""One row group: the synapses of one axon that share projection, receptor and exponent."""
+
+DESTINATION = np.dtype([("core", "<u2"), ("axon", "<i4")])
+"""Where a spike goes."""
+
+GENERATOR = np.dtype(
+    [
+        ("channel", "<i4"),
+        ("kind", "u1"),  # POISSON or PERIODIC
+        ("seed", "<u4"),  # POISSON: seed of the counter hash
+        ("key", "<u4"),  # POISSON: address in the counter hash
+        ("value", "<u4"),  # POISSON: fires when hash < value; PERIODIC: period in steps
+        ("phase", "<u4"),  # PERIODIC: first step in which it fires
+    ]
+)
+"""One source neuron that the device drives itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class CoreImage:
+    """Memory contents of one core; ``n`` used neuron slots, ``a`` used axons.
+
+    Attributes:
+        profile: (n,) uint16, row of ``profiles`` that holds the neuron's parameters.
+        threshold: (n,) int32, θ.
+        bias: (n,) int32.
+        v_init: (n,) int32, v before step 0.
+        key: (n,) uint32, the neuron's placement-independent address in the counter hash.
+        profiles: (m,) of PROFILE.
+        axon_start: (a + 1,) int32, axon ``i`` owns the row groups ``axon_start[i]:axon_start[i+1]``.
+        rows: (g,) of ROW.
+        sparse_target: (ks,) uint16, target slots.
+        sparse_weight: (ks,) int8 or int16, mantissas.
+        sparse_delay: (ks,) uint8, wheel delays.
+        dense_weight: (kd,) int8 or int16, mantissas.
+        spike_start: (n + 1,) int32, neuron ``i`` sends to ``spike_to[spike_start[i]:spike_start[i+1]]``.
+        spike_to: (d,) of DESTINATION.
+    """
+
+    profile: NDArray[np.uint16]
+    threshold: NDArray[np.int32]
+    bias: NDArray[np.int32]
+    v_init: NDArray[np.int32]
+    key: NDArray[np.uint32]
+    profiles: NDArray[np.void]
+    axon_start: NDArray[np.int32]
+    rows: NDArray[np.void]
+    sparse_target: NDArray[np.uint16]
+    sparse_weight: NDArray[np.int8] | NDArray[np.int16]
+    sparse_delay: NDArray[np.uint8]
+    dense_weight: NDArray[np.int8] | NDArray[np.int16]
+    spike_start: NDArray[np.int32]
+    spike_to: NDArray[np.void]
+
+    @property
+    def neurons(self) -> int:
+        """Used neuron slots."""
+        return len(self.profile)
+
+    @property
+    def axons(self) -> int:
+        """Used axons."""
+        return len(self.axon_start) - 1
+
+
+@dataclass(frozen=True)
+class SourceSymbol:
+    """A source by its user's name. ``kind`` says who decides when its neurons fire."""
+
+    name: str
+    size: int
+    kind: Literal["host", "poisson", "periodic"]
+    first_channel: int
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationSymbol:
+    """A population by its user's name.
+
+    Attributes:
+        name: the user's name.
+        core: (size,) uint16, which core holds each neuron.
+        slot: (size,) uint16, which slot there.
+        scale: (size,) float64, least significant bits of u, v and θ per unit of the network.
+    """
+
+    name: str
+    core: NDArray[np.uint16]
+    slot: NDArray[np.uint16]
+    scale: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self.core)
+
+
+@dataclass(frozen=True)
+class ProjectionSymbol:
+    """A projection by its user's name; ``pre`` is a source or a population, ``post`` a population.
+
+    ``base_delay`` is what the wheel delay of a synapse misses of its delay in steps: 0 from a
+    source, 1 from a population, whose spikes arrive in the step after they fired.
+    """
+
+    name: str
+    pre: str
+    post: str
+    receptor: int
+    base_delay: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Something the user wants to see: ``variable`` of a population or the spikes of a source."""
+
+    of: str
+    variable: Literal["spikes", "v", "u0", "u1", "threshold"]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled network.
+
+    Attributes:
+        target: geometry it was compiled for.
+        dt: length of a step in seconds.
+        seed: seed of the machine's own counter hash (stochastic rounding), uint32.
+        cores: one image per used core; core ``i`` of the mesh is ``cores[i]``.
+        channel_start: (c + 1,) int32, channel ``i`` sends to
+            ``channel_to[channel_start[i]:channel_start[i+1]]``.
+        channel_to: (d,) of DESTINATION.
+        generators: of GENERATOR, sorted by channel.
+        sources, populations, projections: the symbol table, in the order of declaration.
+        probes: what a run records.
+        report: what the compiler found worth telling, plain JSON data.
+    """
+
+    target: Target
+    dt: float
+    seed: int
+    cores: tuple[CoreImage, ...]
+    channel_start: NDArray[np.int32]
+    channel_to: NDArray[np.void]
+    generators: NDArray[np.void]
+    sources: tuple[SourceSymbol, ...]
+    populations: tuple[PopulationSymbol, ...]
+    projections: tuple[ProjectionSymbol, ...]
+    probes: tuple[Probe, ...] = ()
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def core_base(self) -> NDArray[np.int64]:
+        """(cores + 1,): global number of each core's slot 0, and the total at the end."""
+        sizes = [core.neurons for core in self.cores]
+        return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+    @property
+    def neurons(self) -> int:
+        """Used neuron slots of all cores."""
+        return int(self.core_base[-1])
+
+    @property
+    def channels(self) -> int:
+        """Source neurons of all kinds."""
+        return len(self.channel_start) - 1
+
+    @cached_property
+    def wheel_depth(self) -> int:
+        """Slots of the delay wheel that are in use: the largest wheel delay + 1."""
+        deepest = 0
+        for core in self.cores:
+            if len(core.sparse_delay):
+                deepest = max(deepest, int(core.sparse_delay.max()))
+            if len(core.rows):
+                deepest = max(deepest, int(core.rows["delay"].max()))
+        return deepest + 1
+
+    def source(self, name: str) -> SourceSymbol | None:
+        """The source of that name, if there is one."""
+        return next((s for s in self.sources if s.name == name), None)
+
+    def population(self, name: str) -> PopulationSymbol | None:
+        """The population of that name, if there is one."""
+        return next((p for p in self.populations if p.name == name), None)
+
+    def projection(self, name: str) -> ProjectionSymbol | None:
+        """The projection of that name, if there is one."""
+        return next((p for p in self.projections if p.name == name), None)
+
+    def global_neurons(self, population: PopulationSymbol) -> NDArray[np.int64]:
+        """(size,) global number of each neuron of a population."""
+        return self.core_base[population.core] + population.slot
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over all contents, hexadecimal; equal Programs have equal hashes."""
+        from .program_file import content_hash
+
+        return content_hash(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write a ``.loom`` file; the same Program always gives the same bytes."""
+        from .program_file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Program:
+        """Read a ``.loom`` file; safe for files from strangers.
+
+        Raises:
+            FileError: the file is damaged, hostile, or of another version.
+        """
+        from .program_file import load
+
+        return load(path)
+
+    def verify(self) -> None:
+        """Check every index, width and range against the target.
+
+        Raises:
+            FileError: naming the first array that is wrong, and how.
+        """
+        from .program_check import verify
+
+        verify(self)

@@ -1,0 +1,156 @@
+"""Targets as data: how large a chip is and how wide its numbers are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..errors import CompileError
+
+MAX_NEURONS_PER_CORE = 4096
+MAX_CORES = 65535
+MAX_EXPONENT = 15
+MAX_SHIFT = 15
+
+
+@dataclass(frozen=True)
+class Target:
+    """Geometry of a chip; a Program carries the one it was compiled for.
+
+    Attributes:
+        name: how reports call it.
+        mesh: rows and columns of cores.
+        neurons: neuron slots per core, ``N`` (at most 4096).
+        axons: axons per core, ``A``: rows of synapses that a spike can arrive on.
+        rows: row groups per core; an axon owns one per projection, receptor and exponent.
+        lanes: neurons updated per clock cycle, ``P`` (a power of two, 1 to 64).
+        state_bits: width of u, v, threshold and bias in bits (12 to 24).
+        weight_bits: width of a weight mantissa in bits, sign included (2 to 16).
+        accumulator_bits: width of the per-receptor accumulators in bits (16 to 31).
+        delay_slots: depth of the delay wheel in steps (a power of two, 1 to 64).
+        receptors: synaptic currents per neuron, 1 or 2.
+        profiles: distinct neuron parameter sets per core.
+        synapse_bits: synapse memory per core, in bits. A dense weight takes ``weight_bits``, a
+            sparse synapse ``sparse_synapse_bits``.
+    """
+
+    name: str = "core"
+    mesh: tuple[int, int] = (1, 1)
+    neurons: int = 1024
+    axons: int = 2048
+    rows: int = 8192
+    lanes: int = 8
+    state_bits: int = 24
+    weight_bits: int = 8
+    accumulator_bits: int = 24
+    delay_slots: int = 64
+    receptors: int = 2
+    profiles: int = 1024
+    synapse_bits: int = 4 << 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mesh", tuple(self.mesh))
+        for name, low, high in (
+            ("neurons", 1, MAX_NEURONS_PER_CORE),
+            ("axons", 1, 1 << 30),
+            ("rows", 1, 1 << 30),
+            ("lanes", 1, 64),
+            ("state_bits", 12, 24),
+            ("weight_bits", 2, 16),
+            ("accumulator_bits", 16, 31),
+            ("delay_slots", 1, 64),
+            ("receptors", 1, 2),
+            ("profiles", 1, MAX_NEURONS_PER_CORE),
+            ("synapse_bits", 0, 1 << 48),
+        ):
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise CompileError(
+                    f"target {self.name!r}: {name} is out of range",
+                    found=repr(value),
+                    expected=f"an integer from {low} to {high}",
+                )
+        for name in ("lanes", "delay_slots"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise CompileError(
+                    f"target {self.name!r}: {name} must be a power of two", found=value
+                )
+        if (
+            len(self.mesh) != 2
+            or any(type(side) is not int or side < 1 for side in self.mesh)
+            or self.cores > MAX_CORES
+        ):
+            raise CompileError(
+                f"target {self.name!r}: mesh is out of range",
+                found=self.mesh,
+                expected=f"(rows, columns), each at least 1, at most {MAX_CORES} cores in all",
+            )
+
+    @property
+    def cores(self) -> int:
+        """Number of cores of the mesh."""
+        return self.mesh[0] * self.mesh[1]
+
+    @property
+    def sparse_synapse_bits(self) -> int:
+        """Bits that one sparse synapse takes: weight, target slot and wheel delay."""
+        return (
+            self.weight_bits + (self.neurons - 1).bit_length() + (self.delay_slots - 1).bit_length()
+        )
+
+    @property
+    def weight_max(self) -> int:
+        """Largest weight mantissa; the smallest is ``-weight_max - 1``."""
+        return (1 << (self.weight_bits - 1)) - 1
+
+    @property
+    def state_max(self) -> int:
+        """Largest value of u, v, threshold or bias; the smallest is ``-state_max - 1``."""
+        return (1 << (self.state_bits - 1)) - 1
+
+    @property
+    def accumulator_max(self) -> int:
+        """Largest accumulator value; the smallest is ``-accumulator_max - 1``."""
+        return (1 << (self.accumulator_bits - 1)) - 1
+
+    def with_(self, **changes: Any) -> Target:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a manifest; the inverse of ``Target(**data)``."""
+        return {**asdict(self), "mesh": list(self.mesh)}
+
+
+TARGETS: dict[str, Target] = {
+    "core": Target(),
+    # The software emulator has no memory of its own to run out of: as many cores as
+    # the network needs is what a user who only simulates wants.
+    "emulator": Target(
+        name="emulator",
+        mesh=(16, 16),
+        neurons=MAX_NEURONS_PER_CORE,
+        axons=1 << 24,
+        rows=1 << 28,
+        profiles=MAX_NEURONS_PER_CORE,
+        synapse_bits=1 << 40,
+    ),
+}
+
+
+def resolve_target(target: str | Target) -> Target:
+    """The target of that name, or the target itself.
+
+    Raises:
+        CompileError: no target of that name exists.
+    """
+    if isinstance(target, Target):
+        return target
+    if target not in TARGETS:
+        raise CompileError(
+            "unknown target",
+            found=repr(target),
+            expected="one of " + ", ".join(sorted(TARGETS)) + ", or a spikeloom.Target",
+        )
+    return TARGETS[target]

@@ -1,0 +1,183 @@
+"""What every kind of device implements: integers in, integers out.
+
+A :class:`Backend` knows Programs, channels and global neuron numbers; names, units and
+validation of the user's input are the :class:`~spikeloom.runtime.device.Device`'s, which wraps a
+backend and is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..compiler.program import Program
+
+SATURATION_KINDS = ("u", "v", "threshold")
+"""Columns of ``State.saturations``; bit ``1 << k`` of ``State.saturated`` is kind ``k``."""
+
+Variable = Literal["v", "u0", "u1", "threshold"]
+"""State that can be recorded; ``threshold`` is θ + θa."""
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Input of one run; steps count from the run's first step. Checked by the caller.
+
+    Attributes:
+        spike_step: (n,) int64, ascending.
+        spike_channel: (n,) int32, host channels; at most one event per (step, channel).
+        graded_step: (m,) int64, ascending.
+        graded_neuron: (m,) int32, global neuron numbers; at most one per (step, neuron).
+        graded_value: (m,) int32, within the state's range.
+    """
+
+    spike_step: NDArray[np.int64]
+    spike_channel: NDArray[np.int32]
+    graded_step: NDArray[np.int64]
+    graded_neuron: NDArray[np.int32]
+    graded_value: NDArray[np.int32]
+
+    @staticmethod
+    def none() -> Events:
+        """No input at all."""
+        i64, i32 = np.zeros(0, np.int64), np.zeros(0, np.int32)
+        return Events(i64, i32, i64, i32, i32)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What a run brings back.
+
+    Attributes:
+        neurons: (neurons,) bool, whose spikes.
+        channels: (channels,) bool, which sources' spikes.
+        states: pairs of variable and (k,) global neuron numbers.
+    """
+
+    neurons: NDArray[np.bool_]
+    channels: NDArray[np.bool_]
+    states: tuple[tuple[Variable, NDArray[np.int64]], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """What a run brought back; steps count from the run's first step.
+
+    Attributes:
+        neuron_step, neuron: (k,) int64 and int32, sorted by step, then neuron.
+        channel_step, channel: (k,) int64 and int32, sorted by step, then channel.
+        states: for each pair of ``Record.states`` a (steps, k) int32 array, values after the step.
+        cycles: (steps,) int64 clock cycles, or None where the device does not count them.
+    """
+
+    neuron_step: NDArray[np.int64]
+    neuron: NDArray[np.int32]
+    channel_step: NDArray[np.int64]
+    channel: NDArray[np.int32]
+    states: tuple[NDArray[np.int32], ...]
+    cycles: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The whole dynamic state between two steps, but for the weights; ``n`` global neurons.
+
+    Attributes:
+        step: how many steps have been computed since the last reset.
+        u: (2, n) int32 (row 1 stays zero where no second receptor is used).
+        v: (n,) int32.
+        adapt: (n,) int32, θa.
+        refractory: (n,) int32, steps during which the neuron cannot fire yet.
+        reset_pending: (n,) uint8, 1 where a delayed reset is due in the next step.
+        fired: (n,) uint8, 1 where the neuron fired in the last step: its spike arrives in the next.
+        wheel: (wheel_depth, 2, n) int32; ``wheel[d]`` is what the wheel already holds for the step
+            ``d`` steps from now (0: the next step to be computed).
+        saturated: (n,) uint8, sticky bits by SATURATION_KINDS.
+        saturations: (cores, 3) int64, how often a number was clipped, by SATURATION_KINDS.
+        spikes: spikes fired by neurons since the last reset.
+        synaptic_events: synapses walked since the last reset.
+    """
+
+    step: int
+    u: NDArray[np.int32]
+    v: NDArray[np.int32]
+    adapt: NDArray[np.int32]
+    refractory: NDArray[np.int32]
+    reset_pending: NDArray[np.uint8]
+    fired: NDArray[np.uint8]
+    wheel: NDArray[np.int32]
+    saturated: NDArray[np.uint8]
+    saturations: NDArray[np.int64]
+    spikes: int
+    synaptic_events: int
+
+    @staticmethod
+    def initial(program: Program) -> State:
+        """The state before step 0."""
+        n = program.neurons
+        return State(
+            step=0,
+            u=np.zeros((2, n), np.int32),
+            v=np.concatenate([np.zeros(0, np.int32), *(c.v_init for c in program.cores)]),
+            adapt=np.zeros(n, np.int32),
+            refractory=np.zeros(n, np.int32),
+            reset_pending=np.zeros(n, np.uint8),
+            fired=np.zeros(n, np.uint8),
+            wheel=np.zeros((program.wheel_depth, 2, n), np.int32),
+            saturated=np.zeros(n, np.uint8),
+            saturations=np.zeros((len(program.cores), 3), np.int64),
+            spikes=0,
+            synaptic_events=0,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CoreWeights:
+    """Weight mantissas of one core, in the layout of its CoreImage."""
+
+    sparse: NDArray[np.int8] | NDArray[np.int16]
+    dense: NDArray[np.int8] | NDArray[np.int16]
+
+
+class Backend(ABC):
+    """One device. Methods are called by one thread at a time, ``load`` before any other."""
+
+    scheme: ClassVar[str]
+    """What ``spikeloom.open`` calls it."""
+
+    @abstractmethod
+    def load(self, program: Program) -> None:
+        """Take a verified Program and reset everything to its beginning."""
+
+    @abstractmethod
+    def run(self, steps: int, events: Events, record: Record) -> RunData:
+        """Compute ``steps`` steps from where the last run ended."""
+
+    @abstractmethod
+    def read_state(self) -> State:
+        """A copy of the state."""
+
+    @abstractmethod
+    def write_state(self, state: State) -> None:
+        """Continue from ``state``; its future is exactly the one it would have had."""
+
+    @abstractmethod
+    def read_weights(self) -> tuple[CoreWeights, ...]:
+        """A copy of the weights, one entry per core."""
+
+    @abstractmethod
+    def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
+        """Replace the weights; shapes and widths are those of the Program."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for ``spikeloom devices`` and ``doctor``: plain JSON data."""
+        return {"scheme": self.scheme}
+
+    def close(self) -> None:
+        """Release what the device holds; nothing may be called afterwards."""
