@@ -1,0 +1,52 @@
+"""The machine's random numbers: a hash of what a number is for, never a stream (docs/machine.md §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+POISSON_SOURCE, THRESHOLD_DECAY = 1, 2
+"""Purposes."""
+
+_GOLDEN, _STEP_OFFSET, _MASK = 0x9E3779B9, 0x85EBCA6B, 0xFFFFFFFF
+
+
+def mix(x: ArrayLike) -> NDArray[np.uint32]:
+    """A bijection of 32-bit words with low bias (Ellis and Wellons, "lowbias32", 2018)."""
+    x = np.array(x, dtype=np.uint32, ndmin=1)
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x7FEB352D)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    return x
+
+
+def key_term(seed: ArrayLike, key: ArrayLike, purpose: int) -> NDArray[np.uint32]:
+    """What a number's seed, key and purpose contribute; constant over time, so worth keeping."""
+    salt = np.array(seed, dtype=np.uint32, ndmin=1) + np.uint32(purpose * _GOLDEN & _MASK)
+    return mix(np.array(key, dtype=np.uint32, ndmin=1) + mix(salt))
+
+
+def step_term(step: int) -> NDArray[np.uint32]:
+    """(1,) what the step contributes; the same for all keys."""
+    return mix((step + _STEP_OFFSET) & _MASK)
+
+
+def random(seed: ArrayLike, step: int, key: ArrayLike, purpose: int) -> NDArray[np.uint32]:
+    """One 32-bit number per key.
+
+    Args:
+        seed: uint32, scalar or one per key.
+        step: absolute step since the last reset, modulo 2^32.
+        key: (n,) uint32.
+        purpose: POISSON_SOURCE or THRESHOLD_DECAY.
+
+    Returns:
+        (n,) uint32.
+    """
+    return mix(key_term(seed, key, purpose) + step_term(step))
