@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.compare import assert_same_run, assert_same_state
-from support.random_neurons import random_neurons
 
 from spikeloom.compiler.program import (
     DENSE,
@@ -32,6 +30,8 @@ from spikeloom.compiler.program import (
 )
 from spikeloom.compiler.target import Target
 from spikeloom.runtime.backend import Events, Record
+from support.compare import assert_same_run, assert_same_state
+from support.random_neurons import random_neurons
 
 __all__ = [
     "assert_same_run",
@@ -119,7 +119,7 @@ def random_program(
             )
         )
     channel_start, flat_channel_to = _destinations(channel_to)
-    program = Program(
+    return Program(
         target=_fit(target, images),
         dt=float(rng.choice([1e-3, 1e-4, 0.5e-3])),
         seed=int(rng.integers(1 << 32)),
@@ -137,7 +137,6 @@ def random_program(
             if rng.random() < 0.5
         ),
     )
-    return program
 
 
 def random_events(program: Program, steps: int, rng: np.random.Generator) -> Events:
