@@ -96,13 +96,15 @@ class CoreImage:
         v_init: (n,) int32, v before step 0.
         key: (n,) uint32, the neuron's placement-independent address in the counter hash.
         profiles: (m,) of PROFILE.
-        axon_start: (a + 1,) int32, axon ``i`` owns the row groups ``axon_start[i]:axon_start[i+1]``.
+        axon_start: (a + 1,) int32, axon ``i`` owns
+            ``rows[axon_start[i]:axon_start[i+1]]``.
         rows: (g,) of ROW.
         sparse_target: (ks,) uint16, target slots.
         sparse_weight: (ks,) int8 or int16, mantissas.
         sparse_delay: (ks,) uint8, wheel delays.
         dense_weight: (kd,) int8 or int16, mantissas.
-        spike_start: (n + 1,) int32, neuron ``i`` sends to ``spike_to[spike_start[i]:spike_start[i+1]]``.
+        spike_start: (n + 1,) int32, neuron ``i`` sends to
+            ``spike_to[spike_start[i]:spike_start[i+1]]``.
         spike_to: (d,) of DESTINATION.
     """
 

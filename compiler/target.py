@@ -50,6 +50,8 @@ class Target:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
+        if type(self.name) is not str or not 0 < len(self.name) <= 100:
+            raise CompileError("a target's name must be a short text", found=repr(self.name)[:100])
         for name, low, high in (
             ("neurons", 1, MAX_NEURONS_PER_CORE),
             ("axons", 1, 1 << 30),

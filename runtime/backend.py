@@ -179,5 +179,5 @@ class Backend(ABC):
         """Facts for ``spikeloom devices`` and ``doctor``: plain JSON data."""
         return {"scheme": self.scheme}
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most devices hold nothing that needs releasing
         """Release what the device holds; nothing may be called afterwards."""

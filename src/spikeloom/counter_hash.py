@@ -1,4 +1,4 @@
-"""The machine's random numbers: a hash of what a number is for, never a stream (docs/machine.md §3)."""
+"""The machine's random numbers: a hash of what each is for, never a stream (machine.md §3)."""
 
 from __future__ import annotations
 
