@@ -175,6 +175,14 @@ class Backend(ABC):
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights; shapes and widths are those of the Program."""
 
+    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Copies of ``State.saturations`` and ``State.saturated`` alone.
+
+        Asked for after every run; a device whose whole state is slow to read overrides it.
+        """
+        state = self.read_state()
+        return state.saturations, state.saturated
+
     def describe(self) -> dict[str, Any]:
         """Facts for ``spikeloom devices`` and ``doctor``: plain JSON data."""
         return {"scheme": self.scheme}
