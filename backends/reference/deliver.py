@@ -48,7 +48,8 @@ def walk(
         else:
             slots = (step + core.sparse_delay[synapses].astype(np.int64)) % depth
             added = weights.sparse[synapses].astype(np.int64) << exponent
+            targets = core.sparse_target[synapses].astype(np.int64)
             # `add.at`, because several synapses of a row may have the same target and delay.
-            np.add.at(wheel, (slots, receptor, core.sparse_target[synapses]), added)
+            np.add.at(wheel[:, receptor], (slots, targets), added)
         events += count
     return events

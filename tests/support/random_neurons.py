@@ -47,8 +47,8 @@ def random_neurons(
 
 def _fill(rng: np.random.Generator, profile: np.void, typical: int, top: int) -> None:
     """Draw one profile; ``typical`` is the usual excitation of the core's neurons."""
-    room = max(0, (top // max(typical, 1)).bit_length() - 1)
-    wild = rng.random() < 0.15
+    room = max(0, (top // max(typical, 1)).bit_length() - 3)
+    wild = rng.random() < 0.1
     profile["shift"] = rng.integers(0, 16) if wild else rng.integers(0, min(room, 15) + 1)
     reach = float(np.clip(typical << int(profile["shift"]), 16, top))
     profile["spiking"] = rng.random() < 0.92
@@ -61,13 +61,14 @@ def _fill(rng: np.random.Generator, profile: np.void, typical: int, top: int) ->
     profile["v_reset"] = rng.choice([0, 1, -1]) * _size(rng, 0.1 * reach, top)
     profile["refractory"] = rng.choice([0, 0, 1, 2, 5, 300])
     profile["refractory_mode"] = rng.integers(2)
-    profile["adapt_step"] = rng.choice([0, 1]) * _size(rng, 0.1 * reach, top)
+    profile["adapt_step"] = rng.choice([0, 1]) * _size(rng, 0.2 * reach, top)
     profile["adapt_decay"] = _decay(rng)
 
 
 def _decay(rng: np.random.Generator) -> int:
-    """0 … 4096, often an end, often slow."""
-    low, high = rng.choice([(0, 0), (4096, 4096), (0, 4096), (1, 800), (1, 100), (4095, 4095)])
+    """0 … 4096, both ends often."""
+    spans = [(0, 0), (1, 100), (4095, 4096), (0, 4096), (4096, 4096), (300, 2000), (300, 2000)]
+    low, high = spans[int(rng.integers(len(spans)))]
     return int(rng.integers(low, high + 1))
 
 
