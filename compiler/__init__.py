@@ -1,0 +1,1 @@
+"""From a network description to a Program: front ends, graph IR and passes (docs/compiler.md)."""
