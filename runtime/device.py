@@ -1,0 +1,458 @@
+"""A device as its user sees it; the same calls whatever computes behind them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler.program import Program
+from ..errors import DeviceError, InputError
+from ..recording import Scaled
+from ..stimulus import Stimulus, check_steps, make_stimulus
+from .backend import SATURATION_KINDS, State
+from .snapshot import Snapshot
+from .symbols import Symbols
+from .weights import WeightMap, Weights, check_accumulators, initial_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..compiler.program import Probe
+    from ..recording import Result
+    from .backend import Backend
+
+Inputs = Mapping[str, Any]
+StreamInputs = Inputs | Iterable[Inputs | None] | Callable[[int, int], Inputs | None] | None
+
+
+class SaturationWarning(UserWarning):
+    """Numbers reached the end of their range during a run and were clipped there."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a device has counted since the last reset.
+
+    Attributes:
+        steps: steps computed.
+        spikes: spikes fired by populations.
+        synaptic_events: synapses that carried a spike.
+        clipped: kind ("u", "v", "threshold") -> how often a number was clipped, all cores.
+        saturations: population -> kind -> number of its neurons with a clipped number; only
+            populations that have any.
+    """
+
+    steps: int
+    spikes: int
+    synaptic_events: int
+    clipped: dict[str, int]
+    saturations: dict[str, dict[str, int]]
+
+
+class Device:
+    """A device that a Program can be loaded on; made by :func:`spikeloom.open`.
+
+    A context manager; leaving it closes the device.
+    """
+
+    def __init__(self, backend: Backend, url: str | None = None) -> None:
+        self.backend = backend
+        self.url = url or backend.scheme
+        self._program: Program | None = None
+        self._closed = False
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "loaded" if self._program else "nothing loaded"
+        return f"<Device {self.url!r}, {state}>"
+
+    def close(self) -> None:
+        """Release the device. Closing twice is allowed."""
+        if not self._closed:
+            self._closed = True
+            self.backend.close()
+
+    # ------------------------------------------------------------------ loading
+
+    def load(self, program: Program | str | Path) -> None:
+        """Load a Program, or the ``.loom`` file of one, and start at its beginning.
+
+        Raises:
+            FileError: the file or the Program is not valid.
+            DeviceError: the device is closed.
+        """
+        self._check_open()
+        if isinstance(program, (str, Path)):
+            program = Program.load(program)
+        elif isinstance(program, Program):
+            program.verify()
+        else:
+            raise InputError(
+                "only a Program can be loaded",
+                found=type(program).__name__,
+                expected="a spikeloom.Program, or the path of a .loom file",
+                remedy="compile the network first: spikeloom.compile(network)",
+            )
+        self.backend.load(program)
+        self._program = program
+        self._symbols = Symbols(program)
+        self._maps: dict[str, WeightMap] = {}
+        self._projections = {p.name: p for p in program.projections}
+        self._step = 0
+        self._clipped = np.zeros((len(program.cores), len(SATURATION_KINDS)), np.int64)
+
+    @property
+    def program(self) -> Program:
+        """The loaded Program.
+
+        Raises:
+            DeviceError: nothing is loaded, or the device is closed.
+        """
+        self._check_open()
+        if self._program is None:
+            raise DeviceError(
+                "no Program is loaded on the device",
+                where=self.url,
+                remedy="device.load(program) first",
+            )
+        return self._program
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What a run of the loaded Program records."""
+        return self.program.probes
+
+    @property
+    def step(self) -> int:
+        """Steps computed since the last reset: the absolute number of the next one."""
+        self._check_loaded()
+        return self._step
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceError(
+                "the device is closed", where=self.url, remedy="open it again: spikeloom.open(url)"
+            )
+
+    def _check_loaded(self) -> Program:
+        return self.program
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, steps: int, inputs: Inputs | None = None) -> Result:
+        """Run from where the last run ended.
+
+        Args:
+            steps: how many steps.
+            inputs: name -> spikes of a source or graded values of a population, in the forms of
+                :func:`spikeloom.stimulus.make_stimulus`; steps count from this run's first step.
+
+        Returns:
+            Exactly what the Program probes.
+
+        Raises:
+            InputError: the input is malformed; nothing has been computed then.
+            DeviceError: nothing is loaded, or the device failed.
+
+        Warns:
+            SaturationWarning: numbers were clipped, with the names of the populations.
+            RoundingWarning: graded values were too small for the device's numbers.
+        """
+        self._check_loaded()
+        steps = check_steps(steps)
+        return self._run(steps, self._stimulus(inputs, steps))
+
+    def _stimulus(self, inputs: Any, steps: int) -> Stimulus:
+        symbols = self._symbols
+        return make_stimulus(inputs, steps, symbols.hosts, symbols.sizes, symbols.generators)
+
+    def _run(self, steps: int, stimulus: Stimulus) -> Result:
+        symbols, start = self._symbols, self._step
+        data = self.backend.run(steps, symbols.encode(stimulus), symbols.record)
+        self._step += steps
+        result = symbols.decode(data, steps, start, self.url)
+        self._warn_of_saturation(start)
+        return result
+
+    def stream(
+        self, steps: int, inputs: StreamInputs = None, *, every: int = 1
+    ) -> Iterator[Result]:
+        """Run in windows and hand over each window's Result as soon as it is computed.
+
+        Args:
+            steps: how many steps in all.
+            inputs: one of
+                a mapping, as for ``run``, for all steps;
+                a function ``(start, steps) -> mapping or None``, called before each window with
+                its absolute first step (the ``start`` of the Result that will follow) and its
+                length: a closed loop;
+                an iterable of mappings or None, one for each window.
+                Steps count from the window's first step in the last two cases.
+            every: length of a window in steps; the last one may be shorter.
+
+        Returns:
+            An iterator over the Results of consecutive windows. Between two of them the device
+            may be read and weights written, but not run.
+
+        Raises:
+            InputError: the input is malformed, or has fewer entries than there are windows.
+            DeviceError: nothing is loaded, or the device was run between two windows.
+        """
+        self._check_loaded()
+        steps, every = check_steps(steps), check_steps(every)
+        if every == 0:
+            raise InputError(
+                "a window must have steps", found="every=0", expected="an integer from 1"
+            )
+        if inputs is None or isinstance(inputs, Mapping):
+            feed = _cut(self._stimulus(inputs, steps), steps, every)
+        elif callable(inputs):
+            feed = self._asked(inputs, steps, every)
+        elif isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes, np.ndarray)):
+            feed = self._taken(iter(inputs), steps, every)
+        else:
+            raise InputError(
+                "inputs of a stream are of the wrong type",
+                found=type(inputs).__name__,
+                expected="a mapping, a function (start, steps) -> mapping, or an iterable of "
+                "mappings",
+            )
+        return self._windows(feed, steps, every, self._step)
+
+    def _windows(
+        self, feed: Iterator[Stimulus], steps: int, every: int, step: int
+    ) -> Iterator[Result]:
+        for length in _lengths(steps, every):
+            self._check_loaded()
+            if self._step != step:
+                raise DeviceError(
+                    "the device was moved while it was streaming",
+                    found=f"step {self._step}",
+                    expected=f"step {step}",
+                    where=self.url,
+                    remedy="finish or drop the stream before running, resetting or restoring",
+                )
+            yield self._run(length, next(feed))
+            step += length
+
+    def _asked(
+        self, function: Callable[[int, int], Inputs | None], steps: int, every: int
+    ) -> Iterator[Stimulus]:
+        for length in _lengths(steps, every):
+            yield self._stimulus(function(self._step, length), length)
+
+    def _taken(self, given: Iterator[Inputs | None], steps: int, every: int) -> Iterator[Stimulus]:
+        windows = -(-steps // every)
+        for number, length in enumerate(_lengths(steps, every)):
+            try:
+                inputs = next(given)
+            except StopIteration:
+                raise InputError(
+                    "the inputs ended before the stream",
+                    found=f"{number} entries",
+                    expected=f"{windows}, one for each window of {every} steps",
+                    remedy="give None for a window without input",
+                ) from None
+            yield self._stimulus(inputs, length)
+
+    def _warn_of_saturation(self, start: int) -> None:
+        counted, sticky = self.backend.read_saturation()
+        if (counted == self._clipped).all():
+            return
+        risen = counted - self._clipped
+        self._clipped = counted
+        told = self._saturated(sticky, risen)
+        kinds = ", ".join(
+            f"{name} {amount}"
+            for name, amount in zip(SATURATION_KINDS, risen.sum(axis=0).tolist(), strict=True)
+            if amount
+        )
+        names = "; ".join(
+            f"{name!r} ({', '.join(f'{kind} of {n} neurons' for kind, n in of.items())})"
+            for name, of in told.items()
+        )
+        warnings.warn(
+            f"numbers were clipped at the end of their range during the run from step {start} to "
+            f"{self._step - 1} (times: {kinds}), in {names}; compile with a smaller scale, or "
+            "lower weights, bias or input",
+            SaturationWarning,
+            stacklevel=4,
+        )
+
+    def _saturated(
+        self, sticky: NDArray[np.uint8], risen: NDArray[np.int64] | None = None
+    ) -> dict[str, dict[str, int]]:
+        """Population -> kind -> neurons whose sticky bit is set, where a counter has risen."""
+        told: dict[str, dict[str, int]] = {}
+        for population in self.program.populations:
+            bits = sticky[self._symbols.neurons(population.name)]
+            if not bits.any():
+                continue
+            for number, kind in enumerate(SATURATION_KINDS):
+                own = (bits >> number & 1).astype(np.bool_)
+                if risen is not None:
+                    own &= risen[population.core, number] > 0
+                if own.any():
+                    told.setdefault(population.name, {})[kind] = int(np.count_nonzero(own))
+        return told
+
+    # ------------------------------------------------------------------ reading and writing
+
+    def read_weights(self, name: str) -> Weights:
+        """The present weights of a projection, in the network's units.
+
+        Raises:
+            InputError: there is no such projection.
+        """
+        self._check_loaded()
+        return self._map(name).read(self.backend.read_weights())
+
+    def write_weights(
+        self, name: str, values: ArrayLike | Weights | None = None, *, raw: ArrayLike | None = None
+    ) -> None:
+        """Replace the weights of a projection.
+
+        Args:
+            name: the projection.
+            values: in the network's units, rounded to the device's; one per synapse in the order
+                of ``read_weights``, or an (n_pre, n_post) matrix.
+            raw: instead of ``values``, the device's mantissas, in the same forms.
+
+        Raises:
+            InputError: wrong shape, a weight that does not fit or has no synapse, or weights
+                with which an accumulator could overflow. The device is unchanged then.
+        """
+        program = self._check_loaded()
+        if (values is None) == (raw is None):
+            raise InputError("write_weights takes either values or raw")
+        places = self._map(name)
+        if raw is not None:
+            mantissas = places.mantissas(raw)
+        else:
+            assert values is not None
+            mantissas = places.quantised(values)
+        weights = self.backend.read_weights()
+        places.write(weights, mantissas)
+        check_accumulators(program, self._symbols, weights)
+        self.backend.write_weights(weights)
+
+    def _map(self, name: str) -> WeightMap:
+        if name not in self._maps:
+            if name not in self._projections:
+                raise _no_such("projection", name, self._projections)
+            self._maps[name] = WeightMap(self.program, self._symbols, self._projections[name])
+        return self._maps[name]
+
+    def read_state(self, name: str) -> dict[str, Scaled]:
+        """(size,) v, u0, u1 and threshold of a population now, in the network's units.
+
+        Raises:
+            InputError: there is no such population.
+        """
+        program = self._check_loaded()
+        if name not in self._symbols.sizes:
+            raise _no_such("population", name, self._symbols.sizes)
+        state = self.backend.read_state()
+        neurons, scale = self._symbols.neurons(name), self._symbols.scale(name)
+        fixed = np.concatenate([np.zeros(0, np.int32), *(c.threshold for c in program.cores)])
+        raw = {
+            "v": state.v,
+            "u0": state.u[0],
+            "u1": state.u[1],
+            "threshold": fixed + state.adapt,
+        }
+        return {
+            variable: Scaled(values[neurons] / scale, values[neurons])
+            for variable, values in raw.items()
+        }
+
+    def counters(self) -> Counters:
+        """What the device has counted since the last reset."""
+        self._check_loaded()
+        state = self.backend.read_state()
+        clipped = state.saturations.sum(axis=0).tolist()
+        return Counters(
+            state.step,
+            state.spikes,
+            state.synaptic_events,
+            dict(zip(SATURATION_KINDS, clipped, strict=True)),
+            self._saturated(state.saturated),
+        )
+
+    # ------------------------------------------------------------------ state as a whole
+
+    def reset(self, *, weights: bool = False) -> None:
+        """Go back to step 0. Weights stay as they are, unless ``weights=True``."""
+        program = self._check_loaded()
+        if weights:
+            self.backend.write_weights(initial_weights(program))
+        self._write_state(State.initial(program))
+
+    def snapshot(self) -> Snapshot:
+        """State and weights now, to go on from later, here or on any other device."""
+        program = self._check_loaded()
+        return Snapshot(
+            program.content_hash, self.backend.read_state(), self.backend.read_weights()
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot; the future is exactly the one that it had.
+
+        Raises:
+            InputError: it belongs to another Program, or no device could have made it. The
+                device is unchanged then.
+        """
+        program = self._check_loaded()
+        snapshot.check(program)
+        check_accumulators(program, self._symbols, snapshot.weights)
+        self.backend.write_weights(snapshot.weights)
+        self._write_state(snapshot.state)
+
+    def _write_state(self, state: State) -> None:
+        self.backend.write_state(state)
+        self._step = state.step
+        self._clipped = state.saturations.copy()
+
+
+def _lengths(steps: int, every: int) -> Iterator[int]:
+    for start in range(0, steps, every):
+        yield min(every, steps - start)
+
+
+def _cut(stimulus: Stimulus, steps: int, every: int) -> Iterator[Stimulus]:
+    """The windows of a stimulus for the whole run."""
+    start = 0
+    for length in _lengths(steps, every):
+        window = Stimulus()
+        for name, events in stimulus.spikes.items():
+            low, high = np.searchsorted(events[:, 0], [start, start + length])
+            window.spikes[name] = events[low:high] - [start, 0]
+        for name, (events, values) in stimulus.graded.items():
+            low, high = np.searchsorted(events[:, 0], [start, start + length])
+            window.graded[name] = (events[low:high] - [start, 0], values[low:high])
+        yield window
+        start += length
+
+
+def _no_such(kind: str, name: object, known: Iterable[str]) -> InputError:
+    from difflib import get_close_matches
+
+    names = list(known)
+    close = get_close_matches(str(name), names, n=1)
+    listed = ", ".join(map(repr, names[:10])) + (", …" if len(names) > 10 else "")
+    return InputError(
+        f"there is no {kind} of this name",
+        found=repr(name),
+        expected=f"one of {listed}" if names else f"nothing: the Program has no {kind}s",
+        remedy=f"did you mean {close[0]!r}?" if close else None,
+    )

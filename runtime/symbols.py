@@ -1,0 +1,235 @@
+"""Between the user's names and units and the device's numbers, by a Program's symbol table."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..errors import InputError
+from ..recording import Result, Scaled
+from .backend import Events, Record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..compiler.program import PopulationSymbol, Program
+    from ..stimulus import Stimulus
+    from .backend import RunData, Variable
+
+_NOTHING = Events.none()
+
+
+class RoundingWarning(UserWarning):
+    """A graded value was too small for the device's numbers and became zero."""
+
+
+class Symbols:
+    """Translates for one Program; made once, when it is loaded.
+
+    Attributes:
+        hosts: name -> size of the sources that the host drives.
+        generators: names of the sources that drive themselves.
+        sizes: name -> size of all populations.
+        record: what a run has to bring back for the Program's probes.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.hosts = {s.name: s.size for s in program.sources if s.kind == "host"}
+        self.generators = frozenset(s.name for s in program.sources if s.kind != "host")
+        self.sizes = {p.name: p.size for p in program.populations}
+        self._population = {p.name: p for p in program.populations}
+        self._globals = {p.name: program.global_neurons(p) for p in program.populations}
+        self._first_channel = {s.name: s.first_channel for s in program.sources}
+        # Which population each neuron belongs to (their number: none) and its index there.
+        nobody = len(program.populations)
+        self.owner = np.full(program.neurons, nobody, np.min_scalar_type(nobody))
+        self.index = np.zeros(program.neurons, np.int64)
+        for number, population in enumerate(program.populations):
+            neurons = self._globals[population.name]
+            self.owner[neurons] = number
+            self.index[neurons] = np.arange(population.size)
+        nobody = len(program.sources)
+        self._channel_owner = np.full(program.channels, nobody, np.min_scalar_type(nobody))
+        self._channel_index = np.zeros(program.channels, np.int64)
+        for number, source in enumerate(program.sources):
+            channels = slice(source.first_channel, source.first_channel + source.size)
+            self._channel_owner[channels] = number
+            self._channel_index[channels] = np.arange(source.size)
+        self._plan_recording()
+
+    def neurons(self, name: str) -> NDArray[np.int64]:
+        """(size,) global neuron numbers of a population."""
+        return self._globals[name]
+
+    def scale(self, name: str) -> NDArray[np.float64]:
+        """(size,) least significant bits per unit of the network."""
+        return self._population[name].scale
+
+    def neuron_name(self, neuron: int) -> tuple[str, int]:
+        """Population and index of a global neuron number; core and slot where it has no name."""
+        owner = int(self.owner[neuron])
+        if owner < len(self.program.populations):
+            return self.program.populations[owner].name, int(self.index[neuron])
+        core = int(np.searchsorted(self.program.core_base, neuron, side="right")) - 1
+        return f"core {core}", int(neuron - self.program.core_base[core])
+
+    def channel_name(self, channel: int) -> tuple[str, int]:
+        """Source and index of a channel."""
+        owner = int(self._channel_owner[channel])
+        if owner < len(self.program.sources):
+            return self.program.sources[owner].name, int(self._channel_index[channel])
+        return "channel", int(channel)
+
+    def _plan_recording(self) -> None:
+        """Turn the probes into a Record, and remember what belongs to which name."""
+        program = self.program
+        neurons = np.zeros(program.neurons, np.bool_)
+        channels = np.zeros(program.channels, np.bool_)
+        self._spiking: list[tuple[str, int, bool]] = []
+        self._sources: list[tuple[str, int]] = []
+        self._states: list[tuple[str, Variable]] = []
+        numbers = {p.name: i for i, p in enumerate(program.populations)}
+        source_numbers = {s.name: i for i, s in enumerate(program.sources)}
+        self._recorded_sizes: dict[str, int] = {}
+        for of, variable in dict.fromkeys((p.of, p.variable) for p in program.probes):
+            if of in source_numbers:
+                source = program.sources[source_numbers[of]]
+                channels[source.first_channel : source.first_channel + source.size] = True
+                self._sources.append((of, source_numbers[of]))
+                self._recorded_sizes[of] = source.size
+                continue
+            self._recorded_sizes[of] = self.sizes[of]
+            if variable == "spikes":
+                places = self._globals[of]
+                neurons[places] = True
+                in_order = bool((places[1:] > places[:-1]).all())
+                self._spiking.append((of, numbers[of], in_order))
+            else:
+                self._states.append((of, cast("Variable", variable)))
+        states = tuple((variable, self._globals[of]) for of, variable in self._states)
+        self.record = Record(neurons, channels, states)
+
+    def encode(self, stimulus: Stimulus) -> Events:
+        """The device's events of a checked stimulus.
+
+        Raises:
+            InputError: a graded value does not fit into the state's range.
+        """
+        if not stimulus.spikes and not stimulus.graded:
+            return _NOTHING
+        step, channel = _merge(
+            [
+                (events[:, 0], events[:, 1] + self._first_channel[name])
+                for name, events in stimulus.spikes.items()
+            ]
+        )
+        if not stimulus.graded:
+            return Events(
+                step,
+                channel.astype(np.int32),
+                _NOTHING.graded_step,
+                _NOTHING.graded_neuron,
+                _NOTHING.graded_value,
+            )
+        graded = []
+        for name, (events, values) in stimulus.graded.items():
+            raw = self._graded_raw(self._population[name], events, values)
+            graded.append((events[:, 0], self._globals[name][events[:, 1]], raw))
+        graded_step, neuron, value = _merge(graded)
+        return Events(step, channel.astype(np.int32), graded_step, neuron.astype(np.int32), value)
+
+    def _graded_raw(
+        self, population: PopulationSymbol, events: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> NDArray[np.int32]:
+        scale = population.scale[events[:, 1]]
+        raw = np.rint(values * scale)
+        limit = self.program.target.state_max
+        wrong = (raw > limit) | (raw < -limit - 1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            step, index = (int(i) for i in events[row])
+            low, high = (-limit - 1) / scale[row], limit / scale[row]
+            raise InputError(
+                f"graded input of population {population.name!r} does not fit into the "
+                "device's numbers",
+                found=f"{values[row]:g} at step {step}, index {index}",
+                expected=f"{low:g} to {high:g}",
+                where=f"inputs[{population.name!r}]",
+                remedy="compile with a smaller scale: sl.Quantization(scale=…)",
+            )
+        lost = int(np.count_nonzero((raw == 0) & (values != 0)))
+        if lost:
+            warnings.warn(
+                f"graded input of population {population.name!r}: {lost} of {len(values)} values "
+                "are smaller than half of the device's least significant bit "
+                f"({0.5 / float(scale.max()):g}) and became zero",
+                RoundingWarning,
+                stacklevel=5,
+            )
+        return raw.astype(np.int32)
+
+    def decode(self, data: RunData, steps: int, start: int, device: str) -> Result:
+        """What a run brought back, by name and in the network's units."""
+        spikes: dict[str, NDArray[np.int64]] = {}
+        if self._spiking:
+            parts = _split(data.neuron_step, data.neuron, self.owner, self.index)
+            for name, number, in_order in self._spiking:
+                events = parts(number)
+                if not in_order and len(events) > 1:
+                    events = events[np.lexsort((events[:, 1], events[:, 0]))]
+                spikes[name] = events
+        if self._sources:
+            parts = _split(
+                data.channel_step, data.channel, self._channel_owner, self._channel_index
+            )
+            for name, number in self._sources:
+                spikes[name] = parts(number)
+        states: dict[str, dict[str, Scaled]] = {}
+        for (name, variable), raw in zip(self._states, data.states, strict=True):
+            states.setdefault(name, {})[variable] = Scaled(raw / self.scale(name), raw)
+        return Result(
+            steps,
+            start,
+            self.program.dt,
+            spikes,
+            states,
+            dict(self._recorded_sizes),
+            device,
+            data.cycles,
+        )
+
+
+def _merge(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    """Columns of several sorted event lists as one, ascending in the first column, step."""
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if len(parts) == 1:
+        return tuple(np.ascontiguousarray(column) for column in parts[0])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return tuple(column[order] for column in columns)
+
+
+def _split(
+    step: NDArray[np.int64], unit: NDArray[np.int32], owner: NDArray[Any], index: NDArray[np.int64]
+) -> Any:
+    """A function from an owner's number to its (n, 2) events, in the order they came."""
+    owners = owner[unit]
+    events = np.empty((len(step), 2), np.int64)
+    events[:, 0] = step
+    events[:, 1] = index[unit]
+    if len(owners) == 0 or (owners == owners[0]).all():
+        only = int(owners[0]) if len(owners) else -1
+        return lambda number: events if number == only else np.zeros((0, 2), np.int64)
+    # A stable sort of 16-bit numbers is a radix sort: linear, whatever the number of owners.
+    order = np.argsort(owners, kind="stable")
+    events, owners = events[order], owners[order]
+
+    def part(number: int) -> NDArray[np.int64]:
+        low, high = np.searchsorted(owners, [number, number + 1])
+        return events[low:high]
+
+    return part

@@ -1,0 +1,318 @@
+"""Weights by projection: where they lie in the cores' memories, and what they mean.
+
+A synapse adds ``w << e`` to an accumulator, which joins u as ``acc << s``: in the network's units
+it weighs ``w · 2^(e + s) / scale`` of its target neuron (docs/machine.md §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler.program import DENSE, SPARSE
+from ..errors import InputError
+from .backend import CoreWeights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..compiler.program import CoreImage, Program, ProjectionSymbol
+    from .symbols import Symbols
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The synapses of one projection, sorted by pre, post and delay; ``k`` of them.
+
+    Attributes:
+        shape: neurons before and after.
+        pre, post: (k,) int64 indices.
+        values: (k,) float64 in the network's units.
+        raw: (k,) int64 mantissas ``w`` as the device holds them.
+        exponent: (k,) int64 ``e``; a synapse adds ``w << e``.
+        delay: (k,) float64 seconds.
+        delay_steps: (k,) int64.
+    """
+
+    shape: tuple[int, int]
+    pre: NDArray[np.int64]
+    post: NDArray[np.int64]
+    values: NDArray[np.float64]
+    raw: NDArray[np.int64]
+    exponent: NDArray[np.int64]
+    delay: NDArray[np.float64]
+    delay_steps: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.pre)
+
+    def toarray(self) -> NDArray[np.float64]:
+        """(n_pre, n_post) values; 0 where there is no synapse, the sum where there are several."""
+        dense = np.zeros(self.shape)
+        np.add.at(dense, (self.pre, self.post), self.values)
+        return dense
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("an array of weights is always made anew")
+        return self.toarray().astype(dtype or np.float64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The synapses that one core holds of a projection, in the order of their memory."""
+
+    core: int
+    kind: int
+    position: NDArray[np.int64]
+    pre: NDArray[np.int64]
+    post: NDArray[np.int64]
+    exponent: NDArray[np.int64]
+    delay: NDArray[np.int64]
+
+
+class WeightMap:
+    """Where each synapse of one projection lies; made when it is first asked for.
+
+    Args:
+        program: that holds the projection.
+        symbols: of the Program.
+        projection: the symbol.
+    """
+
+    def __init__(self, program: Program, symbols: Symbols, projection: ProjectionSymbol) -> None:
+        self.name = projection.name
+        source = program.source(projection.pre)
+        size = source.size if source else symbols.sizes[projection.pre]
+        self.shape = (size, symbols.sizes[projection.post])
+        self._dt = program.dt
+        self._limit = program.target.weight_max
+        number = program.projections.index(projection)
+        parts = [
+            part
+            for core in range(len(program.cores))
+            for part in _parts(program, symbols, core, number, projection.base_delay)
+        ]
+        core = _join(np.full(len(p.pre), p.core) for p in parts)
+        kind = _join(np.full(len(p.pre), p.kind) for p in parts)
+        position = _join(p.position for p in parts)
+        pre, post, delay, exponent = (
+            _join(getattr(p, name) for p in parts) for name in ("pre", "post", "delay", "exponent")
+        )
+        order = np.lexsort((delay, post, pre))
+        self._core, self._kind, self._position = core[order], kind[order], position[order]
+        self.pre, self.post = pre[order], post[order]
+        self.delay, self.exponent = delay[order], exponent[order]
+        shift = _shifts(program, projection.post)
+        # Units of the network per mantissa step.
+        power = (self.exponent + shift[self.post]).astype(np.float64)
+        self.unit = 2.0**power / symbols.scale(projection.post)[self.post]
+
+    def read(self, weights: tuple[CoreWeights, ...]) -> Weights:
+        """The projection's part of all weights."""
+        raw = np.zeros(len(self.pre), np.int64)
+        for core, kind, here in self._places():
+            memory = weights[core].sparse if kind == SPARSE else weights[core].dense
+            raw[here] = memory[self._position[here]]
+        return Weights(
+            self.shape,
+            self.pre.copy(),
+            self.post.copy(),
+            raw * self.unit,
+            raw,
+            self.exponent.copy(),
+            (self.delay * self._dt).astype(np.float64),
+            self.delay.copy(),
+        )
+
+    def write(self, weights: tuple[CoreWeights, ...], raw: NDArray[np.int64]) -> None:
+        """Put mantissas, in the order of ``read``, into copies of the cores' memories."""
+        for core, kind, here in self._places():
+            memory = weights[core].sparse if kind == SPARSE else weights[core].dense
+            memory[self._position[here]] = raw[here]
+
+    def _places(self) -> list[tuple[int, int, NDArray[np.intp]]]:
+        if not len(self.pre):
+            return []
+        pairs = np.unique(self._core * 2 + self._kind)
+        return [
+            (int(p) // 2, int(p) % 2, np.flatnonzero(self._core * 2 + self._kind == p))
+            for p in pairs
+        ]
+
+    def quantised(self, values: ArrayLike | Weights) -> NDArray[np.int64]:
+        """Mantissas for values in the network's units: a number per synapse, or a matrix.
+
+        Raises:
+            InputError: wrong shape, not finite, a weight where there is no synapse, or too large.
+        """
+        if isinstance(values, Weights):
+            values = values.values
+        numbers = self._per_synapse(values, "values")
+        wrong = ~np.isfinite(numbers)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(
+                f"weights of {self.name!r} must be finite",
+                found=f"{numbers[at]} {self._at(at)}",
+            )
+        return self._checked(np.rint(numbers / self.unit), numbers, self.unit)
+
+    def mantissas(self, raw: ArrayLike) -> NDArray[np.int64]:
+        """Mantissas as given: an integer per synapse, or a matrix of them.
+
+        Raises:
+            InputError: wrong shape, no integers, a weight where there is no synapse, or too large.
+        """
+        numbers = self._per_synapse(raw, "raw")
+        if numbers.dtype.kind not in "iu":
+            raise InputError(
+                f"raw weights of {self.name!r} must be integers", found=f"dtype {numbers.dtype}"
+            )
+        return self._checked(numbers, numbers, np.ones(len(numbers)))
+
+    def _per_synapse(self, given: Any, what: str) -> NDArray[Any]:
+        try:
+            array = np.asarray(given)
+        except (ValueError, TypeError):
+            array = np.asarray(None)
+        if array.dtype.kind not in "iuf" or array.shape not in ((len(self.pre),), self.shape):
+            raise InputError(
+                f"{what} for {self.name!r} have the wrong shape or dtype",
+                found=f"shape {array.shape}, dtype {array.dtype}",
+                expected=f"({len(self.pre)},) numbers in the order of read_weights, or a "
+                f"{self.shape} matrix",
+            )
+        if array.ndim == 1:
+            return array
+        twice = (self.pre[1:] == self.pre[:-1]) & (self.post[1:] == self.post[:-1])
+        if twice.any():
+            raise InputError(
+                f"a matrix cannot say the weights of {self.name!r}",
+                found=f"several synapses {self._at(int(np.argmax(twice)))}",
+                remedy="give one number per synapse, in the order of read_weights",
+            )
+        absent = array != 0
+        absent[self.pre, self.post] = False
+        if absent.any():
+            pre, post = (int(i) for i in np.argwhere(absent)[0])
+            raise InputError(
+                f"a weight of {self.name!r} has no synapse to go to",
+                found=f"{array[pre, post]} from {pre} to {post}",
+                expected="0 where the compiled network has no synapse",
+                remedy="connect the two neurons before compiling",
+            )
+        return array[self.pre, self.post]
+
+    def _checked(
+        self, raw: NDArray[Any], given: NDArray[Any], unit: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        wrong = (raw > self._limit) | (raw < -self._limit - 1)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            low, high = (-self._limit - 1) * unit[at], self._limit * unit[at]
+            raise InputError(
+                f"a weight of {self.name!r} does not fit",
+                found=f"{given[at]:g} {self._at(at)}",
+                expected=f"{low:g} to {high:g}",
+                remedy="compile a network whose largest weight is as large as will be needed",
+            )
+        return raw.astype(np.int64)
+
+    def _at(self, synapse: int) -> str:
+        return f"from {self.pre[synapse]} to {self.post[synapse]}"
+
+
+def check_accumulators(
+    program: Program, symbols: Symbols, weights: tuple[CoreWeights, ...]
+) -> None:
+    """The proof of docs/machine.md §3, that no accumulator can overflow, for these weights.
+
+    Raises:
+        InputError: naming the first neuron whose worst sum is too large.
+    """
+    limit = program.target.accumulator_max
+    for number, (core, own) in enumerate(zip(program.cores, weights, strict=True)):
+        load = np.zeros((2, core.neurons))
+        for kind, memory in ((SPARSE, own.sparse), (DENSE, own.dense)):
+            rows, slots = _synapses(core, kind)
+            exponent = np.repeat(rows["exponent"].astype(np.float64), rows["count"])
+            receptor = np.repeat(rows["receptor"], rows["count"])
+            worst = np.abs(memory.astype(np.float64)) * 2.0**exponent
+            for r in range(2):
+                here = receptor == r
+                load[r] += np.bincount(slots[here], worst[here], core.neurons)
+        if load.size and load.max() > limit:
+            receptor, slot = (int(i) for i in np.unravel_index(np.argmax(load), load.shape))
+            name, index = symbols.neuron_name(int(program.core_base[number]) + slot)
+            raise InputError(
+                "with these weights an accumulator could overflow",
+                found=f"weights onto {name!r}[{index}], receptor {receptor}, that add up to "
+                f"{int(load[receptor, slot])}",
+                expected=f"at most {limit}",
+                remedy="use smaller weights, or a target with wider accumulators",
+            )
+
+
+def copy_weights(weights: tuple[CoreWeights, ...]) -> tuple[CoreWeights, ...]:
+    """Copies that may be changed."""
+    return tuple(replace(w, sparse=w.sparse.copy(), dense=w.dense.copy()) for w in weights)
+
+
+def initial_weights(program: Program) -> tuple[CoreWeights, ...]:
+    """The weights that a Program starts with."""
+    return tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
+
+
+def _synapses(core: CoreImage, kind: int) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Row groups of one kind in the order of their memory, and each synapse's target slot."""
+    rows = core.rows[core.rows["kind"] == kind]
+    rows = rows[np.argsort(rows["offset"], kind="stable")]
+    if kind == SPARSE:
+        return rows, core.sparse_target.astype(np.int64)
+    count = rows["count"].astype(np.int64)
+    first = np.repeat(rows["base"] - (np.cumsum(count) - count), count)
+    return rows, first + np.arange(count.sum())
+
+
+def _parts(
+    program: Program, symbols: Symbols, core: int, projection: int, base_delay: int
+) -> list[_Part]:
+    image, base = program.cores[core], int(program.core_base[core])
+    parts = []
+    for kind in (SPARSE, DENSE):
+        rows, slots = _synapses(image, kind)
+        own = np.repeat(rows["projection"] == projection, rows["count"])
+        if not own.any():
+            continue
+        position = np.flatnonzero(own)
+        wheel = np.repeat(rows["delay"], rows["count"]) if kind == DENSE else image.sparse_delay
+        parts.append(
+            _Part(
+                core,
+                kind,
+                position,
+                np.repeat(rows["pre"].astype(np.int64), rows["count"])[own],
+                symbols.index[base + slots[own]],
+                np.repeat(rows["exponent"].astype(np.int64), rows["count"])[own],
+                wheel[own].astype(np.int64) + base_delay,
+            )
+        )
+    return parts
+
+
+def _join(parts: Any) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
+
+
+def _shifts(program: Program, population: str) -> NDArray[np.int64]:
+    """(size,) s of each neuron of a population."""
+    symbol = program.population(population)
+    assert symbol is not None
+    shift = np.zeros(symbol.size, np.int64)
+    for core in np.unique(symbol.core):
+        image, here = program.cores[core], symbol.core == core
+        shift[here] = image.profiles["shift"][image.profile[symbol.slot[here]]]
+    return shift
