@@ -1,0 +1,214 @@
+"""Every software device computes what the reference computes, to the bit, on random Programs.
+
+Compared are the spikes of all neurons and channels, v, u0, u1 and the threshold after every step,
+and at the end the whole state: wheel, refractory counters, sticky bits, saturation counters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.programs import (
+    assert_same_run,
+    assert_same_state,
+    random_events,
+    random_program,
+    record_everything,
+)
+
+from spikeloom.backends.emulator import EmulatorBackend
+from spikeloom.backends.reference import ReferenceBackend
+from spikeloom.compiler.program import Program
+from spikeloom.runtime.backend import Backend, CoreWeights, Events, RunData
+
+EMULATORS: dict[str, Callable[[], Backend]] = {
+    "C kernel": lambda: EmulatorBackend(threads=1, kernel="c"),
+    "C kernel, 2 threads": lambda: EmulatorBackend(threads=2, kernel="c"),
+    "NumPy kernel": lambda: EmulatorBackend(threads=1, kernel="numpy"),
+}
+DEVICES: dict[str, Callable[[], Backend]] = {"reference": ReferenceBackend, **EMULATORS}
+
+# Seeds do not shrink to anything simpler, but sizes, delays and steps do.
+programs = st.builds(
+    random_program,
+    st.integers(0, 1 << 32),
+    cores=st.integers(1, 6),
+    neurons=st.sampled_from([1, 2, 5, 12, 30]),
+    delays=st.sampled_from([0, 1, 3, 7, 20, 63]),
+)
+
+
+def part(events: Events, start: int, stop: int) -> Events:
+    """The events of steps ``start … stop − 1``, counted from ``start``."""
+    spikes = slice(*np.searchsorted(events.spike_step, [start, stop]))
+    graded = slice(*np.searchsorted(events.graded_step, [start, stop]))
+    return Events(
+        events.spike_step[spikes] - start,
+        events.spike_channel[spikes],
+        events.graded_step[graded] - start,
+        events.graded_neuron[graded],
+        events.graded_value[graded],
+    )
+
+
+def run_in_parts(device: Backend, program: Program, events: Events, bounds: list[int]) -> RunData:
+    """Runs from bound to bound, put together again as if they had been one."""
+    record = record_everything(program)
+    runs = [
+        device.run(stop - start, part(events, start, stop), record)
+        for start, stop in pairwise(bounds)
+    ]
+    offsets = np.array(bounds[:-1], np.int64) - bounds[0]
+    return RunData(
+        np.concatenate([r.neuron_step + o for r, o in zip(runs, offsets, strict=True)]),
+        np.concatenate([r.neuron for r in runs]),
+        np.concatenate([r.channel_step + o for r, o in zip(runs, offsets, strict=True)]),
+        np.concatenate([r.channel for r in runs]),
+        tuple(np.concatenate([r.states[i] for r in runs]) for i in range(len(record.states))),
+    )
+
+
+def loaded(make: Callable[[], Backend], program: Program) -> Backend:
+    device = make()
+    device.load(program)
+    return device
+
+
+def check_all_emulators(program: Program, steps: int, seed: int) -> None:
+    """The reference in one run; the emulators in one run and in several."""
+    rng = np.random.default_rng(seed)
+    events = random_events(program, steps, rng)
+    reference = loaded(ReferenceBackend, program)
+    record = record_everything(program)
+    expected = reference.run(steps, events, record)
+    state = reference.read_state()
+    for number, make in enumerate(EMULATORS.values()):
+        cuts = sorted(rng.integers(0, steps + 1, number * 2).tolist())
+        device = loaded(make, program)
+        found = run_in_parts(device, program, events, [0, *cuts, steps])
+        assert_same_run(expected, found, program, record)
+        assert_same_state(state, device.read_state(), program)
+        device.close()
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(programs, st.integers(0, 40), st.integers(0, 1000))
+def test_emulators_agree_with_the_reference(program, steps, seed):
+    check_all_emulators(program, steps, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hundred", range(10))
+def test_emulators_agree_with_the_reference_on_a_thousand_networks(hundred):
+    for seed in range(100 * hundred, 100 * hundred + 100):
+        check_all_emulators(random_program(seed), 30 + seed % 40, seed)
+
+
+@pytest.mark.parametrize(("first", "second"), list(permutations(DEVICES, 2)))
+def test_a_snapshot_goes_on_identically_on_another_device(first, second):
+    for seed in range(2000, 2006):
+        program = random_program(seed, delays=9, neurons=12)
+        events = random_events(program, 60, np.random.default_rng(seed))
+        stop = 5 + seed % 30
+        here, there = loaded(DEVICES[first], program), loaded(DEVICES[second], program)
+        run_in_parts(here, program, events, [0, stop])
+        there.run(seed % 4, Events.none(), record_everything(program))  # something to overwrite
+        there.write_state(here.read_state())
+        there.write_weights(here.read_weights())
+        assert_same_state(here.read_state(), there.read_state(), program)
+        bounds = [stop, 60]
+        assert_same_run(
+            run_in_parts(here, program, events, bounds),
+            run_in_parts(there, program, events, bounds),
+            program,
+        )
+        assert_same_state(here.read_state(), there.read_state(), program)
+        here.close()
+        there.close()
+
+
+@pytest.mark.parametrize("name", list(DEVICES))
+def test_several_short_runs_are_one_long_run(name):
+    for seed in range(3000, 3010):
+        program = random_program(seed, cores=1 + seed % 3)
+        events = random_events(program, 50, np.random.default_rng(seed))
+        long, short = loaded(DEVICES[name], program), loaded(DEVICES[name], program)
+        assert_same_run(
+            run_in_parts(long, program, events, [0, 50]),
+            run_in_parts(short, program, events, [0, 1, 2, 2, 20, 49, 50]),
+            program,
+        )
+        assert_same_state(long.read_state(), short.read_state(), program)
+        long.close()
+        short.close()
+
+
+@pytest.mark.parametrize("name", list(EMULATORS))
+def test_written_weights_count_from_the_next_step_on(name):
+    for seed in range(4000, 4010):
+        program = random_program(seed, neurons=25)
+        events = random_events(program, 40, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+
+        def changed(weights, rng=rng, top=program.target.weight_max):
+            # No larger in magnitude than before: the accumulators' bound still holds.
+            sign = rng.choice([-1, 0, 1], len(weights))
+            return np.minimum(weights.astype(np.int64) * sign, top).astype(weights.dtype)
+
+        new = tuple(
+            CoreWeights(changed(c.sparse_weight), changed(c.dense_weight)) for c in program.cores
+        )
+        runs, states = [], []
+        for make in (ReferenceBackend, EMULATORS[name]):
+            device = loaded(make, program)
+            run_in_parts(device, program, events, [0, 15])
+            device.write_weights(new)
+            for mine, theirs in zip(device.read_weights(), new, strict=True):
+                assert mine.sparse.dtype == theirs.sparse.dtype
+                assert np.array_equal(mine.sparse, theirs.sparse)
+                assert np.array_equal(mine.dense, theirs.dense)
+            runs.append(run_in_parts(device, program, events, [15, 40]))
+            states.append(device.read_state())
+            device.close()
+        assert_same_run(*runs, program)
+        assert_same_state(*states, program)
+
+
+def test_the_random_programs_are_valid_and_lively():
+    """What the comparisons above are worth: every feature in use, few networks dead or stuck."""
+    steps, silent, restless, neurons = 40, 0, 0, 0
+    saturations = np.zeros(3, np.int64)
+    profiles = []
+    for seed in range(150):
+        program = random_program(seed)
+        program.verify()
+        device = loaded(ReferenceBackend, program)
+        events = random_events(program, steps, np.random.default_rng(seed))
+        device.run(steps, events, record_everything(program))
+        state = device.read_state()
+        saturations += (state.saturations.sum(axis=0) > 0).astype(np.int64)
+        silent += state.spikes == 0
+        restless += state.spikes >= 0.8 * steps * program.neurons
+        neurons += program.neurons
+        profiles += [c.profiles for c in program.cores]
+    assert silent < 0.15 * 150
+    assert restless < 0.1 * 150
+    assert (saturations > 10).all()
+    assert neurons > 20 * 150
+    table = np.concatenate(profiles)
+    for name in ("spiking", "leak", "reset", "reset_delay", "refractory_mode"):
+        assert set(table[name].tolist()) == {0, 1}, name
+    for name in ("decay_v", "adapt_decay"):
+        assert {0, 4096} < set(table[name].tolist()), name
+    assert {0, 4096} < set(table["decay_u"].ravel().tolist())
+    assert set(table["shift"].tolist()) == set(range(16))
