@@ -215,7 +215,7 @@ class Device:
                 "a window must have steps", found="every=0", expected="an integer from 1"
             )
         if inputs is None or isinstance(inputs, Mapping):
-            feed = _cut(self._stimulus(inputs, steps), steps, every)
+            feed = cut_stimulus(self._stimulus(inputs, steps), steps, every)
         elif callable(inputs):
             feed = self._asked(inputs, steps, every)
         elif isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes, np.ndarray)):
@@ -232,7 +232,7 @@ class Device:
     def _windows(
         self, feed: Iterator[Stimulus], steps: int, every: int, step: int
     ) -> Iterator[Result]:
-        for length in _lengths(steps, every):
+        for length in window_lengths(steps, every):
             self._check_loaded()
             if self._step != step:
                 raise DeviceError(
@@ -248,12 +248,12 @@ class Device:
     def _asked(
         self, function: Callable[[int, int], Inputs | None], steps: int, every: int
     ) -> Iterator[Stimulus]:
-        for length in _lengths(steps, every):
+        for length in window_lengths(steps, every):
             yield self._stimulus(function(self._step, length), length)
 
     def _taken(self, given: Iterator[Inputs | None], steps: int, every: int) -> Iterator[Stimulus]:
         windows = -(-steps // every)
-        for number, length in enumerate(_lengths(steps, every)):
+        for number, length in enumerate(window_lengths(steps, every)):
             try:
                 inputs = next(given)
             except StopIteration:
@@ -424,15 +424,16 @@ class Device:
         self._clipped = state.saturations.copy()
 
 
-def _lengths(steps: int, every: int) -> Iterator[int]:
+def window_lengths(steps: int, every: int) -> Iterator[int]:
+    """Lengths of the windows of a run; the last one may be shorter."""
     for start in range(0, steps, every):
         yield min(every, steps - start)
 
 
-def _cut(stimulus: Stimulus, steps: int, every: int) -> Iterator[Stimulus]:
+def cut_stimulus(stimulus: Stimulus, steps: int, every: int) -> Iterator[Stimulus]:
     """The windows of a stimulus for the whole run."""
     start = 0
-    for length in _lengths(steps, every):
+    for length in window_lengths(steps, every):
         window = Stimulus()
         for name, events in stimulus.spikes.items():
             low, high = np.searchsorted(events[:, 0], [start, start + length])

@@ -109,8 +109,9 @@ class Symbols:
                 self._spiking.append((of, numbers[of], in_order))
             else:
                 self._states.append((of, cast("Variable", variable)))
-        states = tuple((variable, self._globals[of]) for of, variable in self._states)
-        self.record = Record(neurons, channels, states)
+        self.record = Record(
+            neurons, channels, tuple((what, self._globals[of]) for of, what in self._states)
+        )
 
     def encode(self, stimulus: Stimulus) -> Events:
         """The device's events of a checked stimulus.

@@ -1,0 +1,261 @@
+"""Two or more devices in lockstep: the first difference, by the user's names.
+
+All run the same window and everything they have is compared. Where a window differs, all go back to
+its beginning and take it step by step, so that the answer names the first step and, within it,
+what comes first in the machine's own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..compiler.program import Program
+from ..errors import InputError
+from ..stimulus import check_steps, make_stimulus
+from .backend import SATURATION_KINDS, Record
+from .device import cut_stimulus, window_lengths
+from .open import open as open_device
+from .symbols import Symbols
+from .weights import WeightMap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .backend import CoreWeights, Events, RunData, State
+    from .device import Device, Inputs
+
+WINDOW = 32
+"""Steps between two comparisons of everything."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first difference between two devices.
+
+    Attributes:
+        step: absolute step after which, or in which, it was seen.
+        name: source, population or projection.
+        index: the neuron's index there; (pre, post) for a weight; None for a total.
+        variable: what differs: "spikes", "u0", "u1", "v", "threshold" or another part of the state.
+        values: device -> its value.
+        note: what else has to be said, or nothing.
+    """
+
+    step: int
+    name: str
+    index: int | tuple[int, int] | None
+    variable: str
+    values: dict[str, int]
+    note: str = ""
+
+    def __str__(self) -> str:
+        place = "" if self.index is None else f"[{self.index}]".replace("(", "").replace(")", "")
+        values = ", ".join(f"{value} on {device}" for device, value in self.values.items())
+        note = f" ({self.note})" if self.note else ""
+        return f"step {self.step}: {self.variable} of {self.name!r}{place} is {values}{note}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A difference as devices number things: ``first`` and ``second`` are the two values."""
+
+    step: int
+    name: str
+    index: int | tuple[int, int] | None
+    variable: str
+    first: int
+    second: int
+
+
+def cosim(
+    program: Program | str | Path,
+    devices: Sequence[str] = ("reference", "emulator"),
+    steps: int = 100,
+    inputs: Inputs | None = None,
+) -> Divergence | None:
+    """Run a Program on several devices and compare spikes, state and weights.
+
+    Args:
+        program: a Program, or the path of a ``.loom`` file.
+        devices: two or more addresses for :func:`spikeloom.open`; the first one is compared with
+            each of the others.
+        steps: how many steps.
+        inputs: as for :meth:`Device.run`.
+
+    Returns:
+        The first difference, or None where there is none.
+
+    Raises:
+        InputError: fewer than two devices, or the input is malformed.
+        DeviceError, UnsupportedError: a device cannot be opened.
+        FileError: the Program is not valid.
+    """
+    if len(devices) < 2 or len(set(devices)) != len(devices):
+        raise InputError(
+            "co-simulation needs two or more different devices", found=", ".join(devices)
+        )
+    steps = check_steps(steps)
+    if not isinstance(program, Program):
+        program = Program.load(program)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_device(url)) for url in devices]
+        for device in opened:
+            device.load(program)
+        return _Lockstep(program, opened).run(steps, inputs)
+
+
+class _Lockstep:
+    def __init__(self, program: Program, devices: list[Device]) -> None:
+        self.program = program
+        self.symbols = symbols = Symbols(program)
+        self.devices = devices
+        everyone = np.arange(program.neurons, dtype=np.int64)
+        self.record = Record(
+            np.ones(program.neurons, np.bool_),
+            np.ones(program.channels, np.bool_),
+            (("u0", everyone), ("u1", everyone), ("v", everyone), ("threshold", everyone)),
+        )
+        self.maps = [WeightMap(program, symbols, p) for p in program.projections]
+
+    def run(self, steps: int, inputs: Inputs | None) -> Divergence | None:
+        stimulus = make_stimulus(
+            inputs, steps, self.symbols.hosts, self.symbols.sizes, self.symbols.generators
+        )
+        windows = cut_stimulus(stimulus, steps, WINDOW)
+        start = 0
+        for length, window in zip(window_lengths(steps, WINDOW), windows, strict=True):
+            before = self.devices[0].snapshot()
+            found = self._step(length, self.symbols.encode(window), start)
+            if found is not None:
+                for device in self.devices:
+                    device.restore(before)
+                singles = cut_stimulus(window, length, 1)
+                for step, single in enumerate(singles, start):
+                    exact = self._step(1, self.symbols.encode(single), step)
+                    if exact is not None:
+                        return exact
+                note = f"within steps {start} to {start + length - 1}, not when run step by step"
+                return Divergence(**{**vars(found), "note": note})
+            start += length
+        return None
+
+    def _step(self, steps: int, events: Events, start: int) -> Divergence | None:
+        """Run all devices and compare everything."""
+        seen = [self._run_one(device, steps, events) for device in self.devices]
+        for device, other in zip(self.devices[1:], seen[1:], strict=True):
+            found = self._compare(seen[0], other, start, start + steps - 1)
+            if found is not None:
+                values = {self.devices[0].url: found.first, device.url: found.second}
+                return Divergence(found.step, found.name, found.index, found.variable, values)
+        return None
+
+    def _run_one(
+        self, device: Device, steps: int, events: Events
+    ) -> tuple[RunData, State, tuple[CoreWeights, ...]]:
+        data = device.backend.run(steps, events, self.record)
+        return data, device.backend.read_state(), device.backend.read_weights()
+
+    def _compare(self, a: Any, b: Any, start: int, last: int) -> _Found | None:
+        """The earliest difference; of several in one step, the first in the machine's order."""
+        differences = [
+            *self._recorded(a[0], b[0], start),
+            *self._states(a[1], b[1], last),
+            *self._weights(a[2], b[2], last),
+        ]
+        return min(differences, key=lambda found: found.step, default=None)
+
+    def _recorded(self, a: RunData, b: RunData, start: int) -> Iterator[_Found]:
+        yield from self._spikes(
+            (a.channel_step, a.channel), (b.channel_step, b.channel), "channel", start
+        )
+        for (variable, _), x, y in zip(self.record.states, a.states, b.states, strict=True):
+            place = _first_difference(x, y)
+            if place is not None:
+                name, index = self.symbols.neuron_name(place[1])
+                yield _Found(start + place[0], name, index, variable, int(x[place]), int(y[place]))
+        yield from self._spikes(
+            (a.neuron_step, a.neuron), (b.neuron_step, b.neuron), "neuron", start
+        )
+        if a.cycles is not None and b.cycles is not None:
+            place = _first_difference(a.cycles, b.cycles)
+            if place is not None:
+                x, y = int(a.cycles[place]), int(b.cycles[place])
+                yield _Found(start + place[0], "device", None, "cycles", x, y)
+
+    def _spikes(self, a: Any, b: Any, kind: str, start: int) -> Iterator[_Found]:
+        if np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]):
+            return
+        first, second = (set(zip(s.tolist(), n.tolist(), strict=True)) for s, n in (a, b))
+        if first == second:
+            yield _Found(start, "device", None, "order of recorded spikes", 0, 1)
+            return
+        step, number = min(first ^ second)
+        name, index = (
+            self.symbols.channel_name(number)
+            if kind == "channel"
+            else self.symbols.neuron_name(number)
+        )
+        fired = (step, number) in first
+        yield _Found(start + step, name, index, "spikes", int(fired), int(not fired))
+
+    def _states(self, a: State, b: State, last: int) -> Iterator[_Found]:
+        """Differences of the state after the last step, in the machine's order."""
+        per_neuron = (
+            ("u0", a.u[0], b.u[0]),
+            ("u1", a.u[1], b.u[1]),
+            ("v", a.v, b.v),
+            ("fired", a.fired, b.fired),
+            ("reset pending", a.reset_pending, b.reset_pending),
+            ("refractory counter", a.refractory, b.refractory),
+            ("adaptive threshold", a.adapt, b.adapt),
+            *(
+                (f"input due in {slot + 1} steps, receptor {r}", x[r], y[r])
+                for slot, (x, y) in enumerate(zip(a.wheel, b.wheel, strict=True))
+                for r in range(2)
+            ),
+            ("saturation bits", a.saturated, b.saturated),
+        )
+        for variable, x, y in per_neuron:
+            place = _first_difference(x, y)
+            if place is not None:
+                name, index = self.symbols.neuron_name(place[0])
+                yield _Found(last, name, index, variable, int(x[place]), int(y[place]))
+        place = _first_difference(a.saturations, b.saturations)
+        if place is not None:
+            variable = f"saturations of {SATURATION_KINDS[place[1]]}"
+            x, y = int(a.saturations[place]), int(b.saturations[place])
+            yield _Found(last, f"core {place[0]}", None, variable, x, y)
+        for variable in ("step", "spikes", "synaptic_events"):
+            x, y = int(getattr(a, variable)), int(getattr(b, variable))
+            if x != y:
+                yield _Found(last, "device", None, f"count of {variable}", x, y)
+
+    def _weights(
+        self, a: tuple[CoreWeights, ...], b: tuple[CoreWeights, ...], last: int
+    ) -> Iterator[_Found]:
+        pairs = list(zip(a, b, strict=True))
+        if all(
+            np.array_equal(x.sparse, y.sparse) and np.array_equal(x.dense, y.dense)
+            for x, y in pairs
+        ):
+            return
+        for places in self.maps:
+            first, second = places.read(a), places.read(b)
+            at = _first_difference(first.raw, second.raw)
+            if at is not None:
+                synapse = (int(first.pre[at]), int(first.post[at]))
+                x, y = int(first.raw[at]), int(second.raw[at])
+                yield _Found(last, places.name, synapse, "weight", x, y)
+
+
+def _first_difference(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, ...] | None:
+    """Place of the first difference of two arrays."""
+    if np.array_equal(a, b):
+        return None
+    return tuple(int(i) for i in np.argwhere(a != b)[0])
