@@ -1,0 +1,98 @@
+"""SuperNeuroMAT 3.5 as the judge: equal spikes and states on random static networks.
+
+All numbers are integers, so that its floating point and our integers both are exact. A neuron
+with a reset state is ours in coordinates that have their zero there: threshold and initial state
+are shifted, and the linear leak, which pulls toward zero, pulls toward the reset state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from support.peers import run_peer
+from support.programs import record_everything
+from support.tiny import Synapse, events, tiny_program
+
+from spikeloom.backends.reference import ReferenceBackend
+from spikeloom.compiler.program import LINEAR, MASK
+
+pytestmark = pytest.mark.peer
+
+NETWORKS = 50
+
+
+def random_network(rng: np.random.Generator) -> dict[str, Any]:
+    """A network in the peer's terms; see tests/peers/superneuromat_run.py."""
+    n = int(rng.integers(1, 40))
+    steps = int(rng.integers(20, 80))
+    neurons = []
+    for _ in range(n):
+        reset = int(rng.choice([0, 0, 0, 5, -7]))
+        leak = int(rng.integers(0, 8)) if rng.random() < 0.8 else None
+        threshold = int(rng.integers(-2, 30)) + reset
+        initial = int(rng.integers(-20, 40)) if rng.random() < 0.3 else 0
+        neurons.append([threshold, leak, reset, int(rng.choice([0, 0, 1, 2, 5])), initial])
+    chance = min(1.0, 6 / n)
+    pairs = np.argwhere(rng.random((n, n)) < chance)  # Self-connections are allowed.
+    synapses = [
+        [*pair, int(rng.integers(-12, 25)), int(rng.choice([1, 1, 1, 2, 3, 8, 30]))]
+        for pair in pairs.tolist()
+    ]
+    driven = rng.random(n) < 0.5
+    inputs = [
+        [*place, int(rng.integers(-15, 50))]
+        for place in np.argwhere((rng.random((steps, n)) < 0.15) & driven).tolist()
+    ]
+    return {
+        "steps": steps,
+        "sparse": bool(rng.integers(2)),
+        "neurons": neurons,
+        "synapses": synapses,
+        "inputs": inputs,
+    }
+
+
+def run_here(network: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    neurons = [
+        {
+            "threshold": threshold - reset,
+            "v_init": initial - reset,
+            "leak": 0 if leak is None else LINEAR,
+            "decay_v": 4096,
+            "leak_step": leak or 0,
+            "refractory": refractory,
+            "refractory_mode": MASK,
+        }
+        for threshold, leak, reset, refractory, initial in network["neurons"]
+    ]
+    synapses = [Synapse(f"n{pre}", post, w, d - 1) for pre, post, w, d in network["synapses"]]
+    program = tiny_program(neurons, synapses)
+    device = ReferenceBackend()
+    device.load(program)
+    data = device.run(
+        network["steps"], events(graded=network["inputs"]), record_everything(program)
+    )
+    resets = [reset for _, _, reset, _, _ in network["neurons"]]
+    return np.stack([data.neuron_step, data.neuron], axis=1), data.states[0] + resets
+
+
+def test_fifty_networks_are_equal_in_spikes_and_states(tmp_path):
+    rng = np.random.default_rng(35)
+    networks = [random_network(rng) for _ in range(NETWORKS)]
+    (tmp_path / "networks.json").write_text(json.dumps(networks), encoding="utf-8")
+    run_peer(
+        "superneuromat", "superneuromat_run.py", tmp_path / "networks.json", tmp_path / "out.npz"
+    )
+    theirs = np.load(tmp_path / "out.npz")
+    spikes, delayed = 0, 0
+    for number, network in enumerate(networks):
+        found, states = run_here(network)
+        np.testing.assert_array_equal(found, theirs[f"spikes_{number}"], f"network {number}")
+        np.testing.assert_array_equal(states, theirs[f"states_{number}"], f"network {number}")
+        spikes += len(found)
+        delayed += sum(delay > 1 for *_, delay in network["synapses"])
+    assert spikes > 100 * NETWORKS
+    assert delayed > 10 * NETWORKS

@@ -1,0 +1,94 @@
+"""Install the simulators that the tests compare with, each in an environment of its own.
+
+    python -m tests.peers                  # all of them
+    python -m tests.peers superneuromat    # one
+
+The environments are ``.peers/<name>/`` in the project's root and are no part of it. What is
+complete and up to date is left as it is; delete a directory to have it built anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2] / ".peers"
+
+PEERS: dict[str, list[list[str]]] = {
+    # The front end whose neuron the linear leak, mask and reset to value reproduce.
+    "superneuromat": [["superneuromat==3.5.*"]],
+    # lava-nc declares Python < 3.11 and pins that no longer resolve; tests/peers/lava_shim.py
+    # makes it importable. With NumPy 2.4 some of its processes hang; 2.3.5 is the last good one.
+    "lava": [
+        ["numpy==2.3.5", "scipy", "networkx", "asteval", "scikit-learn", "matplotlib", "pandas"],
+        ["--no-deps", "--ignore-requires-python", "lava-nc==0.10.0"],
+    ],
+    # Exporters of NIR files. The extra index has torch without CUDA; norse and spikingjelly
+    # would pull in torchvision and more, which the exporters do not need.
+    "torch": [
+        ["--extra-index-url", "https://download.pytorch.org/whl/cpu", "torch==2.13.0", "numpy"],
+        ["nir", "nirtorch", "snntorch", "scipy", "loguru"],
+        ["--no-deps", "norse"],
+        ["--no-deps", "spikingjelly"],
+    ],
+}
+"""For each peer the arguments of consecutive ``pip install`` calls."""
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of a peer's environment."""
+    where = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+    return ROOT.joinpath(name, *where)
+
+
+def is_complete(name: str) -> bool:
+    """Whether the environment was built to its end from the present list of packages."""
+    receipt = ROOT / name / "receipt.json"
+    if not (python_of(name).exists() and receipt.exists()):
+        return False
+    return json.loads(receipt.read_text(encoding="utf-8")) == PEERS[name]
+
+
+def install(name: str) -> None:
+    """Build a peer's environment from nothing."""
+    print(f"{name}: new environment in {ROOT / name}", flush=True)
+    venv.create(ROOT / name, clear=True, with_pip=True)
+    for arguments in PEERS[name]:
+        print(f"{name}: pip install {' '.join(arguments)}", flush=True)
+        command = [str(python_of(name)), "-m", "pip", "install", "--quiet", *arguments]
+        subprocess.run(command, check=True)
+    receipt = json.dumps(PEERS[name], indent=1)
+    (ROOT / name / "receipt.json").write_text(receipt, encoding="utf-8")
+    print(f"{name}: done", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Install what is named, or everything; 1 if something could not be installed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.peers",
+        description="Install the simulators that the tests compare with.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PEERS))
+    names = parser.parse_args(arguments).names or list(PEERS)
+    for name in names:
+        if name not in PEERS:
+            parser.error(f"there is no peer {name!r}; there are {', '.join(PEERS)}")
+    failed = []
+    for name in names:
+        if is_complete(name):
+            print(f"{name}: already there")
+            continue
+        try:
+            install(name)
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: failed: {' '.join(error.cmd)}", file=sys.stderr)
+            failed.append(name)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Run networks in SuperNeuroMAT: ``python superneuromat_run.py networks.json spikes.npz``.
+
+The input is a list of networks, each a mapping of
+
+- ``steps``, ``sparse`` (which of its matrix formats to use),
+- ``neurons``: (threshold, leak (null: infinite), reset state, refractory period, initial state),
+- ``synapses``: (pre, post, weight, delay in steps),
+- ``inputs``: (step, neuron, value).
+
+The output holds for network ``i`` the arrays ``spikes_i`` (k, 2) of step and neuron, and
+``states_i`` (steps, neurons), the internal states after each step.
+"""
+
+import json
+import sys
+
+import numpy as np
+from superneuromat import SNN
+
+
+def run(network):
+    """Spikes and internal states of one network."""
+    snn = SNN()
+    for threshold, leak, reset, refractory, initial in network["neurons"]:
+        snn.create_neuron(
+            threshold=threshold,
+            leak=np.inf if leak is None else leak,
+            reset_state=reset,
+            refractory_period=refractory,
+            initial_state=initial,
+        )
+    for pre, post, weight, delay in network["synapses"]:
+        snn.create_synapse(pre, post, weight=weight, delay=delay)
+    for step, neuron, value in network["inputs"]:
+        snn.add_spike(step, neuron, value)
+    n = len(network["neurons"])  # Delays add hidden neurons behind these.
+    before = []
+    snn.simulate(
+        network["steps"],
+        callback=lambda snn, tick, steps: before.append(snn._internal_states[:n].copy()),
+        use="cpu",
+        sparse=network["sparse"],
+    )
+    states = np.array([*before[1:], snn.neuron_states[:n]])
+    return np.argwhere(np.array(snn.spike_train)[:, :n]), states
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        networks = json.load(file)
+    found = {}
+    for number, network in enumerate(networks):
+        found[f"spikes_{number}"], found[f"states_{number}"] = run(network)
+    np.savez(sys.argv[2], **found)
