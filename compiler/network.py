@@ -117,6 +117,8 @@ class Network:
     Attributes:
         sources, populations, projections: dict of name to object, in the order of declaration.
         probes: what a run records.
+        latency: population → steps by which it runs behind the model it was imported from, where
+            an importer had to shift it (docs/nir.md); empty otherwise.
 
     Raises:
         NetworkError: dt is not positive, or the seed is no uint32.
@@ -134,6 +136,7 @@ class Network:
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         self.probes: list[Probe] = []
+        self.latency: dict[str, int] = {}
         self.origin = user_origin()
 
     def source(self, name: str, size: int, generator: Poisson | Periodic | None = None) -> Source:

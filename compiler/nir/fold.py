@@ -1,0 +1,181 @@
+"""Chains of linear nodes between neurons, folded into one weight matrix per delay.
+
+What reaches a node is a sum over *origins* (sources and neurons) of ``W z(t − d)``, plus constants
+that set in at some step. Each linear node maps such a signal to another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ...errors import FileError, NetworkError, UnsupportedError
+from ..checks import show, whole_steps
+from ..origin import warn_user
+from .flat import Flat
+from .graph import LINEAR, READOUTS, Node
+from .shapes import Sizes, spread
+
+if TYPE_CHECKING:
+    Matrix = NDArray[np.float64] | sp.csr_array
+
+MAX_ENTRIES = 1 << 25
+"""Weights of one folded matrix, and four times as many in all: chains of thin matrices must not
+multiply into what nobody could have stored."""
+
+
+@dataclass
+class Signal:
+    """What arrives at a node.
+
+    Attributes:
+        terms: (origin, delay in steps) → (elements, size of origin) matrix.
+        constants: step at which it sets in → (elements,).
+    """
+
+    terms: dict[tuple[str, int], Matrix] = field(default_factory=dict)
+    constants: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+
+class Folder:
+    """Computes the signal at the input of every neuron and output of a graph.
+
+    Raises:
+        FileError: a loop without a neuron, or a product beyond MAX_ENTRIES.
+        UnsupportedError: an analog value would have to travel between neurons.
+    """
+
+    def __init__(self, flat: Flat, sizes: Sizes, dt: float) -> None:
+        self._flat, self._sizes, self._dt = flat, sizes, dt
+        self._before = flat.before()
+        self._signals: dict[str, Signal] = {}
+        self._entries = 0
+        for name in self._order():
+            self._signals[name] = self._apply(name, self.into(name))
+
+    def into(self, name: str) -> Signal:
+        """Sum of what all predecessors send to a node."""
+        total = Signal()
+        for before in self._before[name]:
+            kind = self._flat.nodes[before].type
+            if kind in LINEAR:
+                self._add(total, self._signals[before])
+                continue
+            if kind in READOUTS:
+                raise UnsupportedError(
+                    "A neuron that does not spike feeds other nodes; only spikes travel.",
+                    found=f"{before!r} ({kind}) -> {name!r}",
+                    expected=f"{before!r} -> Output",
+                    where=self._flat.where,
+                    remedy="make it the last layer, or a spiking one",
+                )
+            eye = sp.csr_array(sp.identity(self._sizes.of(before, "out"), format="csr"))
+            self._add(total, Signal({(before, 0): eye}))
+        return total
+
+    def _order(self) -> list[str]:
+        """Linear nodes, each after the linear nodes that feed it."""
+        graph = nx.DiGraph()
+        linear = [n for n, node in self._flat.nodes.items() if node.type in LINEAR]
+        graph.add_nodes_from(linear)
+        inside = set(linear)
+        graph.add_edges_from((a, b) for a, b in self._flat.edges if a in inside and b in inside)
+        try:
+            return list(nx.topological_sort(graph))
+        except nx.NetworkXUnfeasible:
+            loop = [a for a, _ in nx.find_cycle(graph)]
+            raise FileError(
+                "The graph has a loop without a neuron, which determines no value.",
+                found=" -> ".join(map(repr, [*loop[:8], loop[0]])),
+                where=self._flat.where,
+            ) from None
+
+    def _apply(self, name: str, signal: Signal) -> Signal:
+        node = self._flat.nodes[name]
+        if node.type in ("Flatten", "Identity"):
+            return signal
+        if node.type == "Delay":
+            return self._delayed(name, node, signal)
+        if node.type == "Scale":
+            scale = spread(node.fields["scale"], self._sizes.of(name))
+            return Signal(
+                {key: _scaled(w, scale) for key, w in signal.terms.items()},
+                {start: c * scale for start, c in signal.constants.items()},
+            )
+        weight = node.fields["weight"]
+        for origin, _ in signal.terms:
+            self._check_entries(weight.shape[0] * self._sizes.of(origin, "out"), name, origin)
+        result = Signal(
+            {key: np.asarray(weight @ w) for key, w in signal.terms.items()},
+            {start: weight @ c for start, c in signal.constants.items()},
+        )
+        if node.type == "Affine":
+            bias = spread(node.fields["bias"], weight.shape[0])
+            result.constants[0] = result.constants.get(0, 0.0) + bias
+        return result
+
+    def _delayed(self, name: str, node: Node, signal: Signal) -> Signal:
+        seconds = spread(node.fields["delay"], self._sizes.of(name))
+        if (seconds < 0).any():
+            raise FileError("A delay is negative.", found=seconds.min(), where=node.where)
+        if (seconds / self._dt > 1e6).any():
+            raise NetworkError(
+                "A delay is absurdly long.",
+                found=f"{show(seconds.max())} s, {show(seconds.max() / self._dt)} steps",
+                where=node.where,
+                remedy="is dt right? NIR's delays are in seconds",
+            )
+        steps, off = whole_steps(seconds, self._dt)
+        if off.any():
+            warn_user(
+                f"{node.where}: a delay of {show(seconds[off][0])} s is no whole number of steps "
+                f"of {show(self._dt)} s; rounded to {show(float(steps[off][0]) * self._dt)} s"
+            )
+        result = Signal()
+        for step in np.unique(steps):
+            keep = (steps == step).astype(np.float64)
+            for (origin, delay), w in signal.terms.items():
+                part = w if keep.all() else sp.csr_array(_scaled(w, keep))
+                self._add(result, Signal({(origin, delay + int(step)): part}))
+            for start, c in signal.constants.items():
+                self._add(result, Signal({}, {start + int(step): c * keep}))
+        return result
+
+    def _add(self, total: Signal, other: Signal) -> None:
+        for key, matrix in other.terms.items():
+            known = total.terms.get(key)
+            total.terms[key] = matrix if known is None else _sum(known, matrix)
+        for start, c in other.constants.items():
+            total.constants[start] = total.constants.get(start, 0.0) + c
+
+    def _check_entries(self, entries: int, name: str, origin: str) -> None:
+        self._entries += entries
+        if entries > MAX_ENTRIES or self._entries > 4 * MAX_ENTRIES:
+            raise FileError(
+                "Folding the linear nodes would make a matrix beyond any use.",
+                found=f"{entries} weights from {origin!r} to {name!r}, {self._entries} in all",
+                expected=f"≤ {MAX_ENTRIES}, {4 * MAX_ENTRIES} in all",
+                where=self._flat.where,
+                remedy="put a neuron between the matrices, or split the layer",
+            )
+
+
+def _scaled(matrix: Matrix, rows: NDArray[np.float64]) -> Matrix:
+    if isinstance(matrix, np.ndarray):
+        return matrix * rows[:, None]
+    return sp.csr_array(sp.diags(rows) @ matrix)
+
+
+def _sum(a: Matrix, b: Matrix) -> Matrix:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.asarray(_dense(a) + _dense(b))
+    return sp.csr_array(a + b)
+
+
+def _dense(a: Matrix) -> NDArray[np.float64]:
+    return a if isinstance(a, np.ndarray) else a.toarray()
