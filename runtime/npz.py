@@ -260,7 +260,7 @@ def write_npz(
                 info.external_attr = 0o644 << 16
                 buffer = io.BytesIO()
                 np.lib.format.write_array(
-                    buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
+                    buffer, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False
                 )
                 archive.writestr(info, buffer.getbuffer())
         os.replace(partial, path)

@@ -96,7 +96,7 @@ def make_stimulus(
         elif name in populations:
             stimulus.graded[name] = _graded_events(name, given, steps, populations[name])
         else:
-            raise _unknown(name, sources, populations, generators)
+            raise unknown_input(name, sources, populations, generators)
     return stimulus
 
 
@@ -112,9 +112,13 @@ def events_to_raster(events: NDArray[Any], steps: int, size: int) -> NDArray[np.
     return raster
 
 
-def _unknown(
-    name: Any, sources: Mapping[str, int], populations: Mapping[str, int], generators: Any
+def unknown_input(
+    name: Any,
+    sources: Mapping[str, int],
+    populations: Mapping[str, int],
+    generators: Collection[str] = (),
 ) -> InputError:
+    """The error for input whose name is none of a source or population that takes any."""
     if name in generators:
         return InputError(
             f"source {name!r} drives itself and takes no input",

@@ -1,0 +1,159 @@
+"""Turn a network into a Program.
+
+The network is a NIR file, or a Python file that defines one. A Python file is EXECUTED, with all
+that this means: do not compile files from strangers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FileError, NetworkError, SpikeloomError
+from .output import indented, print_json, print_warnings
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..compiler.network import Network
+
+EXAMPLE = """\
+  spikeloom compile net.nir -o net.loom --dt 1e-4 --source snntorch
+  spikeloom compile net.py:build -o net.loom --target emulator
+
+net.py:NAME takes the variable NAME, or calls the function NAME without arguments; net.py alone
+means net.py:net."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("network", metavar="net.nir|net.py[:NAME]", help="the network")
+    add("-o", "--output", metavar="net.loom", help="where to write the Program")
+    add("--target", default="core", help="what to compile for (default: %(default)s)")
+    add("--scale", type=float, help="least significant bits per unit of the network")
+    add("--per-neuron", action="store_true", help="choose a scale for each neuron")
+    add("--report", metavar="report.json", help="where to write the compiler's report")
+    nir = parser.add_argument_group("NIR files")
+    nir.add_argument("--dt", type=float, help="length of a step in seconds")
+    nir.add_argument("--source", help="the exporter, whose conventions hold (spec, snntorch, …)")
+    nir.add_argument("--reset", choices=("zero", "subtract"), help="what a spike does to v")
+    nir.add_argument("--reset-delay", action="store_true", help="the reset comes a step later")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out."""
+    begun = time.perf_counter()
+    # Told in the command's own words; one network may have many.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        network = _network(options)
+        program = _compile(network, options)
+    output = options.output or f"{network.name}.loom"
+    program.save(output)
+    if options.report:
+        _write_report(options.report, program.report)
+    messages = list(dict.fromkeys(str(w.message) for w in caught))
+    print_warnings(messages)
+    told = {
+        "output": output,
+        "bytes": os.path.getsize(output),
+        "hash": program.content_hash,
+        "neurons": program.neurons,
+        "cores": len(program.cores),
+        "seconds": time.perf_counter() - begun,
+        "warnings": messages,
+        "report": program.report,
+    }
+    if options.json:
+        print_json(told)
+        return 0
+    print(
+        f"{output}: {told['neurons']} neurons on {told['cores']} cores, {told['bytes']} bytes, "
+        f"hash {told['hash'][:16]}…"
+    )
+    if program.report:
+        print(indented(program.report))
+    return 0
+
+
+def _compile(network: Network, options: argparse.Namespace) -> Any:
+    import spikeloom as sl
+
+    settings: dict[str, Any] = {}
+    if options.scale is not None or options.per_neuron:
+        scale = "auto" if options.scale is None else options.scale
+        settings["quantization"] = sl.Quantization(scale=scale, per_neuron=options.per_neuron)
+    return sl.compile(network, target=options.target, **settings)
+
+
+def _network(options: argparse.Namespace) -> Network:
+    text = options.network
+    file, separator, name = text.rpartition(":")
+    if not separator or not file.endswith(".py"):
+        file, name = text, "net"
+    if file.endswith(".py"):
+        return _from_python(Path(file), name)
+    return _from_nir(file, options)
+
+
+def _from_nir(file: str, options: argparse.Namespace) -> Network:
+    import spikeloom as sl
+
+    settings = {
+        name: getattr(options, name)
+        for name in ("dt", "source", "reset")
+        if getattr(options, name) is not None
+    }
+    if options.reset_delay:
+        settings["reset_delay"] = True
+    return sl.from_nir(file, **settings)
+
+
+def _from_python(path: Path, name: str) -> Network:
+    """The network that a Python file defines; the file is executed."""
+    import runpy
+    import sys
+    import traceback
+
+    from ..compiler.network import Network
+
+    if not path.is_file():
+        raise FileError("there is no such file", found=str(path), remedy="check the path")
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        found = runpy.run_path(str(path)).get(name)
+        if callable(found) and not isinstance(found, Network):
+            found = found()
+    except SpikeloomError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise NetworkError(
+            f"{path} failed while it was executed",
+            found=f"{type(error).__name__}: {error}",
+            where=f"{last.filename}:{last.lineno}",
+        ) from error
+    finally:
+        sys.path.pop(0)
+    if not isinstance(found, Network):
+        raise NetworkError(
+            f"{path} does not define the network {name!r}",
+            found="nothing of that name" if found is None else type(found).__name__,
+            expected="a spikeloom.Network, or a function that returns one",
+            remedy=f"name it: spikeloom compile {path}:NAME",
+        )
+    return found
+
+
+def _write_report(path: str, report: dict[str, Any]) -> None:
+    try:
+        Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FileError(
+            "the report cannot be written", found=error.strerror or str(error), where=path
+        ) from None

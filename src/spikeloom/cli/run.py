@@ -1,0 +1,153 @@
+"""Run a Program on a device."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ..compiler.program import Program
+from ..errors import InputError
+from ..recording import Result
+from ..runtime.device import SaturationWarning
+from ..runtime.files import read_inputs, write_result
+from ..runtime.open import open as open_device
+from ..runtime.snapshot import Snapshot
+from .output import Progress, print_json, print_warnings, table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..runtime.device import Counters, Device
+
+EXAMPLE = """\
+  spikeloom run net.loom --inputs spikes.npz --steps 100 -o out.npz
+  spikeloom run net.loom --device 'emulator?threads=2' --steps 1000 --json
+
+spikes.npz has an array for each source that gets spikes, for example "pixels": either (n, 2)
+integers (step, index), or a (steps, size) raster. docs/cli.md has the layout of both files."""
+
+_NEURON_STEPS_PER_WINDOW = 2_000_000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("program", metavar="net.loom", help="the Program to run")
+    add("--device", default="emulator", help="where to run it (default: %(default)s)")
+    add("--inputs", metavar="spikes.npz", help="spikes and graded values to feed in")
+    add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
+    add("-o", "--output", metavar="out.npz", help="where to write what the Program probes")
+    add("--restore", metavar="snapshot.npz", help="go on from this snapshot")
+    add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out."""
+    begun = time.perf_counter()
+    program = Program.load(options.program)
+    inputs, steps = _inputs(options, program)
+    with warnings.catch_warnings(record=True) as caught, open_device(options.device) as device:
+        # Collected, and told in the command's own words when the run has ended.
+        warnings.simplefilter("always")
+        device.load(program)
+        if options.restore:
+            device.restore(Snapshot.load(options.restore))
+        loaded = time.perf_counter()
+        result = _run(device, program, steps, inputs)
+        ended = time.perf_counter()
+        if options.snapshot:
+            device.snapshot().save(options.snapshot)
+        counters = device.counters()
+    if options.output:
+        write_result(options.output, result, {"program": program.content_hash})
+    messages = _messages(caught, counters)
+    seconds = {"load": loaded - begun, "run": ended - loaded}
+    _report(options, program, result, counters, messages, seconds)
+    return 0
+
+
+def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, Any], int]:
+    if options.inputs:
+        return read_inputs(options.inputs, program, options.steps)
+    if options.steps is None:
+        raise InputError(
+            "the number of steps is not known",
+            found="neither --steps nor --inputs",
+            remedy="say how many: --steps 100",
+        )
+    return {}, options.steps
+
+
+def _run(device: Device, program: Program, steps: int, inputs: dict[str, Any]) -> Result:
+    """In windows, between which progress is shown and an interruption is heard."""
+    every = max(1, _NEURON_STEPS_PER_WINDOW // max(program.neurons, 1))
+    if steps <= every:
+        return device.run(steps, inputs)
+    parts, done = [], 0
+    with Progress(steps, "step") as progress:
+        for part in device.stream(steps, inputs, every=every):
+            parts.append(part)
+            done += part.steps
+            progress.update(done)
+    return Result.join(parts)
+
+
+def _messages(caught: list[warnings.WarningMessage], counters: Counters) -> list[str]:
+    """Warnings, those about saturation summed up over the whole run."""
+    messages = [str(w.message) for w in caught if not issubclass(w.category, SaturationWarning)]
+    if any(issubclass(w.category, SaturationWarning) for w in caught):
+        for name, kinds in counters.saturations.items():
+            told = ", ".join(f"{kind} of {n} neurons" for kind, n in kinds.items())
+            messages.append(
+                f"numbers of population {name!r} were clipped at the end of their range: {told}; "
+                "compile with a smaller scale, or lower weights, bias or input"
+            )
+    return list(dict.fromkeys(messages))
+
+
+def _report(
+    options: argparse.Namespace,
+    program: Program,
+    result: Result,
+    counters: Counters,
+    messages: list[str],
+    seconds: dict[str, float],
+) -> None:
+    print_warnings(messages)
+    if options.json:
+        print_json(
+            {
+                "program": program.content_hash,
+                "device": result.device,
+                "steps": result.steps,
+                "start": result.start,
+                "dt": result.dt,
+                "spikes": {name: len(events) for name, events in result.spikes.items()},
+                "states": {name: list(of) for name, of in result.states.items()},
+                "counters": vars(counters),
+                "warnings": messages,
+                "seconds": seconds,
+                "output": options.output,
+                "snapshot": options.snapshot,
+            }
+        )
+        return
+    print(
+        f"{result.steps} steps of {result.dt:g} s on {result.device}, from step {result.start}: "
+        f"{seconds['run']:.3f} s"
+    )
+    print(f"{counters.spikes} spikes, {counters.synaptic_events} synaptic events since the reset")
+    duration = result.steps * result.dt
+    rows = [
+        (name, result.sizes[name], len(events), _rate(len(events), result.sizes[name], duration))
+        for name, events in result.spikes.items()
+    ]
+    if rows:
+        print(table(rows, ("probed", "neurons", "spikes", "Hz per neuron")))
+    if options.output:
+        print(f"written to {options.output}")
+
+
+def _rate(spikes: int, size: int, duration: float) -> float:
+    return round(spikes / (size * duration), 2) if duration else 0.0
