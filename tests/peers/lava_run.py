@@ -3,7 +3,8 @@
 The input is a list of networks, each a mapping of
 
 - ``steps``; ``source``: ``size`` and ``spikes``, (step, index) pairs;
-- ``populations``: mappings of ``size``, ``du``, ``dv``, ``vth``, ``bias_exp``, ``bias_mant`` (list);
+- ``populations``: mappings of ``size``, ``du``, ``dv``, ``vth``, ``bias_exp`` and
+  ``bias_mant``, a list;
 - ``connections``: mappings of ``pre`` (null for the source, or a population's number), ``post``,
   ``kind`` (Dense, Sparse or DelayDense), ``weights`` and ``delays`` (one list per postsynaptic
   neuron) and ``weight_exp``.
