@@ -14,7 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5t, h5z
+from h5py import h5d, h5t, h5z  # pyright: ignore[reportAttributeAccessIssue]
 from numpy.typing import NDArray
 
 from ...errors import FileError
@@ -33,10 +33,10 @@ def check_storage(data: h5py.Dataset, where: str) -> Any:
         )
     if plist.get_layout() == h5d.VIRTUAL:
         raise FileError(
-            "A dataset is virtual.",
+            "A dataset is virtual: its data lies in other files.",
             expected="data in this file",
             where=where,
-            remedy="use h5repack",
+            remedy="copy the data into the file",
         )
     if data.shape is None:
         raise FileError("A dataset is empty.", where=where)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5o
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from ...errors import FileError, SpikeloomError
 
