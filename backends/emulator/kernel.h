@@ -1,0 +1,158 @@
+/* What the emulator's Python side and its C kernel share: structures, codes, entry points.
+ *
+ * native.py mirrors every structure here field by field; SL_ABI changes whenever one of them does.
+ * Plain C: nothing of CPython, so that one build serves every Python version. */
+
+#ifndef SPIKELOOM_KERNEL_H
+#define SPIKELOOM_KERNEL_H
+
+#include <stdint.h>
+
+#define SL_ABI 1
+
+#if defined(_WIN32)
+#define SL_EXPORT __declspec(dllexport)
+#elif defined(__GNUC__)
+#define SL_EXPORT __attribute__((visibility("default")))
+#else
+#define SL_EXPORT
+#endif
+
+/* Parameters of a neuron as the update wants them: decays as factors 4096 - k, choices as masks
+ * (0 or -1). SCALE = 1 << SHIFT; LIMIT = 1 << (30 - SHIFT) bounds what is shifted. */
+enum {
+    P_DECAY_U0, P_DECAY_U1, P_SHIFT, P_SCALE, P_LIMIT, P_SPIKING, P_DECAY_V, P_LEAK_STEP,
+    P_SUBTRACT, P_DELAYED, P_V_RESET, P_REFRACTORY, P_HOLD, P_ADAPT_STEP, P_ADAPT_DECAY,
+    P_COUNT
+};
+
+/* What the update of a segment must be able to do; each combination is compiled on its own. */
+enum { F_TWO = 1, F_ADAPT = 2, F_FULL = 4, F_MIXED = 8, F_COUNT = 16 };
+
+/* Neurons that follow each other on one core. Without F_MIXED they share `parameters`. */
+typedef struct {
+    int64_t first, count;
+    int32_t core, features;
+    int32_t parameters[P_COUNT];
+    int32_t unused;
+} Segment;
+
+/* Poisson channels that follow each other, each with one synapse, onto neurons that follow each
+ * other, all of one receptor and delay: no row is walked for them. */
+typedef struct {
+    int64_t channel, target, count;
+    int32_t receptor, delay;
+    int32_t uniform, recorded; /* uniform: all have the probability and value of the first */
+} Drive;
+
+/* One recorded variable. Entries start[thread] .. start[thread + 1] are the thread's own. */
+typedef struct {
+    const int64_t *neuron, *column, *start;
+    int32_t *out;
+    int64_t width;
+    int64_t variable; /* 0 v, 1 u0, 2 u1, 3 threshold */
+} Trace;
+
+/* What belongs to one thread: targets first .. last, and the generators it draws for. */
+typedef struct {
+    int64_t first, last;
+    const uint32_t *stream;
+    const uint64_t *row; /* (sources + 1,) where the blocks of a source start in the stream */
+    int64_t segment, segment_end, drive, drive_end;
+    int64_t poisson, poisson_end, periodic, periodic_end;
+    int64_t *saturations; /* (cores, 3) */
+    uint32_t *recorded_neurons, *recorded_channels;
+    int64_t neurons_used, channels_used;   /* entries in the buffers */
+    int64_t neuron_limit, channel_limit;   /* beyond these, one more step may not fit */
+    int64_t records_neurons, records_channels;
+    uint32_t *neurons_per_step, *channels_per_step;
+    int64_t spikes, events, generated_room;
+    int32_t *generated; /* two lists of generated_room channels: this step's and the next */
+    int64_t fired_count[2], generated_count[2];
+    int64_t pad[8]; /* neighbours must not share a cache line */
+} Lane;
+
+/* The whole machine. Sources are channels, then neurons; arrays over neurons have `neurons`. */
+typedef struct {
+    int64_t neurons, stride, channels, cores;
+    uint64_t step;
+    int64_t threads, receptors, slots, parity, instructions;
+    int64_t state_low, state_high;
+    int32_t *u0, *u1, *v, *adapt, *refractory, *pending;
+    uint8_t *saturated;
+    const int32_t *theta;
+    int32_t *bias;
+    const uint32_t *adapt_key;
+    const int32_t *mixed; /* (P_COUNT, neurons), or null without F_MIXED */
+    uint32_t *wheel;      /* (slots, receptors, stride) */
+    const int64_t *events; /* (sources,) synapses of each row */
+    int32_t *fired;        /* (2, neurons): a lane's list starts at its first neuron */
+    const Segment *segments;
+    const Drive *drives;
+    const uint32_t *drive_key, *drive_probability; /* by channel */
+    const int32_t *drive_value;
+    const uint32_t *poisson_key, *poisson_probability;
+    const int32_t *poisson_channel, *periodic_channel;
+    const uint64_t *periodic_phase, *periodic_period;
+    uint64_t *periodic_next;
+    const uint8_t *neuron_mask, *channel_mask;
+    const uint64_t *host_step, *graded_step; /* absolute steps, ascending */
+    const int32_t *host_channel, *graded_neuron, *graded_value;
+    int64_t hosts, gradeds;
+    const Trace *traces;
+    int64_t trace_count;
+    Lane *lanes;
+} Machine;
+
+/* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
+enum { ROW_BYTES = 26 };
+
+/* Synapse memory of one core as the Program has it. */
+typedef struct {
+    const int32_t *axon_start;
+    const uint8_t *rows;
+    const uint16_t *sparse_target;
+    const void *sparse_weight;
+    const uint8_t *sparse_delay;
+    const void *dense_weight;
+    int64_t first_neuron, sparse_bytes, dense_bytes; /* bytes per weight: 1 or 2 */
+} CoreMemory;
+
+/* Everything needed to lay all rows out as streams. */
+typedef struct {
+    int64_t sources, threads;
+    const int64_t *range;       /* (threads + 1,) first target of each thread */
+    const uint8_t *thread_of;   /* (neurons,) */
+    const CoreMemory *cores;
+    const int64_t *destination_start; /* (sources + 1,) */
+    const uint16_t *destination_core;
+    const int32_t *destination_axon;
+    uint64_t **row;     /* per thread (sources + 1,) */
+    uint32_t **stream;  /* per thread; null while measuring */
+    int64_t *events;    /* (sources,) */
+    int32_t *single;    /* (sources, 3): target, value, delay * 2 + receptor of an only synapse */
+} Layout;
+
+/* Blocks of a stream: one header word, then `count` synapses.
+ * header = kind << 29 | receptor << 28 | exponent << 24 | delay << 18 | count */
+enum {
+    K_NARROW,  /* words target << 8 | int8 weight */
+    K_MIDDLE,  /* a word target & ~0xffff, then words (target & 0xffff) << 16 | int16 weight */
+    K_DENSE8,  /* a word first target, then int8 weights, four to a word */
+    K_DENSE16, /* a word first target, then int16 weights, two to a word */
+    K_SPREAD   /* words delay << 26 | (target - first of thread) << 8 | int8 weight */
+};
+#define MAX_COUNT ((1u << 18) - 1)
+#define SPREAD_TARGETS (1 << 18)
+
+SL_EXPORT int64_t sl_abi(void);
+SL_EXPORT int64_t sl_source(void);        /* checksum of the sources it was built from */
+SL_EXPORT int64_t sl_size(int32_t which); /* sizeof Machine, Lane, Segment, Drive, Trace, … */
+SL_EXPORT int64_t sl_threads(void);       /* 1 where there are no POSIX threads */
+SL_EXPORT int64_t sl_instructions(void);  /* best set this processor has: 0 portable, 1 AVX2 */
+SL_EXPORT int64_t sl_layout(const Layout *layout); /* 0, or -1: out of memory */
+SL_EXPORT int64_t sl_run(Machine *machine, int64_t steps); /* steps done, or -1: no thread */
+SL_EXPORT void sl_mix(uint32_t *words, int64_t count);
+SL_EXPORT void sl_decay(int32_t *values, int64_t count, int32_t k);
+
+#endif

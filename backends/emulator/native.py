@@ -1,0 +1,194 @@
+"""The compiled kernel: where it is, whether it fits this package, and its structures for ctypes.
+
+The library has no CPython interface, so one file serves every Python version; in exchange nothing
+checks argument types. The structures below repeat ``kernel.h`` field by field, and a library whose
+interface number, structure sizes or source checksum differ is not used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from ctypes import POINTER, c_int32, c_int64, c_uint64, c_void_p
+from pathlib import Path
+
+from .checksum import source_checksum
+
+FOLDER = Path(__file__).parent
+LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
+ABI = 1
+INSTRUCTION_SETS = ("portable", "avx2")
+BEST = len(INSTRUCTION_SETS) - 1
+REBUILD = "with a C compiler installed, run: pip install --force-reinstall --no-deps spikeloom (or `pip install -e .` in a source tree)"
+
+(
+    P_DECAY_U0, P_DECAY_U1, P_SHIFT, P_SCALE, P_LIMIT, P_SPIKING, P_DECAY_V, P_LEAK_STEP,
+    P_SUBTRACT, P_DELAYED, P_V_RESET, P_REFRACTORY, P_HOLD, P_ADAPT_STEP, P_ADAPT_DECAY, P_COUNT,
+) = range(16)  # fmt: skip
+F_TWO, F_ADAPT, F_FULL, F_MIXED = 1, 2, 4, 8
+
+
+class KernelUnavailable(Exception):
+    """Why the compiled kernel cannot be used; the text is for ``describe`` and for errors."""
+
+
+def _fields(**groups: str) -> list[tuple[str, type]]:
+    kinds = {"pointer": c_void_p, "int64": c_int64, "uint64": c_uint64, "int32": c_int32}
+    return [(name, kinds[kind]) for kind, names in groups.items() for name in names.split()]
+
+
+class Segment(ctypes.Structure):
+    """Consecutive neurons of one core."""
+
+    _fields_ = [
+        ("first", c_int64),
+        ("count", c_int64),
+        ("core", c_int32),
+        ("features", c_int32),
+        ("parameters", c_int32 * P_COUNT),
+        ("unused", c_int32),
+    ]
+
+
+class Drive(ctypes.Structure):
+    """Consecutive Poisson channels with one synapse each onto consecutive neurons."""
+
+    _fields_ = _fields(int64="channel target count", int32="receptor delay uniform recorded")
+
+
+class Trace(ctypes.Structure):
+    """One recorded variable."""
+
+    _fields_ = _fields(pointer="neuron column start out", int64="width variable")
+
+
+class Lane(ctypes.Structure):
+    """What belongs to one thread."""
+
+    _fields_ = [
+        *_fields(int64="first last", pointer="stream row"),
+        *_fields(int64="segment segment_end drive drive_end poisson poisson_end periodic"),
+        *_fields(int64="periodic_end", pointer="saturations recorded_neurons recorded_channels"),
+        *_fields(int64="neurons_used channels_used neuron_limit channel_limit"),
+        *_fields(int64="records_neurons records_channels"),
+        *_fields(pointer="neurons_per_step channels_per_step"),
+        *_fields(int64="spikes events generated_room", pointer="generated"),
+        ("fired_count", c_int64 * 2),
+        ("generated_count", c_int64 * 2),
+        ("pad", c_int64 * 8),
+    ]
+
+
+class Machine(ctypes.Structure):
+    """The whole machine."""
+
+    _fields_ = [
+        *_fields(int64="neurons stride channels cores", uint64="step"),
+        *_fields(int64="threads receptors slots parity instructions state_low state_high"),
+        *_fields(pointer="u0 u1 v adapt refractory pending saturated theta bias adapt_key mixed"),
+        *_fields(pointer="wheel events fired segments drives drive_key drive_probability"),
+        *_fields(pointer="drive_value poisson_key poisson_probability poisson_channel"),
+        *_fields(pointer="periodic_channel periodic_phase periodic_period periodic_next"),
+        *_fields(pointer="neuron_mask channel_mask host_step graded_step host_channel"),
+        *_fields(pointer="graded_neuron graded_value", int64="hosts gradeds"),
+        ("traces", POINTER(Trace)),
+        ("trace_count", c_int64),
+        ("lanes", POINTER(Lane)),
+    ]
+
+
+class CoreMemory(ctypes.Structure):
+    """Synapse memory of one core as the Program has it."""
+
+    _fields_ = [
+        *_fields(pointer="axon_start rows sparse_target sparse_weight sparse_delay dense_weight"),
+        *_fields(int64="first_neuron sparse_bytes dense_bytes"),
+    ]
+
+
+class Layout(ctypes.Structure):
+    """Everything needed to lay out the streams."""
+
+    _fields_ = [
+        *_fields(int64="sources threads", pointer="range thread_of"),
+        ("cores", POINTER(CoreMemory)),
+        *_fields(pointer="destination_start destination_core destination_axon"),
+        ("row", POINTER(c_void_p)),
+        ("stream", POINTER(c_void_p)),
+        *_fields(pointer="events single"),
+    ]
+
+
+_STRUCTURES = (Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout)
+
+
+class Library:
+    """The kernel's entry points."""
+
+    def __init__(self, path: Path) -> None:
+        """Load and check ``path``.
+
+        Raises:
+            KernelUnavailable: it is missing, damaged, or not the one this package needs.
+        """
+        if sys.byteorder != "little":
+            raise KernelUnavailable("the compiled kernel reads Programs only on little-endian hosts")
+        if not path.is_file():
+            raise KernelUnavailable(f"the compiled kernel is not there ({path}); {REBUILD}")
+        try:
+            library = ctypes.CDLL(str(path))
+            self.mix = _entry(library, "sl_mix", None, c_void_p, c_int64)
+            self.decay = _entry(library, "sl_decay", None, c_void_p, c_int64, c_int32)
+            self.layout = _entry(library, "sl_layout", c_int64, POINTER(Layout))
+            self.run = _entry(library, "sl_run", c_int64, POINTER(Machine), c_int64)
+            size = _entry(library, "sl_size", c_int64, c_int32)
+            abi, source, threads, instructions = (
+                _entry(library, name, c_int64)
+                for name in ("sl_abi", "sl_source", "sl_threads", "sl_instructions")
+            )
+        except (OSError, AttributeError) as error:
+            raise KernelUnavailable(f"{path} cannot be used: {error}; {REBUILD}") from error
+        if abi() != ABI:
+            raise KernelUnavailable(
+                f"{path} has interface number {abi()}, this package needs {ABI}; {REBUILD}"
+            )
+        expected = source_checksum(path.parent)
+        if expected is not None and source() != expected:
+            raise KernelUnavailable(
+                f"{path} was built from other sources than those beside it; {REBUILD}"
+            )
+        for number, structure in enumerate(_STRUCTURES):
+            if size(number) != ctypes.sizeof(structure):
+                raise KernelUnavailable(
+                    f"{path} lays out {structure.__name__} in {size(number)} bytes,"
+                    f" this package in {ctypes.sizeof(structure)}; {REBUILD}"
+                )
+        self.path = path
+        self.max_threads: int = threads()
+        self.instructions: int = instructions()
+
+
+def _entry(library: ctypes.CDLL, name: str, result: type | None, *arguments: type):  # noqa: ANN202
+    function = getattr(library, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+@functools.cache
+def load(path: Path) -> Library:
+    """The library at ``path``, loaded once.
+
+    Raises:
+        KernelUnavailable: it cannot be used.
+    """
+    return Library(path)
+
+
+def library() -> Library:
+    """This package's own library.
+
+    Raises:
+        KernelUnavailable: it cannot be used.
+    """
+    return load(FOLDER / LIBRARY_NAME)

@@ -1,0 +1,132 @@
+"""Bringing spikes and states out of the compiled kernel, whatever their number.
+
+The kernel writes into buffers of fixed size and stops in good time before one of them could
+overflow; :meth:`Recorder.drain` empties them between two calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...runtime.backend import RunData
+from . import native
+
+if TYPE_CHECKING:
+    import ctypes
+
+    from numpy.typing import NDArray
+
+    from ...compiler.program import Program
+    from ...runtime.backend import Events, Record
+
+VARIABLES = {"v": 0, "u0": 1, "u1": 2, "threshold": 3}
+_LEAST_ROOM = 1 << 15
+
+
+class Recorder:
+    """The buffers of one run.
+
+    Args:
+        program: the Program that runs.
+        ranges: (threads + 1,) first neuron of each thread.
+        steps: how many steps the run has.
+        events: its input.
+        record: what to bring back.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        ranges: NDArray[np.int64],
+        steps: int,
+        events: Events,
+        record: Record,
+    ) -> None:
+        self._neurons, self._channels = program.neurons, program.channels
+        self._neuron_mask = np.ascontiguousarray(record.neurons).astype(np.uint8)
+        self._channel_mask = np.ascontiguousarray(record.channels).astype(np.uint8)
+        threads = len(ranges) - 1
+        self._most_neurons = int(self._neuron_mask.sum())
+        self._most_channels = int(self._channel_mask.sum())
+        if self._most_channels and len(events.spike_step):
+            self._most_channels += int(np.unique(events.spike_step, return_counts=True)[1].max())
+        shapes = [max(_LEAST_ROOM, 4 * m) for m in (self._most_neurons, self._most_channels)]
+        self._neuron_buffer = np.zeros((threads, shapes[0]), np.uint32)
+        self._channel_buffer = np.zeros((threads, shapes[1]), np.uint32)
+        self._states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
+        self._traces = (native.Trace * max(1, len(record.states)))()
+        self._keep: list[NDArray] = []
+        for trace, (variable, which), out in zip(
+            self._traces, record.states, self._states, strict=False
+        ):
+            order = np.argsort(which, kind="stable").astype(np.int64)
+            neuron = np.asarray(which, np.int64)[order]
+            start = np.searchsorted(neuron, ranges).astype(np.int64)
+            self._keep += [order, neuron, start]
+            trace.neuron, trace.column, trace.start = (
+                x.ctypes.data for x in (neuron, order, start)
+            )
+            trace.width, trace.variable = len(which), VARIABLES[variable]
+            trace.out = out.ctypes.data
+        self._trace_count = len(record.states)
+        self._found_neurons: list[NDArray[np.int64]] = []
+        self._found_channels: list[NDArray[np.int64]] = []
+
+    def attach(self, machine: native.Machine, drives: ctypes.Array[native.Drive]) -> None:
+        """Tell the machine what is recorded."""
+        machine.neuron_mask = self._neuron_mask.ctypes.data
+        machine.channel_mask = self._channel_mask.ctypes.data
+        machine.traces, machine.trace_count = self._traces, self._trace_count
+        for drive in drives:
+            mask = self._channel_mask[drive.channel : drive.channel + drive.count]
+            drive.recorded = bool(mask.any())
+
+    def prepare(self, machine: native.Machine, done: int, steps: int) -> None:
+        """Empty buffers for a call of at most ``steps`` steps that begins after ``done``."""
+        self._per_step = np.zeros((2, machine.threads, steps), np.uint32)
+        for k in range(machine.threads):
+            lane = machine.lanes[k]
+            lane.recorded_neurons = self._neuron_buffer[k].ctypes.data
+            lane.recorded_channels = self._channel_buffer[k].ctypes.data
+            lane.neurons_used = lane.channels_used = 0
+            lane.neuron_limit = self._neuron_buffer.shape[1] - self._most_neurons
+            lane.channel_limit = self._channel_buffer.shape[1] - self._most_channels
+            lane.records_neurons = self._most_neurons > 0
+            lane.records_channels = self._most_channels > 0
+            lane.neurons_per_step = self._per_step[0, k].ctypes.data
+            lane.channels_per_step = self._per_step[1, k].ctypes.data
+        for trace, states in zip(self._traces, self._states, strict=False):
+            trace.out = states.ctypes.data + done * states.shape[1] * states.itemsize
+
+    def drain(self, machine: native.Machine, done: int, computed: int) -> None:
+        """Take over what a call recorded, as single numbers ``step · size + index``."""
+        for k in range(machine.threads):
+            lane = machine.lanes[k]
+            for found, buffer, used, counts, size in (
+                (self._found_neurons, self._neuron_buffer, lane.neurons_used, 0, self._neurons),
+                (self._found_channels, self._channel_buffer, lane.channels_used, 1, self._channels),
+            ):
+                if used:
+                    per_step = self._per_step[counts, k, :computed]
+                    step = np.repeat(np.arange(done, done + computed), per_step)
+                    found.append(step * size + buffer[k, :used])
+
+    def data(self) -> RunData:
+        """Everything that was recorded."""
+        return RunData(
+            *_sorted(self._found_neurons, self._neurons),
+            *_sorted(self._found_channels, self._channels),
+            self._states,
+        )
+
+
+def _sorted(
+    found: list[NDArray[np.int64]], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    places = np.concatenate([np.zeros(0, np.int64), *found])
+    if (np.diff(places) < 0).any():
+        places.sort()
+    step, index = np.divmod(places, max(1, size))
+    return step, index.astype(np.int32)

@@ -1,0 +1,148 @@
+"""Synapses as the compiled kernel walks them: one stream of 32-bit words per thread."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...compiler.program import DENSE, ROW
+from ...errors import DeviceError
+from . import native
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...compiler.program import Program
+    from ...runtime.backend import CoreWeights
+    from .wiring import Wiring
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """All rows of a Program for one set of weights.
+
+    Attributes:
+        row: per thread (sources + 1,) uint64, where a source's blocks start in the stream.
+        stream: per thread uint32 words; ``kernel.h`` says what a block is.
+        events: (sources,) int64, synapses of each source.
+        single: (sources, 3) int32: target, value and ``2 · delay + receptor`` of the synapse of
+            those sources that have exactly one; otherwise without meaning.
+    """
+
+    row: list[NDArray[np.uint64]]
+    stream: list[NDArray[np.uint32]]
+    events: NDArray[np.int64]
+    single: NDArray[np.int32]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the streams take, row pointers and event counts included."""
+        return sum(a.nbytes for a in (*self.row, *self.stream)) + self.events.nbytes
+
+
+def thread_ranges(program: Program, threads: int) -> NDArray[np.int64]:
+    """(t + 1,) first target of each of at most ``threads`` threads; shares of about equal work.
+
+    A thread without at least a cache line's worth of neurons would only slow the others down.
+    """
+    n = program.neurons
+    threads = max(1, min(threads, n // 64))
+    if threads == 1:
+        return np.array([0, n], np.int64)
+    synapses = np.zeros(n + 1, np.int64)
+    for core, base in zip(program.cores, program.core_base[:-1].tolist(), strict=True):
+        synapses[base : base + core.neurons] += np.bincount(
+            core.sparse_target, minlength=core.neurons
+        )
+        dense = core.rows[core.rows["kind"] == DENSE]
+        change = np.zeros(core.neurons + 1, np.int64)
+        np.add.at(change, dense["base"].astype(np.int64), 1)
+        np.add.at(change, dense["base"].astype(np.int64) + dense["count"], -1)
+        synapses[base : base + core.neurons] += np.cumsum(change)[:-1] // 8
+    # A neuron's update costs about as much as fifty synapses at the usual few spikes per hundred
+    # steps.
+    work = np.cumsum(synapses[:-1] + 50)
+    cuts = np.searchsorted(work, work[-1] * np.arange(1, threads) / threads)
+    return np.unique(np.concatenate([[0], (cuts + 8) // 16 * 16, [n]])).astype(np.int64)
+
+
+def build_streams(
+    library: native.Library,
+    program: Program,
+    wiring: Wiring,
+    weights: tuple[CoreWeights, ...],
+    ranges: NDArray[np.int64],
+) -> Streams:
+    """Lay out all rows.
+
+    Raises:
+        DeviceError: there is not enough memory.
+    """
+    threads, sources = len(ranges) - 1, wiring.sources
+    if ROW.itemsize != 26:
+        raise AssertionError("kernel.h and program.py disagree about ROW")
+    thread_of = np.repeat(np.arange(threads, dtype=np.uint8), np.diff(ranges))
+    rows = [np.zeros(sources + 1, np.uint64) for _ in range(threads)]
+    events = np.zeros(sources, np.int64)
+    single = np.zeros((sources, 3), np.int32)
+    keep: list[NDArray] = []
+    layout = native.Layout(
+        sources=sources,
+        threads=threads,
+        range=ranges.ctypes.data,
+        thread_of=thread_of.ctypes.data,
+        cores=_core_memories(program, weights, keep),
+        destination_start=wiring.start.ctypes.data,
+        destination_core=wiring.core.ctypes.data,
+        destination_axon=wiring.axon.ctypes.data,
+        row=pointers(rows),
+        stream=None,
+        events=events.ctypes.data,
+        single=single.ctypes.data,
+    )
+    try:
+        if library.layout(ctypes.byref(layout)):
+            raise MemoryError
+        streams = [np.empty(int(row[-1]), np.uint32) for row in rows]
+        layout.stream = pointers(streams)
+        if library.layout(ctypes.byref(layout)):
+            raise MemoryError
+    except MemoryError:
+        raise DeviceError(
+            "the emulator ran out of memory while it laid out the synapses",
+            found=f"{sum(int(row[-1]) for row in rows) * 4 / 1e6:.0f} MB for the streams",
+            where=f"{sources} sources, {int(events.sum())} synapses",
+            remedy="close other programs, or use a machine with more memory",
+        ) from None
+    return Streams(rows, streams, events, single)
+
+
+def pointers(arrays: list[NDArray]) -> ctypes.Array[ctypes.c_void_p]:
+    """A C array of pointers to the arrays' contents; the arrays must outlive it."""
+    return (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+
+
+def _core_memories(
+    program: Program, weights: tuple[CoreWeights, ...], keep: list[NDArray]
+) -> ctypes.Array[native.CoreMemory]:
+    """The cores' tables as C sees them; arrays that had to be copied are put into ``keep``."""
+
+    def address(array: NDArray) -> int:
+        keep.append(np.ascontiguousarray(array))
+        return keep[-1].ctypes.data
+
+    memories = (native.CoreMemory * max(1, len(program.cores)))()
+    for memory, core, weight, base in zip(
+        memories, program.cores, weights, program.core_base.tolist(), strict=False
+    ):
+        memory.axon_start, memory.rows = address(core.axon_start), address(core.rows)
+        memory.sparse_target = address(core.sparse_target)
+        memory.sparse_delay = address(core.sparse_delay)
+        memory.sparse_weight, memory.dense_weight = address(weight.sparse), address(weight.dense)
+        memory.sparse_bytes = weight.sparse.dtype.itemsize
+        memory.dense_bytes = weight.dense.dtype.itemsize
+        memory.first_neuron = base
+    return memories
