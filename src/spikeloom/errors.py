@@ -7,7 +7,7 @@ the command line.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SpikeloomError(Exception):
@@ -62,9 +62,13 @@ class CompileError(SpikeloomError):
 
 
 class FitError(CompileError):
-    """The network needs more of something than the target has; carries the fit table."""
+    """The network needs more of something than the target has; carries the fit table.
+
+    ``table`` has one mapping per line: resource, population, needed, available, per.
+    """
 
     exit_code = 5
+    table: tuple[dict[str, Any], ...] = ()
 
 
 class FileError(SpikeloomError):

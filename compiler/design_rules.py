@@ -1,0 +1,187 @@
+"""Pass 3: what no network should do, as small named rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ..errors import CompileError
+from .ir import Finding, Graph
+from .target import Target
+
+MOSTLY_ZERO = 0.9
+"""A dense matrix with more zeros than this share is cheaper as a sparse one, at any width."""
+MANY = 1000
+"""Below this many synapses waste does not matter."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that is broken; compilation stops after all rules have been checked."""
+
+    rule: str
+    subject: str
+    origin: str
+    message: str
+    remedy: str
+
+
+Outcome = Violation | Finding
+Rule = Callable[[Graph, Target], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class DesignRules:
+    """Check every rule; note findings, raise all violations together.
+
+    Attributes:
+        target: what the network is to run on.
+    """
+
+    target: Target
+
+    def apply(self, ir: Graph) -> Graph:
+        """The same graph, with findings.
+
+        Raises:
+            CompileError: naming every broken rule.
+        """
+        outcomes = [outcome for rule in RULES for outcome in rule(ir, self.target)]
+        broken = [o for o in outcomes if isinstance(o, Violation)]
+        if broken:
+            listing = "\n".join(f"  - [{v.rule}] {v.message} ({v.origin})" for v in broken)
+            raise CompileError(
+                f"network {ir.name!r} breaks {len(broken)} design rule"
+                f"{'s' if len(broken) > 1 else ''}\n{listing}",
+                remedy="; ".join(dict.fromkeys(v.remedy for v in broken)),
+            )
+        findings = tuple(o for o in outcomes if isinstance(o, Finding))
+        return replace(ir, findings=ir.findings + findings)
+
+
+def has_a_population(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """A network needs at least one population."""
+    if not ir.populations:
+        yield Violation(
+            "has_a_population",
+            ir.name,
+            ir.name,
+            "the network has no population",
+            "add one with net.population",
+        )
+
+
+def delay_fits_the_wheel(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Wheel delays lie within the target's delay slots."""
+    most = target.delay_slots - 1
+    for edge in ir.projections:
+        deepest = int(edge.synapses.delay.max(initial=0))
+        if deepest > most:
+            yield Violation(
+                "delay_fits_the_wheel",
+                edge.name,
+                edge.origin,
+                f"projection {edge.name!r} has a delay of {deepest + edge.base_delay} steps; "
+                f"the {target.delay_slots} delay slots of target {target.name!r} hold at most "
+                f"{most + edge.base_delay}",
+                "use shorter delays, a larger dt, or a target with more delay slots",
+            )
+
+
+def receptor_exists(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Projections drive receptors that the target has."""
+    for edge in ir.projections:
+        if edge.receptor >= target.receptors:
+            yield Violation(
+                "receptor_exists",
+                edge.name,
+                edge.origin,
+                f"projection {edge.name!r} drives receptor {edge.receptor}; target "
+                f"{target.name!r} has {target.receptors}",
+                "use receptor 0, or a target with two receptors",
+            )
+
+
+def every_population_gets_input(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """A neuron without synapses and bias moves only by graded input."""
+    for population in ir.populations:
+        reached = population.params["bias"] != 0
+        reached = reached | (population.params["v_init"] > population.params["threshold"])
+        for edge in ir.incoming(population.name):
+            reached[edge.synapses.post] = True
+        missing = np.flatnonzero(~reached)
+        if len(missing):
+            who = "no neuron" if len(missing) == population.size else f"neuron {missing[0]}"
+            count = (
+                "" if len(missing) in (1, population.size) else f" (and {len(missing) - 1} more)"
+            )
+            verb = "has" if len(missing) == population.size else "has no"
+            noun = "a synapse or a bias" if verb == "has" else "synapse and no bias"
+            yield _note(
+                "every_population_gets_input",
+                population.name,
+                f"{who}{count} {verb} {noun}: only graded input can move it",
+            )
+
+
+def every_source_is_used(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """A source that reaches nobody is probably a mistake."""
+    for source in ir.sources:
+        edges = [data["edge"] for _, _, data in ir.graph.out_edges(source.name, data=True)]
+        if not any(len(edge.synapses) for edge in edges):
+            yield _note("every_source_is_used", source.name, "the source reaches no neuron")
+
+
+def projection_has_synapses(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """An empty projection does nothing."""
+    for edge in ir.projections:
+        if not len(edge.synapses):
+            yield _note("projection_has_synapses", edge.name, "the projection has no synapse")
+
+
+def dense_is_not_mostly_zero(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """A dense array of zeros takes the memory of a full one."""
+    for edge in ir.projections:
+        zeros, k = int((edge.synapses.weight == 0).sum()), len(edge.synapses)
+        if k >= MANY and zeros > MOSTLY_ZERO * k:
+            yield _note(
+                "dense_is_not_mostly_zero",
+                edge.name,
+                f"{zeros} of {k} weights are zero and take memory and cycles; pass a SciPy "
+                f"sparse matrix to leave them out",
+            )
+
+
+def reset_is_below_threshold(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """A neuron that is reset above its threshold fires for ever."""
+    for population in ir.populations:
+        p = population.params
+        above = (p["spiking"] == 1) & (p["reset"] == 0) & (p["v_reset"] > p["threshold"])
+        if above.any():
+            i = int(np.flatnonzero(above)[0])
+            yield _note(
+                "reset_is_below_threshold",
+                population.name,
+                f"neuron {i} is reset to {p['v_reset'][i]:g}, above its threshold "
+                f"{p['threshold'][i]:g}",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    has_a_population,
+    delay_fits_the_wheel,
+    receptor_exists,
+    every_population_gets_input,
+    every_source_is_used,
+    projection_has_synapses,
+    dense_is_not_mostly_zero,
+    reset_is_below_threshold,
+)
+
+
+def _note(rule: str, subject: str, message: str) -> Finding:
+    severity: Literal["note"] = "note"
+    return Finding(rule, severity, subject, message)

@@ -1,0 +1,138 @@
+"""The compiler's pipeline: runs the passes in order, verifies, times and dumps after each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import CompileError
+from .canonicalise import Canonicalise
+from .design_rules import DesignRules
+from .emit import Emit
+from .expand import Expand
+from .import_network import ImportNetwork
+from .network import Network
+from .origin import warn_user
+from .partition import Partition
+from .place import Place
+from .quantise import Quantise, Quantization
+from .route import Route
+from .schedule import Schedule
+from .target import Target, resolve_target
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class Pass(Protocol):
+    """What the pipeline runs: valid in, valid out, never in place."""
+
+    def apply(self, ir: Any, /) -> Any:
+        """The next state of the network."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the passes took; kept out of the Program, whose bytes do not depend on time.
+
+    Attributes:
+        seconds: pass name to wall time, in the order they ran.
+    """
+
+    seconds: dict[str, float]
+
+    def __str__(self) -> str:
+        width = max(map(len, self.seconds), default=0)
+        lines = [f"{name:<{width}}  {s * 1e3:9.1f} ms" for name, s in self.seconds.items()]
+        return "\n".join(lines)
+
+
+def passes(target: Target, quantization: Quantization) -> tuple[tuple[str, Pass], ...]:
+    """All passes by name, in order."""
+    return (
+        ("import", ImportNetwork()),
+        ("canonicalise", Canonicalise()),
+        ("design_rules", DesignRules(target)),
+        ("quantise", Quantise(target, quantization)),
+        ("expand", Expand(target)),
+        ("partition", Partition()),
+        ("place", Place()),
+        ("route", Route()),
+        ("schedule", Schedule()),
+        ("emit", Emit()),
+    )
+
+
+def compile(
+    network: Network,
+    target: str | Target = "core",
+    quantization: Quantization | None = None,
+    *,
+    dump: str | Path | Callable[[str, str], object] | None = None,
+) -> Program:
+    """Compile a network.
+
+    Args:
+        network: what to compile; it is not changed.
+        target: ``"core"``, ``"emulator"``, or a Target.
+        quantization: how reals become integers; None chooses scales automatically.
+        dump: a directory that gets one text file per pass, or a function of pass name and text.
+
+    Returns:
+        The Program, verified; ``program.report`` says what was lost and found.
+
+    Raises:
+        CompileError: the network breaks a design rule, or a number does not fit.
+        FitError: the target is too small; carries the fit table.
+
+    Warns:
+        UserWarning: quantisation damaged the network (neurons that can no longer fire …).
+    """
+    return compile_with_trace(network, target, quantization, dump=dump)[0]
+
+
+def compile_with_trace(
+    network: Network,
+    target: str | Target = "core",
+    quantization: Quantization | None = None,
+    *,
+    dump: str | Path | Callable[[str, str], object] | None = None,
+) -> tuple[Program, Trace]:
+    """As :func:`compile`, and how long each pass took."""
+    if not isinstance(network, Network):
+        raise CompileError(
+            "only a Network can be compiled",
+            found=repr(network)[:80],
+            remedy="build one with sl.Network, sl.from_nir or sl.from_networkx",
+        )
+    write = _writer(dump)
+    state: Any = network
+    seconds: dict[str, float] = {}
+    for number, (name, step) in enumerate(
+        passes(resolve_target(target), quantization or Quantization())
+    ):
+        began = time.perf_counter()
+        state = step.apply(state)
+        state.verify()
+        seconds[name] = time.perf_counter() - began
+        if write is not None and hasattr(state, "dump"):
+            write(f"{number:02d}_{name}", state.dump())
+        if name == "quantise":
+            for finding in state.findings:
+                if finding.severity == "warning":
+                    warn_user(str(finding))
+    return state, Trace(seconds)
+
+
+def _writer(
+    dump: str | Path | Callable[[str, str], object] | None,
+) -> Callable[[str, str], object] | None:
+    if dump is None or callable(dump):
+        return dump
+    folder = Path(dump)
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name, text: (folder / f"{name}.txt").write_text(text, encoding="utf-8")

@@ -1,0 +1,188 @@
+"""Pass 4: from reals to the machine's integers, without clipping anything in silence.
+
+A population's scale ``S`` says how many least significant bits of the state one unit of the
+network takes. A weight ``w`` becomes a mantissa ``m = round(w·S / 2^(s+e))``: ``e`` belongs to
+the projection, the shift ``s`` to the population's profiles, and ``(m << e) << s`` arrives in u.
+``choose_scale`` picks what the user does not give; docs/compiler.md explains the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import CompileError, NetworkError
+from .bounds import Drive, accumulator_sums, real_drive
+from .checks import Reasons, choice, numbers
+from .connectors import Table
+from .ir import Finding, Graph, PopulationNode, ProjectionEdge, build
+from .origin import did_you_mean
+from .quantise_neurons import quantise_neurons
+from .quantise_report import population_report, projection_report, quantisation_findings
+from .scale import Exponents, choose_exponents, choose_scale
+from .target import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Rounding = Literal["nearest", "toward_zero"]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """How reals become integers.
+
+    Args:
+        scale: state LSBs per network unit: ``"auto"``, one number for all populations, or a
+            mapping of population to a number or a (size,) array; populations that the mapping
+            leaves out are automatic. With a given scale representable numbers are exact.
+        per_neuron: automatic scales use each neuron's own weights instead of its population's
+            largest.
+        rounding: of weights: ``"nearest"`` or ``"toward_zero"``.
+
+    Raises:
+        NetworkError: a scale is not positive, or a word is unknown.
+    """
+
+    scale: Any = "auto"
+    per_neuron: bool = False
+    rounding: Rounding = "nearest"
+
+    def __post_init__(self) -> None:
+        reasons = Reasons("Quantization")
+        choice(reasons, "rounding", self.rounding, ("nearest", "toward_zero"))
+        if not isinstance(self.per_neuron, bool):
+            reasons.add(f"per_neuron must be True or False, got {self.per_neuron!r}")
+        if isinstance(self.scale, Mapping):
+            for name, value in self.scale.items():
+                if value != "auto" if isinstance(value, str) else True:
+                    numbers(reasons, f"scale[{name!r}]", value, above=0.0)
+        elif isinstance(self.scale, str):
+            choice(reasons, "scale", self.scale, ("auto",))
+        else:
+            numbers(reasons, "scale", self.scale, ndim=(0,), above=0.0)
+        reasons.done()
+
+    def explicit(self, name: str, size: int) -> NDArray[np.float64] | None:
+        """(size,) the scale that the user gave for a population; None: automatic."""
+        value = self.scale.get(name, "auto") if isinstance(self.scale, Mapping) else self.scale
+        if isinstance(value, str):
+            return None
+        reasons = Reasons(f"Quantization, scale[{name!r}]")
+        array = numbers(reasons, "the scale", value, above=0.0)
+        if array.ndim == 1 and len(array) != size:
+            reasons.add(f"{len(array)} values for {size} neurons")
+        reasons.done()
+        return np.broadcast_to(array, (size,)).copy()
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Choose scales and exponents, round, and report what that did.
+
+    Attributes:
+        target: widths of the numbers.
+        quantization: what the user asked for.
+    """
+
+    target: Target
+    quantization: Quantization
+
+    def apply(self, ir: Graph) -> Graph:
+        """The integer graph, with a report and findings.
+
+        Raises:
+            CompileError: a number cannot be represented at the given scale.
+            FitError: an accumulator could overflow at the given scale.
+        """
+        self._check_names(ir)
+        populations: list[PopulationNode] = []
+        edges: list[ProjectionEdge] = []
+        findings: list[Finding] = []
+        report: dict[str, Any] = {"populations": {}, "projections": {}}
+        for population in ir.populations:
+            node, into, entry = self._population(ir, population)
+            populations.append(node)
+            edges += into
+            report["populations"][population.name] = entry["population"]
+            report["projections"].update(entry["projections"])
+            findings += entry["findings"]
+        order = {edge.name: edge.index for edge in edges}
+        report["projections"] = dict(
+            sorted(report["projections"].items(), key=lambda item: order[item[0]])
+        )
+        return build(
+            ir,
+            [*ir.sources, *populations],
+            edges,
+            level="integer",
+            findings=ir.findings + tuple(findings),
+            report=report,
+        )
+
+    def _check_names(self, ir: Graph) -> None:
+        if not isinstance(self.quantization.scale, Mapping):
+            return
+        known = [p.name for p in ir.populations]
+        for name in self.quantization.scale:
+            if name not in known:
+                raise NetworkError(
+                    "Quantization: scale names no population",
+                    found=repr(name),
+                    expected="one of " + ", ".join(map(repr, known)),
+                    remedy=did_you_mean(name, known),
+                )
+
+    def _population(
+        self, ir: Graph, population: PopulationNode
+    ) -> tuple[PopulationNode, list[ProjectionEdge], dict[str, Any]]:
+        incoming = ir.incoming(population.name)
+        drive = real_drive(population, incoming)
+        explicit = self.quantization.explicit(population.name, population.size)
+        if explicit is None:
+            scale = choose_scale(
+                population, incoming, drive, self.target, self.quantization.per_neuron
+            )
+        else:
+            scale = explicit
+        chosen = choose_exponents(
+            population, incoming, scale, self.target, automatic=explicit is None,
+            rounding=self.quantization.rounding,
+        )  # fmt: skip
+        params = quantise_neurons(population, scale, chosen.shift, self.target)
+        node = replace(population, params=params, scale=scale)
+        into = [_edge(edge, chosen) for edge in incoming]
+        sums = accumulator_sums(population.size, into)
+        entry = _entry(population, incoming, node, into, drive, chosen, sums, self.target)
+        return node, into, entry
+
+
+def _edge(edge: ProjectionEdge, chosen: Exponents) -> ProjectionEdge:
+    s = edge.synapses
+    mantissas = Table(s.start, s.post, chosen.mantissa[edge.name], s.delay)
+    return replace(edge, synapses=mantissas, exponent=chosen.exponent[edge.name])
+
+
+def _entry(
+    real: PopulationNode,
+    real_edges: tuple[ProjectionEdge, ...],
+    node: PopulationNode,
+    edges: list[ProjectionEdge],
+    drive: Drive,
+    chosen: Exponents,
+    sums: NDArray[np.float64],
+    target: Target,
+) -> dict[str, Any]:
+    population = population_report(real, node, drive, chosen, sums, target)
+    projections = {
+        before.name: projection_report(before, after, node, chosen.shift)
+        for before, after in zip(real_edges, edges, strict=True)
+    }
+    findings = quantisation_findings(real, node, edges, drive, projections, target)
+    return {"population": population, "projections": projections, "findings": findings}
+
+
+__all__ = ["CompileError", "Quantise", "Quantization"]

@@ -1,0 +1,139 @@
+"""Pass 8: row groups, axons and the synapse memories.
+
+Every sender that has a synapse on a core gets one axon there; the axon owns one row group per
+projection. Rows lie in the order of axons, so that a walked axon reads consecutive memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .ir import ProjectionEdge
+from .mapped import GROUP, Placed, Routed
+from .program import DENSE, SPARSE
+from .rows import row_groups
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Route:
+    """Build row groups and number axons."""
+
+    def apply(self, ir: Placed) -> Routed:
+        """The routed network."""
+        found = [_groups(ir, edge) for edge in ir.graph.projections if len(edge.synapses)]
+        groups = np.concatenate([np.zeros(0, GROUP), *(f.groups for f in found)])
+        order = np.lexsort((groups["row"]["projection"], groups["sender"], groups["core"]))
+        groups = groups[order]
+        row = groups["row"]
+        place = np.zeros(len(groups), np.int64)  # where a group starts in all cores' memory
+        totals = {}
+        for kind in (SPARSE, DENSE):
+            own = np.flatnonzero(row["kind"] == kind)
+            count = row["count"][own].astype(np.int64)
+            place[own] = np.cumsum(count) - count
+            totals[kind] = int(count.sum())
+            cores = groups["core"][own]
+            first = np.searchsorted(cores, cores)  # first group of the same core and kind
+            row["offset"][own] = place[own] - place[own[first]]
+        unsorted = np.empty_like(place)
+        unsorted[order] = place
+        memory = _Memory(totals[SPARSE], totals[DENSE])
+        at = 0
+        for f in found:
+            memory.write(f, unsorted[at : at + len(f.groups)])
+            at += len(f.groups)
+        return Routed(
+            **ir.fields(),
+            groups=groups,
+            axon=_axons(groups),
+            sparse_target=memory.target,
+            sparse_weight=memory.weight,
+            sparse_delay=memory.delay,
+            dense_weight=memory.dense,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Row groups of one projection and its synapses in their order."""
+
+    groups: NDArray[np.void]
+    slot: NDArray[np.uint16]
+    weight: NDArray[np.int16]
+    delay: NDArray[np.uint8]
+
+
+class _Memory:
+    """The synapse memories of all cores, laid end to end."""
+
+    def __init__(self, sparse: int, dense: int) -> None:
+        self.target = np.zeros(sparse, np.uint16)
+        self.weight = np.zeros(sparse, np.int16)
+        self.delay = np.zeros(sparse, np.uint8)
+        self.dense = np.zeros(dense, np.int16)
+
+    def write(self, found: _Found, place: NDArray[np.int64]) -> None:
+        """Copy a projection's synapses to where its groups start."""
+        row = found.groups["row"]
+        count = row["count"].astype(np.int64)
+        start = np.cumsum(count) - count
+        address = np.repeat(place - start, count) + np.arange(len(found.weight))
+        dense = row["kind"] == DENSE
+        if dense.all():
+            self.dense[address] = found.weight
+            return
+        if dense.any():
+            own = np.repeat(dense, count)
+            self.dense[address[own]] = found.weight[own]
+            own = ~own
+            address = address[own]
+            slot, weight, delay = found.slot[own], found.weight[own], found.delay[own]
+        else:
+            slot, weight, delay = found.slot, found.weight, found.delay
+        self.target[address] = slot
+        self.weight[address] = weight
+        self.delay[address] = delay
+
+
+def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
+    s = edge.synapses
+    post = ir.population(edge.post)
+    own = slice(post.first, post.first + post.size)
+    pre, slot, weight, delay = s.pre, ir.slot[own][s.post], s.weight, s.delay
+    core = None
+    if (ir.core[own] != ir.core[own][0]).any():
+        core = ir.core[own][s.post]
+        order = np.argsort(core, kind="stable")
+        core, pre, slot = core[order], pre[order], slot[order]
+        weight, delay = weight[order], delay[order]
+    found = row_groups(pre, slot, delay, core)
+    groups = np.zeros(len(found.start), GROUP)
+    row = groups["row"]
+    groups["core"] = ir.core[own][0] if core is None else core[found.start]
+    groups["sender"] = ir.first_sender(edge) + pre[found.start].astype(np.int64)
+    row["kind"] = np.where(found.dense, DENSE, SPARSE)
+    row["receptor"] = edge.receptor
+    row["exponent"] = edge.exponent
+    row["delay"] = np.where(found.dense, delay[found.start], 0)
+    row["base"] = np.where(found.dense, slot[found.start], 0)
+    row["count"] = found.count
+    row["projection"] = edge.index
+    row["pre"] = pre[found.start]
+    return _Found(groups, slot, weight, delay)
+
+
+def _axons(groups: NDArray[np.void]) -> NDArray[np.int64]:
+    """Axon of each group: senders of a core in ascending order."""
+    core, sender = groups["core"], groups["sender"]
+    if not len(groups):
+        return np.zeros(0, np.int64)
+    new = np.ones(len(groups), np.int64)
+    new[1:] = (core[1:] != core[:-1]) | (sender[1:] != sender[:-1])
+    number = np.cumsum(new) - 1
+    return number - number[np.searchsorted(core, core)]

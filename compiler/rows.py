@@ -1,0 +1,57 @@
+"""How synapses group into rows: shared by partition, which counts, and route, which builds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class RowGroups:
+    """Runs of synapses that share core and presynaptic neuron, in the order they were given.
+
+    Attributes:
+        start: (g,) int64, first synapse of each group.
+        count: (g,) int64.
+        dense: (g,) bool, targets are consecutive slots and all delays are equal. A dense weight
+            takes fewer bits than a sparse synapse on every target, so that such a row is dense.
+    """
+
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
+    dense: NDArray[np.bool_]
+
+
+def row_groups(
+    pre: NDArray[Any], slot: NDArray[Any], delay: NDArray[Any], core: NDArray[Any] | None = None
+) -> RowGroups:
+    """Group synapses that are sorted by core, pre, slot.
+
+    Args:
+        pre: (k,) presynaptic index.
+        slot: (k,) target slot, or any number that is consecutive where slots are.
+        delay: (k,) wheel delay.
+        core: (k,), or None for a single core.
+    """
+    k = len(pre)
+    if not k:
+        empty = np.zeros(0, np.int64)
+        return RowGroups(empty, empty, np.zeros(0, bool))
+    new = np.empty(k, bool)
+    new[0] = True
+    np.not_equal(pre[1:], pre[:-1], out=new[1:])
+    if core is not None:
+        new[1:] |= core[1:] != core[:-1]
+    start = np.flatnonzero(new)
+    apart = np.zeros(k, bool)
+    # Unsigned slots wrap when they descend; a wrapped difference is never 1 either.
+    np.not_equal(slot[1:] - slot[:-1], 1, out=apart[1:])
+    apart[1:] |= delay[1:] != delay[:-1]
+    apart &= ~new
+    dense = ~np.logical_or.reduceat(apart, start)
+    return RowGroups(start, np.diff(start, append=k), dense)

@@ -1,0 +1,232 @@
+"""Choosing scales and exponents: as much precision as the state's headroom leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CompileError, FitError
+from .bounds import Drive
+from .target import MAX_EXPONENT, MAX_SHIFT, Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .ir import PopulationNode, ProjectionEdge
+
+GUARD_BITS = 6
+"""Wanted bits of the state below the weights' last bit, so that decay has something to round."""
+HEADROOM = 32.0
+"""Wanted room above the largest parameter or weight, where the worst case does not fit."""
+TIGHT = 4.0
+"""Headroom that is given up last, in exchange for up to ``TIGHT_GUARD`` guard bits."""
+TIGHT_GUARD = 3
+UNDRIVEN_HEADROOM = 64.0
+"""Room above the parameters of a population that has no weights to go by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exponents:
+    """Exponents and mantissas of a population's incoming projections.
+
+    Attributes:
+        shift: s of the population's profiles.
+        exponent: e by projection.
+        mantissa: (k,) int16 mantissas by projection.
+    """
+
+    shift: int
+    exponent: dict[str, int]
+    mantissa: dict[str, NDArray[np.int16]]
+
+
+def choose_scale(
+    population: PopulationNode,
+    edges: Sequence[ProjectionEdge],
+    drive: Drive,
+    target: Target,
+    per_neuron: bool,
+) -> NDArray[np.float64]:
+    """(size,) scales that use the mantissas' range and leave headroom.
+
+    With the largest weight on the largest mantissa, the scale is a power of two times a
+    constant. The power is as large as the proven worst case of u and v allows; where there is no
+    such bound (no leak, large fan-in) ``HEADROOM`` times the largest parameter has to do, and
+    the guard stops at ``GUARD_BITS``.
+    """
+    size = population.size
+    magnitude = _magnitude(population, drive)
+    strongest, worst = drive.largest_weight, np.maximum(drive.worst, magnitude)
+    if not per_neuron:
+        strongest, worst, magnitude = (np.full(1, a.max()) for a in (strongest, worst, magnitude))
+    bound = np.minimum(worst, HEADROOM * magnitude)
+    if strongest.max() == 0:
+        unit = float(magnitude.max()) or 1.0
+        return np.full(size, _power_below(target.state_max / (UNDRIVEN_HEADROOM * unit)))
+    # Neurons without synapses follow the others: nothing of theirs can lose precision.
+    strongest = np.where(strongest == 0, strongest.max(), strongest)
+    per_bit = target.weight_max / strongest  # scale at guard 0
+
+    def most(limit: NDArray[np.float64]) -> int:
+        with np.errstate(divide="ignore"):
+            rooms = target.state_max / (np.maximum(limit, np.finfo(float).tiny) * per_bit)
+        room = rooms.max()  # with a scale per neuron the others are held back below
+        return int(np.floor(np.log2(room))) if np.isfinite(room) else MAX_SHIFT
+
+    proven, wanted = most(worst) if np.isfinite(worst).all() else -99, most(bound)
+    if proven >= GUARD_BITS:
+        guard = min(proven, MAX_SHIFT)
+    else:
+        guard = min(wanted, GUARD_BITS)
+        if guard < TIGHT_GUARD:
+            tight = most(np.minimum(worst, TIGHT * magnitude))
+            guard = max(guard, min(tight, TIGHT_GUARD))
+    scale = np.ldexp(per_bit, guard)
+    if per_neuron:
+        scale = np.minimum(scale, target.state_max / bound)
+    whole = 2.0 ** np.floor(np.log2(scale))
+    if len(whole) == 1 and _exact_at(edges, float(whole[0]), target):
+        scale = whole
+    return np.broadcast_to(scale, (size,)).copy()
+
+
+def choose_exponents(
+    population: PopulationNode,
+    edges: Sequence[ProjectionEdge],
+    scale: NDArray[np.float64],
+    target: Target,
+    *,
+    automatic: bool,
+    rounding: str,
+) -> Exponents:
+    """Exponents and mantissas at a scale, and the proof that no accumulator overflows.
+
+    Args:
+        population: target of the projections.
+        edges: all its incoming projections.
+        scale: (size,).
+        target: widths.
+        automatic: whether weights may lose bits to make the accumulators fit.
+        rounding: of mantissas.
+
+    Raises:
+        CompileError: weights need more bits than mantissa, exponent and shift have.
+        FitError: an accumulator could overflow (never when ``automatic``).
+    """
+    scaled = {e.name: e.synapses.weight * scale[e.synapses.post] for e in edges}
+    low: dict[str, int] = {}  # total shift at which the weights fit the mantissas
+    high: dict[str, int] = {}  # total shift up to which they stay exact
+    for edge in edges:
+        low[edge.name], high[edge.name] = _shift_range(scaled[edge.name], target, rounding)
+        if low[edge.name] > MAX_SHIFT + MAX_EXPONENT:
+            raise CompileError(
+                f"projection {edge.name!r}: weights are too large for the given scale",
+                found=f"|w|·scale up to {np.abs(scaled[edge.name]).max():g}",
+                expected=f"at most {target.weight_max} << {MAX_SHIFT + MAX_EXPONENT}",
+                where=edge.origin,
+                remedy="use a smaller scale, or scale='auto'",
+            )
+    least = min(high.values(), default=0)
+    shift = max(min(least, MAX_SHIFT), max(low.values(), default=0) - MAX_EXPONENT, 0)
+    while True:
+        chosen = _round(edges, scaled, low, shift, rounding)
+        sums = _sums(population.size, edges, chosen)
+        if sums.max(initial=0) <= target.accumulator_max:
+            return chosen
+        if not automatic or shift == MAX_SHIFT:
+            raise _overflow(population, edges, sums, target)
+        shift += 1
+
+
+def _round(
+    edges: Sequence[ProjectionEdge],
+    scaled: dict[str, NDArray[np.float64]],
+    low: dict[str, int],
+    shift: int,
+    rounding: str,
+) -> Exponents:
+    exponent: dict[str, int] = {}
+    mantissa: dict[str, NDArray[np.int16]] = {}
+    for edge in edges:
+        total = max(low[edge.name], shift)
+        exponent[edge.name] = total - shift
+        values = np.ldexp(scaled[edge.name], -total)
+        mantissa[edge.name] = _whole(values, rounding).astype(np.int16)
+    return Exponents(shift, exponent, mantissa)
+
+
+def _shift_range(scaled: NDArray[np.float64], target: Target, rounding: str) -> tuple[int, int]:
+    """Smallest total shift that fits the mantissa, and the largest that loses no further bit."""
+    if not len(scaled) or not scaled.any():
+        return 0, MAX_SHIFT
+    top, bottom = float(scaled.max()), float(scaled.min())
+    low = 0
+    while low <= MAX_SHIFT + MAX_EXPONENT and not (
+        _whole(np.ldexp(top, -low), rounding) <= target.weight_max
+        and _whole(np.ldexp(bottom, -low), rounding) >= -target.weight_max - 1
+    ):
+        low += 1
+    at_low = np.ldexp(scaled, -low)
+    whole = np.rint(at_low)
+    if low > MAX_SHIFT + MAX_EXPONENT or (at_low != whole).any():
+        return low, low
+    common = int(np.bitwise_or.reduce(np.abs(whole).astype(np.int64)))
+    return low, low + (common & -common).bit_length() - 1
+
+
+def _exact_at(edges: Sequence[ProjectionEdge], scale: float, target: Target) -> bool:
+    """Whether all weights are whole mantissas at this scale."""
+    for edge in edges:
+        scaled = edge.synapses.weight * scale
+        low, _ = _shift_range(scaled, target, "nearest")
+        values = np.ldexp(scaled, -low)
+        if (values != np.rint(values)).any():
+            return False
+    return True
+
+
+def _sums(size: int, edges: Sequence[ProjectionEdge], chosen: Exponents) -> NDArray[np.float64]:
+    sums = np.zeros((2, size))
+    for edge in edges:
+        m = np.abs(chosen.mantissa[edge.name].astype(np.float64))
+        m = np.ldexp(m, chosen.exponent[edge.name])
+        sums[edge.receptor] += np.bincount(edge.synapses.post, m, size)
+    return sums
+
+
+def _overflow(
+    population: PopulationNode,
+    edges: Sequence[ProjectionEdge],
+    sums: NDArray[np.float64],
+    target: Target,
+) -> FitError:
+    receptor, neuron = (int(i) for i in np.unravel_index(np.argmax(sums), sums.shape))
+    fan_in = sum(int((e.synapses.post == neuron).sum()) for e in edges if e.receptor == receptor)
+    return FitError(
+        f"population {population.name!r}: an accumulator could overflow",
+        found=f"{int(sums[receptor, neuron])} at neuron {neuron}, receptor {receptor}, if all its "
+        f"{fan_in} synapses got a spike in one step",
+        expected=f"at most {target.accumulator_max} ({target.accumulator_bits} bits)",
+        where=population.origin,
+        remedy="use a smaller scale or scale='auto', share the synapses between both receptors, "
+        "or a target with wider accumulators",
+    )
+
+
+def _magnitude(population: PopulationNode, drive: Drive) -> NDArray[np.float64]:
+    """(size,) the largest parameter or weight of each neuron."""
+    p = population.params
+    names = ("threshold", "v_reset", "v_init", "bias", "adapt_step")
+    return np.max([*(np.abs(p[name]) for name in names), drive.largest_weight], axis=0)
+
+
+def _whole(values: Any, rounding: str) -> Any:
+    return np.rint(values) if rounding == "nearest" else np.trunc(values)
+
+
+def _power_below(value: float) -> float:
+    """The largest power of two that is not above ``value``."""
+    return float(2.0 ** np.floor(np.log2(value)))
