@@ -277,6 +277,13 @@ def test_adaptation_saturates_and_the_sum_of_thresholds_does_not():
     assert state.saturated.tolist() == [0b110]
 
 
+def test_a_threshold_beyond_the_states_range_is_subtracted_whole():
+    neuron = {"threshold": 2000, "v_init": 2010, "adapt_step": 100, "reset": RESET_SUBTRACT}
+    v, spikes, _ = trace(neuron | {"reset_delay": 1}, 2, state_bits=12)
+    assert v == [2010, -90]
+    assert spikes == [0]
+
+
 # --- saturation ------------------------------------------------------------------------------
 
 

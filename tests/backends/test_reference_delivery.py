@@ -172,6 +172,13 @@ def test_poisson_sources_compare_the_hash():
     assert abs(counts[2] - 300) < 5 * np.sqrt(400 * 3 / 16)
 
 
+def test_a_poisson_source_fires_only_below_its_value():
+    draw = int(random(9, 5, [100], 1)[0])
+    generators = [(i, POISSON, 9, 100, draw + i, 0) for i in (0, 1)]
+    data, _ = run(tiny_program([QUIET], channels=2, generators=generators), 6)
+    assert data.channel[data.channel_step == 5].tolist() == [1]
+
+
 def test_steps_beyond_32_bits_repeat_the_noise_and_not_the_periods():
     generators = [(0, POISSON, 3, 0, 1 << 31, 0), (1, PERIODIC, 0, 0, 7, 0)]
     program = tiny_program([QUIET], channels=2, generators=generators)
@@ -221,6 +228,20 @@ def test_a_spike_under_way_is_part_of_the_state():
     other = device_for(program)
     other.write_state(state)
     assert other.run(2, events(), record_everything(program)).states[1][:, 1].tolist() == [0, 9]
+
+
+@pytest.mark.parametrize("stop", range(1, 12))
+def test_a_state_written_elsewhere_has_the_same_future(stop):
+    program = looped()
+    inputs = [(t, 0) for t in (0, 3, 4, 8)]
+    one, other = device_for(program), device_for(program)
+    record = record_everything(program)
+    one.run(stop, events([e for e in inputs if e[0] < stop]), record)
+    other.write_state(one.read_state())
+    assert_same_state(one.read_state(), other.read_state(), program)
+    rest = events([(t - stop, c) for t, c in inputs if t >= stop])
+    assert_same_run(one.run(20, rest, record), other.run(20, rest, record), program, record)
+    assert_same_state(one.read_state(), other.read_state(), program)
 
 
 def test_states_and_weights_are_copies():
