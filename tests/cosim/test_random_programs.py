@@ -111,7 +111,23 @@ def test_emulators_agree_with_the_reference(program, steps, seed):
 @pytest.mark.parametrize("hundred", range(10))
 def test_emulators_agree_with_the_reference_on_a_thousand_networks(hundred):
     for seed in range(100 * hundred, 100 * hundred + 100):
-        check_all_emulators(random_program(seed), 30 + seed % 40, seed)
+        # One in four is large enough for several threads to have work.
+        program = random_program(seed, neurons=None if seed % 4 else 150)
+        check_all_emulators(program, 30 + seed % 40, seed)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_threads_that_all_have_work_change_nothing(threads):
+    for seed in range(5000, 5012):
+        program = random_program(seed, cores=1 + seed % 4, neurons=400)
+        events = random_events(program, 40, np.random.default_rng(seed))
+        record = record_everything(program)
+        alone = loaded(ReferenceBackend, program)
+        shared = loaded(lambda: EmulatorBackend(threads=threads, kernel="c"), program)
+        runs = [device.run(40, events, record) for device in (alone, shared)]
+        assert_same_run(*runs, program, record)
+        assert_same_state(alone.read_state(), shared.read_state(), program)
+        shared.close()
 
 
 @pytest.mark.parametrize(("first", "second"), list(permutations(DEVICES, 2)))
