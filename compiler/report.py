@@ -1,0 +1,129 @@
+"""The compiler's report as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def format_report(report: Mapping[str, Any]) -> str:
+    """Tables of resources, populations and projections, then warnings and notes.
+
+    Args:
+        report: ``Program.report`` of a compiled network.
+    """
+    cores = report["cores"]
+    parts = [
+        f"network {report['network']!r} on target {report['target']!r}: "
+        f"{cores['used']} of {cores['available']} cores, "
+        f"{report['synapses']['dense']:,} dense and "
+        f"{report['synapses']['sparse']:,} sparse synapses",
+        _resources(report["resources"]),
+        _populations(report["populations"]),
+    ]
+    if report["projections"]:
+        parts.append(_projections(report["projections"]))
+    for kind in ("warnings", "notes"):
+        if report[kind]:
+            parts.append("\n".join([kind, *(f"  {text}" for text in report[kind])]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _resources(resources: Mapping[str, Any]) -> str:
+    rows = [("resource", "in all", "fullest core", "per core", "used")]
+    for name, entry in resources.items():
+        share = entry["largest_core"] / entry["per_core"] if entry["per_core"] else 0.0
+        rows.append(
+            (
+                name,
+                f"{entry['total']:,}",
+                f"{entry['largest_core']:,}",
+                f"{entry['per_core']:,}",
+                f"{share:.1%}",
+            )
+        )
+    return _table(rows)
+
+
+def _populations(populations: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            "population",
+            "size",
+            "scale",
+            "shift",
+            "worst tau error",
+            "worst accumulator",
+            "available",
+            "worst state",
+            "available",
+        )
+    ]
+    for name, entry in populations.items():
+        errors = [d["relative_error"] for d in entry["decay"].values()]
+        worst = entry["state"]["worst"]
+        rows.append(
+            (
+                name,
+                f"{entry['size']:,}",
+                _span(entry["scale"]),
+                str(entry["shift"]),
+                f"{max(errors):.2%}" if errors else "-",
+                f"{max(entry['accumulator']['worst']):,}",
+                f"{entry['accumulator']['available']:,}",
+                "unbounded" if worst is None else f"{worst:,.0f}",
+                f"{entry['state']['available']:,}",
+            )
+        )
+    return _table(rows)
+
+
+def _projections(projections: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            "projection",
+            "synapses",
+            "exponent",
+            "mantissas",
+            "clipped",
+            "became 0",
+            "RMS error",
+            "max error",
+            "largest weight",
+        )
+    ]
+    for name, entry in projections.items():
+        low, high = entry["mantissa"]
+        rows.append(
+            (
+                name,
+                f"{entry['synapses']:,}",
+                str(entry["exponent"]),
+                f"{low} … {high}",
+                str(entry["clipped"]),
+                f"{entry['became_zero']:,}",
+                f"{entry['rms_error']:.3g}",
+                f"{entry['max_error']:.3g}",
+                f"{entry['largest_weight']:.4g}",
+            )
+        )
+    return _table(rows)
+
+
+def _span(value: float | Sequence[float]) -> str:
+    if isinstance(value, (int, float)):
+        return f"{value:.6g}"
+    return f"{value[0]:.6g} … {value[1]:.6g}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side; the first to the left, numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
