@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from support.peers import run_peer
-from support.programs import record_everything
-from support.tiny import Synapse, events, tiny_program
 
-from spikeloom.backends.reference import ReferenceBackend
+import spikeloom as sl
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 NETWORKS = 20
+DT = 1e-3
 KINDS = ("Dense", "Sparse", "DelayDense")
 
 
@@ -30,7 +29,7 @@ def random_network(rng: np.random.Generator, number: int) -> dict[str, Any]:
     populations = [
         {
             "size": n,
-            "du": int(rng.choice([0, 4095, rng.integers(300, 4000)], p=[0.1, 0.3, 0.6])),
+            "du": int(rng.choice([1, 4095, rng.integers(300, 4000)], p=[0.1, 0.3, 0.6])),
             "dv": int(rng.choice([0, 4096, rng.integers(50, 2000)], p=[0.2, 0.1, 0.7])),
             "vth": int(rng.integers(20, 200)),
             "bias_mant": rng.integers(-50, 60, n).tolist(),
@@ -48,7 +47,7 @@ def random_network(rng: np.random.Generator, number: int) -> dict[str, Any]:
         shape = (sizes[post], size if pre is None else sizes[pre])
         exponent = int(rng.integers(0, 3))
         # A current that hardly decays takes only small weights without saturating.
-        top = 3 if populations[post]["du"] == 0 else 60
+        top = 3 if populations[post]["du"] == 1 else 60
         weights = 2 * rng.integers(-top * 4 // 5, top + 1, shape) * (rng.random(shape) < 0.5)
         kind = KINDS[(number + place) % 3]
         delays = rng.integers(0, 8, shape) if kind == "DelayDense" else np.zeros(shape, int)
@@ -71,41 +70,46 @@ def random_network(rng: np.random.Generator, number: int) -> dict[str, Any]:
     }
 
 
-def run_here(network: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spikes, u and v, (steps, all neurons): one population after the other."""
-    neurons = [
-        {
-            "shift": 6,
-            "decay_u": (p["du"] + 1, 4096),
-            "decay_v": p["dv"],
-            "threshold": p["vth"] << 6,
-            "bias": bias << p["bias_exp"],
-        }
-        for p in network["populations"]
-        for bias in p["bias_mant"]
-    ]
-    base = np.cumsum([0, *(p["size"] for p in network["populations"])])
-    synapses = []
+def build(network: dict[str, Any]) -> sl.Network:
+    """The same network here: Lava's weights are our units, of which one is 64 bits of the state."""
+    net = sl.Network(dt=DT)
+    source = net.source("source", network["source"]["size"])
+    populations = []
+    for number, p in enumerate(network["populations"]):
+        model = sl.LIF(
+            tau_mem=DT * 4096 / p["dv"] if p["dv"] else None,
+            tau_syn=DT * 4096 / (p["du"] + 1),
+            v_threshold=p["vth"],
+            bias=np.array(p["bias_mant"]) * 2.0 ** p["bias_exp"] / 64,
+            discretization="euler",
+        )
+        populations.append(net.population(f"pop{number}", p["size"], model))
+        net.probe(populations[-1], "spikes", "u0", "v")
     for c in network["connections"]:
-        weights = np.array(c["weights"])
-        for post, pre in np.argwhere(weights).tolist():
-            delay = c["delays"][post][pre]
-            # The output of a connection arrives one step after its input.
-            sender = f"c{pre}" if c["pre"] is None else f"n{base[c['pre']] + pre}"
-            wheel = delay + 1 if c["pre"] is None else delay
-            target = int(base[c["post"]]) + post
-            weight = int(weights[post, pre])
-            synapses.append(Synapse(sender, target, weight, wheel, 0, c["weight_exp"]))
-    program = tiny_program(neurons, synapses, channels=network["source"]["size"])
-    device = ReferenceBackend()
-    device.load(program)
-    data = device.run(
-        network["steps"], events(network["source"]["spikes"]), record_everything(program)
-    )
-    assert not device.read_state().saturations.any(), "the network must not saturate"
-    spikes = np.zeros_like(data.states[0])
-    spikes[data.neuron_step, data.neuron] = 1
-    return spikes, data.states[1], data.states[0]
+        pre = source if c["pre"] is None else populations[c["pre"]]
+        weights = np.array(c["weights"]).T * 2 ** c["weight_exp"]
+        # The output of a connection arrives one step after its input.
+        delays = (np.array(c["delays"]).T + 1) * DT
+        net.connect(pre, populations[c["post"]], weights=weights, delay=delays)
+    return net
+
+
+def run_here(network: dict[str, Any], url: str) -> dict[str, list[np.ndarray]]:
+    """For each variable one (steps, size) array per population: bits of u and v, and spikes."""
+    program = sl.compile(build(network), quantization=sl.Quantization(scale=64))
+    spikes = np.array(network["source"]["spikes"])
+    with sl.open(url) as device:
+        device.load(program)
+        result = device.run(network["steps"], {"source": spikes})
+        assert device.counters().saturations == {}, "the network must not saturate"
+    found: dict[str, list[np.ndarray]] = {"u": [], "v": [], "spikes": []}
+    for p in program.populations:
+        found["u"].append(result.states[p.name]["u0"].raw)
+        found["v"].append(result.states[p.name]["v"].raw)
+        raster = np.zeros((network["steps"], p.size), int)
+        raster[tuple(result.spikes[p.name].T)] = 1
+        found["spikes"].append(raster)
+    return found
 
 
 def test_twenty_networks_are_equal_in_every_step(tmp_path):
@@ -117,11 +121,13 @@ def test_twenty_networks_are_equal_in_every_step(tmp_path):
     theirs = np.load(tmp_path / "found.npz")
     fired = 0
     for number, network in enumerate(networks):
-        here = run_here(network)
-        for variable, mine in zip(("u", "v", "spikes"), here[1:] + here[:1], strict=True):
-            parts = [theirs[f"{variable}_{number}_{p}"] for p in range(len(network["populations"]))]
-            np.testing.assert_array_equal(
-                mine, np.concatenate(parts, axis=1), f"{variable} of network {number}"
-            )
-        fired += int(here[0].sum())
-    assert fired > 50 * NETWORKS
+        for url in ("reference", "emulator"):
+            for variable, arrays in run_here(network, url).items():
+                for p, mine in enumerate(arrays):
+                    np.testing.assert_array_equal(
+                        mine,
+                        theirs[f"{variable}_{number}_{p}"],
+                        f"{variable} of population {p} of network {number} on {url}",
+                    )
+        fired += sum(int(theirs[f"spikes_{number}_{p}"].sum()) for p in range(len(arrays)))
+    assert fired > 100 * NETWORKS

@@ -2,7 +2,8 @@
 
 All numbers are integers, so that its floating point and our integers both are exact. A neuron
 with a reset state is ours in coordinates that have their zero there: threshold and initial state
-are shifted, and the linear leak, which pulls toward zero, pulls toward the reset state.
+are shifted, and the linear leak, which pulls toward zero, pulls toward the reset state. With a
+scale of 1 the compiler's integers are the network's numbers.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from support.peers import run_peer
-from support.programs import record_everything
-from support.tiny import Synapse, events, tiny_program
 
-from spikeloom.backends.reference import ReferenceBackend
-from spikeloom.compiler.program import LINEAR, MASK
+import spikeloom as sl
 
 pytestmark = pytest.mark.peer
 
 NETWORKS = 50
+DT = 1e-3
+ENDLESS = 1000
+"""A leak as good as infinite: more than any state here."""
 
 
 def random_network(rng: np.random.Generator) -> dict[str, Any]:
@@ -55,28 +56,39 @@ def random_network(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def run_here(network: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    neurons = [
-        {
-            "threshold": threshold - reset,
-            "v_init": initial - reset,
-            "leak": 0 if leak is None else LINEAR,
-            "decay_v": 4096,
-            "leak_step": leak or 0,
-            "refractory": refractory,
-            "refractory_mode": MASK,
-        }
-        for threshold, leak, reset, refractory, initial in network["neurons"]
-    ]
-    synapses = [Synapse(f"n{pre}", post, w, d - 1) for pre, post, w, d in network["synapses"]]
-    program = tiny_program(neurons, synapses)
-    device = ReferenceBackend()
-    device.load(program)
-    data = device.run(
-        network["steps"], events(graded=network["inputs"]), record_everything(program)
+def build(network: dict[str, Any]) -> sl.Network:
+    """The same network here, in steps of a millisecond."""
+    threshold, leak, reset, refractory, initial = (
+        np.array(column, float) for column in zip(*network["neurons"], strict=True)
     )
+    leak = np.where(np.isnan(leak), ENDLESS, leak)
+    net = sl.Network(dt=DT)
+    model = sl.LIF(
+        None,
+        v_threshold=threshold - reset,
+        v_init=initial - reset,
+        leak="linear",
+        leak_rate=leak / DT,
+        refractory=refractory * DT,
+        refractory_mode="mask",
+    )
+    neurons = net.population("neurons", len(threshold), model)
+    if network["synapses"]:
+        pre, post, weight, delay = np.array(network["synapses"]).T
+        net.connect(neurons, neurons, weights=sl.Synapses(pre, post, weight, delay * DT))
+    net.probe(neurons, "spikes", "v")
+    return net
+
+
+def run_here(network: dict[str, Any], url: str) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes as (step, neuron) and v in the peer's coordinates."""
+    program = sl.compile(build(network), quantization=sl.Quantization(scale=1))
+    given = np.array(network["inputs"]).reshape(-1, 3)
+    with sl.open(url) as device:
+        device.load(program)
+        result = device.run(network["steps"], {"neurons": (given[:, :2], given[:, 2])})
     resets = [reset for _, _, reset, _, _ in network["neurons"]]
-    return np.stack([data.neuron_step, data.neuron], axis=1), data.states[0] + resets
+    return result.spikes["neurons"], np.asarray(result.states["neurons"]["v"]) + resets
 
 
 def test_fifty_networks_are_equal_in_spikes_and_states(tmp_path):
@@ -89,9 +101,11 @@ def test_fifty_networks_are_equal_in_spikes_and_states(tmp_path):
     theirs = np.load(tmp_path / "out.npz")
     spikes, delayed = 0, 0
     for number, network in enumerate(networks):
-        found, states = run_here(network)
-        np.testing.assert_array_equal(found, theirs[f"spikes_{number}"], f"network {number}")
-        np.testing.assert_array_equal(states, theirs[f"states_{number}"], f"network {number}")
+        for url in ("reference", "emulator"):
+            found, states = run_here(network, url)
+            what = f"network {number} on {url}"
+            np.testing.assert_array_equal(found, theirs[f"spikes_{number}"], what)
+            np.testing.assert_array_equal(states, theirs[f"states_{number}"], what)
         spikes += len(found)
         delayed += sum(delay > 1 for *_, delay in network["synapses"])
     assert spikes > 100 * NETWORKS
