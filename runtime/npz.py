@@ -119,7 +119,7 @@ class NpzReader:
             raise self._damaged(name, f"{filled} bytes of data, {entry.nbytes} claimed")
         array = data.view(entry.dtype) if entry.nbytes else np.zeros(entry.shape, entry.dtype)
         array = array.reshape(entry.shape, order="F" if entry.fortran_order else "C")
-        return np.ascontiguousarray(array.astype(entry.dtype.newbyteorder("="), copy=False))
+        return np.asarray(array, entry.dtype.newbyteorder("="), order="C")
 
     def _open_zip(self) -> zipfile.ZipFile:
         file = self._file

@@ -161,12 +161,14 @@ class Symbols:
                 where=f"inputs[{population.name!r}]",
                 remedy="compile with a smaller scale: sl.Quantization(scale=…)",
             )
-        lost = int(np.count_nonzero((raw == 0) & (values != 0)))
-        if lost:
+        lost = (raw == 0) & (values != 0)
+        if lost.any():
+            row = int(np.argmax(lost))
+            step, index = (int(i) for i in events[row])
             warnings.warn(
-                f"graded input of population {population.name!r}: {lost} of {len(values)} values "
-                "are smaller than half of the device's least significant bit "
-                f"({0.5 / float(scale.max()):g}) and became zero",
+                f"graded input of population {population.name!r}: {np.count_nonzero(lost)} of "
+                f"{len(values)} values became zero, the first {values[row]:g} at step {step}, "
+                f"index {index}, where the device's least significant bit is {1 / scale[row]:g}",
                 RoundingWarning,
                 stacklevel=5,
             )
