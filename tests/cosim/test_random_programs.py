@@ -23,8 +23,8 @@ from support.programs import (
 
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
-from spikeloom.compiler.program import Program
-from spikeloom.runtime.backend import Backend, CoreWeights, Events, RunData
+from spikeloom.compiler.program import DENSE, Program
+from spikeloom.runtime.backend import Backend, CoreWeights, Events, RunData, State
 
 EMULATORS: dict[str, Callable[[], Backend]] = {
     "C kernel": lambda: EmulatorBackend(threads=1, kernel="c"),
@@ -151,6 +151,65 @@ def test_a_snapshot_goes_on_identically_on_another_device(first, second):
         assert_same_state(here.read_state(), there.read_state(), program)
         here.close()
         there.close()
+
+
+def largest_sums(program: Program) -> np.ndarray:
+    """(2, neurons): the most that the weights can add to each accumulator in a step."""
+    sums = np.zeros((2, program.neurons), np.int64)
+    for core, base in zip(program.cores, program.core_base, strict=False):
+        for row in core.rows:
+            part = slice(row["offset"], row["offset"] + row["count"])
+            if row["kind"] == DENSE:
+                target, weight = row["base"] + np.arange(row["count"]), core.dense_weight[part]
+            else:
+                target, weight = core.sparse_target[part], core.sparse_weight[part]
+            size = np.abs(weight.astype(np.int64)) << int(row["exponent"])
+            np.add.at(sums[row["receptor"]], base + target.astype(np.int64), size)
+    return sums
+
+
+def random_state(program: Program, rng: np.random.Generator) -> State:
+    """Anything that the widths allow, whether or not the network could come to it."""
+    n, top, cores = program.neurons, program.target.state_max, len(program.cores)
+    # What is on its way may be as much as the accumulator has room for beside the weights.
+    room = program.target.accumulator_max - largest_sums(program)
+    wheel = (rng.uniform(-1, 1, (program.wheel_depth, 2, n)) * room).astype(np.int32)
+    wheel[-1] = 0  # Nothing can be due so late before the next step is computed.
+    if program.target.receptors == 1:
+        wheel[:, 1] = 0
+    u = rng.integers(-top - 1, top + 1, (2, n)).astype(np.int32)
+    u[program.target.receptors :] = 0
+    return State(
+        step=int(rng.choice([0, 1000, 2**31 - 7, 2**32 - 7, 2**32 + 99, 2**40 - 3])),
+        u=u,
+        v=rng.integers(-top - 1, top + 1, n).astype(np.int32),
+        adapt=(rng.integers(0, top + 1, n) * rng.integers(0, 2, n)).astype(np.int32),
+        refractory=(rng.integers(0, 65536, n) * (rng.random(n) < 0.2)).astype(np.int32),
+        reset_pending=rng.integers(0, 2, n).astype(np.uint8),
+        fired=rng.integers(0, 2, n).astype(np.uint8),
+        wheel=wheel,
+        saturated=rng.integers(0, 8, n).astype(np.uint8),
+        saturations=rng.integers(0, 2**40, (cores, 3)),
+        spikes=int(rng.integers(2**40)),
+        synaptic_events=int(rng.integers(2**40)),
+    )
+
+
+@pytest.mark.parametrize("name", list(EMULATORS))
+def test_any_state_has_the_same_future(name):
+    for seed in range(6000, 6040):
+        program = random_program(seed, neurons=30)
+        rng = np.random.default_rng(seed)
+        state, events = random_state(program, rng), random_events(program, 20, rng)
+        reference, device = (loaded(make, program) for make in (ReferenceBackend, EMULATORS[name]))
+        runs = []
+        for one in (reference, device):
+            one.write_state(state)
+            assert_same_state(state, one.read_state(), program)
+            runs.append(run_in_parts(one, program, events, [0, 20]))
+        assert_same_run(*runs, program)
+        assert_same_state(reference.read_state(), device.read_state(), program)
+        device.close()
 
 
 @pytest.mark.parametrize("name", list(DEVICES))

@@ -17,12 +17,14 @@ from support.peers import run_peer
 
 import spikeloom as sl
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 NETWORKS = 50
 DT = 1e-3
 ENDLESS = 1000
 """A leak as good as infinite: more than any state here."""
+SMALL_CORES = sl.Target(name="small cores", mesh=(3, 3), neurons=8)
+PLACES = (("reference", "core"), ("emulator", "core"), ("emulator", SMALL_CORES))
 
 
 def random_network(rng: np.random.Generator) -> dict[str, Any]:
@@ -80,9 +82,11 @@ def build(network: dict[str, Any]) -> sl.Network:
     return net
 
 
-def run_here(network: dict[str, Any], url: str) -> tuple[np.ndarray, np.ndarray]:
+def run_here(
+    network: dict[str, Any], url: str, target: str | sl.Target
+) -> tuple[np.ndarray, np.ndarray]:
     """Spikes as (step, neuron) and v in the peer's coordinates."""
-    program = sl.compile(build(network), quantization=sl.Quantization(scale=1))
+    program = sl.compile(build(network), target, quantization=sl.Quantization(scale=1))
     given = np.array(network["inputs"]).reshape(-1, 3)
     with sl.open(url) as device:
         device.load(program)
@@ -101,9 +105,9 @@ def test_fifty_networks_are_equal_in_spikes_and_states(tmp_path):
     theirs = np.load(tmp_path / "out.npz")
     spikes, delayed = 0, 0
     for number, network in enumerate(networks):
-        for url in ("reference", "emulator"):
-            found, states = run_here(network, url)
-            what = f"network {number} on {url}"
+        for url, target in PLACES:
+            found, states = run_here(network, url, target)
+            what = f"network {number} on {url}, {target}"
             np.testing.assert_array_equal(found, theirs[f"spikes_{number}"], what)
             np.testing.assert_array_equal(states, theirs[f"states_{number}"], what)
         spikes += len(found)
