@@ -123,14 +123,14 @@ class Symbols:
             return _NOTHING
         step, channel = _merge(
             [
-                (events[:, 0], events[:, 1] + self._first_channel[name])
+                (events[:, 0], (events[:, 1] + self._first_channel[name]).astype(np.int32))
                 for name, events in stimulus.spikes.items()
             ]
         )
         if not stimulus.graded:
             return Events(
                 step,
-                channel.astype(np.int32),
+                channel,
                 _NOTHING.graded_step,
                 _NOTHING.graded_neuron,
                 _NOTHING.graded_value,
@@ -140,7 +140,7 @@ class Symbols:
             raw = self._graded_raw(self._population[name], events, values)
             graded.append((events[:, 0], self._globals[name][events[:, 1]], raw))
         graded_step, neuron, value = _merge(graded)
-        return Events(step, channel.astype(np.int32), graded_step, neuron.astype(np.int32), value)
+        return Events(step, channel, graded_step, neuron.astype(np.int32), value)
 
     def _graded_raw(
         self, population: PopulationSymbol, events: NDArray[np.int64], values: NDArray[np.float64]
@@ -208,7 +208,7 @@ class Symbols:
 def _merge(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
     """Columns of several sorted event lists as one, ascending in the first column, step."""
     if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return _NOTHING.spike_step, _NOTHING.spike_channel
     if len(parts) == 1:
         return tuple(np.ascontiguousarray(column) for column in parts[0])
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -220,12 +220,14 @@ def _split(
     step: NDArray[np.int64], unit: NDArray[np.int32], owner: NDArray[Any], index: NDArray[np.int64]
 ) -> Any:
     """A function from an owner's number to its (n, 2) events, in the order they came."""
+    if not len(step):
+        return lambda number: np.zeros((0, 2), np.int64)
     owners = owner[unit]
     events = np.empty((len(step), 2), np.int64)
     events[:, 0] = step
     events[:, 1] = index[unit]
-    if len(owners) == 0 or (owners == owners[0]).all():
-        only = int(owners[0]) if len(owners) else -1
+    if (owners == owners[0]).all():
+        only = int(owners[0])
         return lambda number: events if number == only else np.zeros((0, 2), np.int64)
     # A stable sort of 16-bit numbers is a radix sort: linear, whatever the number of owners.
     order = np.argsort(owners, kind="stable")
