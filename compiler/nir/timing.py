@@ -141,21 +141,34 @@ def _levels(
     end = np.array([number[b] for _, b in inner], dtype=np.int64)
     gain = np.array([1 - arcs[arc] - (arc in recurrent) for arc in inner], dtype=np.int64)
     level = np.zeros(len(number), dtype=np.int64)
-    still: set[str] = set()
+    cause = np.zeros(len(number), dtype=np.int64)  # the arc that raised each level last
+    by = np.zeros(0, dtype=np.int64)
     for _ in range(len(number) + 1):
+        wanted = level[start] + gain
         raised = level.copy()
-        np.maximum.at(raised, end, level[start] + gain)
+        np.maximum.at(raised, end, wanted)
         if np.array_equal(raised, level):
             return {name: int(level[i]) for name, i in number.items()}
-        still = {name for name, i in number.items() if raised[i] != level[i]}
+        by = np.flatnonzero((wanted > level[end]) & (wanted == raised[end]))
+        cause[end[by]] = by
         level = raised
-    graph = nx.DiGraph(inner)
-    parts = [c for c in nx.strongly_connected_components(graph) if c & still and len(c) > 1]
-    loop = [a for a, _ in nx.find_cycle(graph.subgraph(parts[0]))]
-    raise UnsupportedError(
+    at = int(end[by[0]])  # raised once too often, so its causes lead back into a loop
+    for _ in number:
+        at = int(start[cause[at]])
+    loop = [int(cause[at])]
+    while start[loop[-1]] != at:
+        loop.append(int(cause[start[loop[-1]]]))
+    loop.reverse()
+    raise _too_fast([inner[arc] for arc in loop], int(len(loop) - gain[loop].sum()), where)
+
+
+def _too_fast(loop: list[tuple[str, str]], steps: int, where: str) -> UnsupportedError:
+    first = min(range(len(loop)), key=lambda i: loop[i][0])
+    names = [a for a, _ in loop[first:] + loop[:first]][:8]
+    return UnsupportedError(
         "A loop of several populations is faster than the machine, where every hop takes a step.",
-        found=f"{' -> '.join(map(repr, [*loop[:8], loop[0]]))} in 1 step",
+        found=f"{' -> '.join(map(repr, [*names, names[0]]))} in {steps} step(s)",
         expected=f"at least {len(loop)} steps",
         where=where,
-        remedy=f"put a Delay of {len(loop) - 1} steps into the loop and train with it",
+        remedy=f"put a Delay of {len(loop) - steps} step(s) into the loop and train with it",
     )

@@ -49,7 +49,9 @@ class SnnTorch:
 
     def __init__(self, make: Callable[[int], nn.Module]) -> None:
         self.hidden, self.out = make(HIDDEN), make(CLASSES)
-        self.net = nn.Sequential(nn.Linear(64, HIDDEN), self.hidden, nn.Linear(HIDDEN, 10), self.out)
+        self.net = nn.Sequential(
+            nn.Linear(64, HIDDEN), self.hidden, nn.Linear(HIDDEN, 10), self.out
+        )
 
     def start(self) -> None:
         for module in (self.hidden, self.out):
