@@ -1,13 +1,14 @@
 """Build step of the emulator's kernel; everything else about the package is in pyproject.toml.
 
 The kernel is optional: without a C compiler the package installs all the same, and the emulator
-uses NumPy. It has no CPython interface, so the library gets a plain name and serves any Python.
+uses NumPy. It has no CPython interface, so the library and the wheel are not tied to a version.
 """
 
 import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("src", "spikeloom", "backends", "emulator")
@@ -28,14 +29,21 @@ class BuildKernel(build_ext):
         if self.compiler.compiler_type == "msvc":
             ext.extra_compile_args = ["/O2", "/std:c11"]
         else:
-            ext.extra_compile_args = ["-O3", "-std=gnu11", "-fvisibility=hidden", "-pthread"]
+            ext.extra_compile_args = ["-O3", "-g0", "-std=gnu11", "-fvisibility=hidden", "-pthread"]
             ext.extra_link_args = ["-pthread"]
         super().build_extension(ext)
 
 
+class AnyPythonWheel(bdist_wheel):
+    """A wheel for this platform and every Python 3."""
+
+    def get_tag(self):
+        return "py3", "none", super().get_tag()[2]
+
+
 checksum = runpy.run_path(str(FOLDER / "checksum.py"))["source_checksum"](FOLDER)
 setup(
-    cmdclass={"build_ext": BuildKernel},
+    cmdclass={"build_ext": BuildKernel, "bdist_wheel": AnyPythonWheel},
     ext_modules=[
         Extension(
             KERNEL,
