@@ -20,6 +20,7 @@ from support.programs import (
     random_program,
     record_everything,
 )
+from support.tiny import Synapse, tiny_program
 
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
@@ -210,6 +211,54 @@ def test_any_state_has_the_same_future(name):
         assert_same_run(*runs, program)
         assert_same_state(reference.read_state(), device.read_state(), program)
         device.close()
+
+
+@pytest.fixture(scope="module")
+def widest():
+    """Cores of 4096 neurons: every bit of slots, delays, weights and exponents is in use."""
+    rng = np.random.default_rng(7)
+    n, k = 4096 + 100, 12000
+    neurons = [
+        {"core": number // 4096, "threshold": 1 << 20, "decay_u": (500, 900), "decay_v": 300}
+        for number in range(n)
+    ]
+    ends = [(0, 0), (4095, 4095), (4095, 0), (0, 4095), (n - 1, 4095), (4095, n - 1)]
+    places = np.concatenate([ends, rng.integers(0, n, (k, 2))])
+    synapses = [
+        Synapse(
+            pre=f"n{pre}" if number % 3 else f"c{pre % 50}",
+            post=int(post),
+            weight=int(rng.choice([-32768, 32767, rng.integers(-32768, 32768)])),
+            delay=int(rng.choice([0, 63, rng.integers(64)])),
+            receptor=int(rng.integers(2)),
+            exponent=int(rng.choice([0, 6, 10])),
+        )
+        for number, (pre, post) in enumerate(places)
+    ]
+    program = tiny_program(
+        neurons,
+        synapses,
+        channels=50,
+        accumulator_bits=31,
+        axons=1 << 14,
+        rows=1 << 15,
+        profiles=4096,
+        synapse_bits=1 << 30,
+    )
+    program.verify()
+    return program
+
+
+@pytest.mark.parametrize("name", list(EMULATORS))
+def test_a_full_core(name, widest):
+    events = random_events(widest, 100, np.random.default_rng(3))
+    reference, device = (loaded(make, widest) for make in (ReferenceBackend, EMULATORS[name]))
+    record = record_everything(widest)
+    runs = [one.run(100, events, record) for one in (reference, device)]
+    assert len(runs[0].neuron) > 1000
+    assert_same_run(*runs, widest, record)
+    assert_same_state(reference.read_state(), device.read_state(), widest)
+    device.close()
 
 
 @pytest.mark.parametrize("name", list(DEVICES))

@@ -61,8 +61,12 @@ def tiny_program(
     filled = [PER_NEURON | dict(one) for one in neurons]
     core_of = [one["core"] for one in filled]
     cores = max(core_of) + 1
-    slot_of = [core_of[:number].count(core) for number, core in enumerate(core_of)]
-    target = {"mesh": (1, cores), "neurons": len(neurons), "weight_bits": 16} | target
+    sizes = [0] * cores
+    slot_of = []
+    for core in core_of:
+        slot_of.append(sizes[core])
+        sizes[core] += 1
+    target = {"mesh": (1, cores), "neurons": max(sizes), "weight_bits": 16} | target
     symbols: list[ProjectionSymbol] = []
     names: dict[tuple[str, int], int] = {}
     rows: list[list[tuple[int, ...]]] = [[] for _ in range(cores)]
