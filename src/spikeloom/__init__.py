@@ -5,65 +5,105 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from .compiler.connectors import AllToAll, FixedProbability, OneToOne, Synapses
+    from .compiler.from_networkx import from_networkx
+    from .compiler.network import Network
+    from .compiler.neurons import IF, LI, LIF
+    from .compiler.nir import from_nir
+    from .compiler.pipeline import compile
+    from .compiler.program import Program
+    from .compiler.program_file import load
+    from .compiler.quantise import Quantization
+    from .compiler.simulate import simulate
+    from .compiler.sources import Periodic, Poisson
+    from .compiler.target import TARGETS, Target
+    from .errors import (
+        CompileError,
+        DeviceError,
+        FileError,
+        FitError,
+        InputError,
+        NetworkError,
+        SpikeloomError,
+        UnsupportedError,
+    )
+    from .measure import rate_errors
+    from .recording import Result
+    from .runtime.device import Device
+    from .runtime.open import open
+    from .runtime.snapshot import Snapshot
+
 __version__ = "0.1.0.dev0"
 
-# Public names and the module that owns each. They are imported on first use, so that
-# `spikeloom run` does not pay for the compiler and `import spikeloom` costs next to nothing.
-_OWNERS = {
-    "Network": "compiler.network",
-    "LIF": "compiler.neurons",
-    "LI": "compiler.neurons",
-    "IF": "compiler.neurons",
-    "Poisson": "compiler.sources",
-    "Periodic": "compiler.sources",
-    "AllToAll": "compiler.connectors",
-    "OneToOne": "compiler.connectors",
-    "FixedProbability": "compiler.connectors",
-    "Synapses": "compiler.connectors",
-    "from_networkx": "compiler.from_networkx",
-    "from_nir": "compiler.nir",
-    "simulate": "compiler.simulate",
-    "compile": "compiler.pipeline",
-    "Quantization": "compiler.quantise",
-    "Target": "compiler.target",
-    "TARGETS": "compiler.target",
-    "Program": "compiler.program",
-    "load": "compiler.program_file",
-    "open": "runtime.open",
-    "Device": "runtime.device",
-    "Snapshot": "runtime.snapshot",
-    "SaturationWarning": "runtime.device",
-    "RoundingWarning": "runtime.symbols",
-    "cosim": "runtime.cosim",
-    "Divergence": "runtime.cosim",
-    "read_inputs": "runtime.files",
-    "write_result": "runtime.files",
-    "Result": "recording",
-    "rate_errors": "measure",
-    "SpikeloomError": "errors",
-    "NetworkError": "errors",
-    "CompileError": "errors",
-    "FitError": "errors",
-    "FileError": "errors",
-    "InputError": "errors",
-    "DeviceError": "errors",
-    "UnsupportedError": "errors",
-}
+__all__ = [
+    "IF",
+    "LI",
+    "LIF",
+    "TARGETS",
+    "AllToAll",
+    "CompileError",
+    "Device",
+    "DeviceError",
+    "FileError",
+    "FitError",
+    "FixedProbability",
+    "InputError",
+    "Network",
+    "NetworkError",
+    "OneToOne",
+    "Periodic",
+    "Poisson",
+    "Program",
+    "Quantization",
+    "Result",
+    "Snapshot",
+    "SpikeloomError",
+    "Synapses",
+    "Target",
+    "UnsupportedError",
+    "__version__",
+    "compile",
+    "from_networkx",
+    "from_nir",
+    "load",
+    "open",
+    "rate_errors",
+    "simulate",
+]
 
-__all__ = ["__version__", *_OWNERS]
+# The module that owns each public name. Names are imported on first use, so that `spikeloom run`
+# does not pay for the compiler and `import spikeloom` costs next to nothing.
+_OWNERS = {
+    "compiler.connectors": ("AllToAll", "FixedProbability", "OneToOne", "Synapses"),
+    "compiler.from_networkx": ("from_networkx",),
+    "compiler.network": ("Network",),
+    "compiler.neurons": ("IF", "LI", "LIF"),
+    "compiler.nir": ("from_nir",),
+    "compiler.pipeline": ("compile",),
+    "compiler.program": ("Program",),
+    "compiler.program_file": ("load",),
+    "compiler.quantise": ("Quantization",),
+    "compiler.simulate": ("simulate",),
+    "compiler.sources": ("Periodic", "Poisson"),
+    "compiler.target": ("TARGETS", "Target"),
+    "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "measure": ("rate_errors",),
+    "recording": ("Result",),
+    "runtime.device": ("Device",),
+    "runtime.open": ("open",),
+    "runtime.snapshot": ("Snapshot",),
+}
+_OWNER_OF = {name: owner for owner, names in _OWNERS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _OWNERS:
+    if name not in _OWNER_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_OWNERS[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_OWNER_OF[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-if TYPE_CHECKING:
-    pass
