@@ -106,9 +106,7 @@ class EmulatorBackend(Backend):
                 raise DeviceError(
                     f"{what} has the wrong shape", found=np.shape(found), expected=(size,)
                 )
-        self._check_range(
-            "graded_value", events.graded_value, -self._program.target.state_max - 1
-        )
+        self._check_range("graded_value", events.graded_value, -self._program.target.state_max - 1)
 
     def read_state(self) -> State:
         """A copy of the state."""
@@ -220,7 +218,7 @@ def _choose(kernel: str) -> tuple[native.Library | None, str | None]:
         return None, "the NumPy kernel was asked for"
     try:
         return native.library(), None
-    except native.KernelUnavailable as reason:
+    except native.KernelUnavailableError as reason:
         if kernel == "auto":
             return None, str(reason)
         raise DeviceError(

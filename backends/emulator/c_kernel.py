@@ -78,7 +78,7 @@ class CKernel:
         if self._arrays:
             self._assemble(self.read_state())
 
-    # -- state ---------------------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------------
 
     def write_state(self, state: State) -> None:
         """Continue from ``state``, whose shapes and ranges have been checked."""
@@ -121,7 +121,7 @@ class CKernel:
     def _lanes(self) -> list[native.Lane]:
         return [self._machine.lanes[k] for k in range(len(self._ranges) - 1)]
 
-    # -- the machine's structures ----------------------------------------------------------------
+    # -- the machine's structures -----------------------------------------------------------------
 
     def _assemble(self, state: State) -> None:
         """Fill all structures; everything that C sees hangs on ``self._arrays``."""
@@ -241,7 +241,7 @@ class CKernel:
             lists = self._arrays[f"generated{k}"] = np.zeros((2, max(1, room)), np.int32)
             lane.generated, lane.generated_room = lists.ctypes.data, lists.shape[1]
 
-    # -- running -----------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------
 
     def run(self, steps: int, events: Events, record: Record) -> RunData:
         """Compute ``steps`` steps; the events have been checked."""

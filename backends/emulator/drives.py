@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,7 @@ class Drives:
         bounds = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(alone)]]).tolist()
         runs = []
         driven = np.zeros(c, bool)
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             if end - start >= SHORTEST_DRIVE:
                 first = int(alone[start])
                 delay, receptor = divmod(int(place[first]), 2)

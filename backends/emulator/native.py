@@ -12,6 +12,7 @@ import functools
 import sys
 from ctypes import POINTER, c_int32, c_int64, c_uint64, c_void_p
 from pathlib import Path
+from typing import Any
 
 from .checksum import source_checksum
 
@@ -20,7 +21,10 @@ LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 ABI = 1
 INSTRUCTION_SETS = ("portable", "avx2")
 BEST = len(INSTRUCTION_SETS) - 1
-REBUILD = "with a C compiler installed, run: pip install --force-reinstall --no-deps spikeloom (or `pip install -e .` in a source tree)"
+REBUILD = (
+    "with a C compiler installed, run: pip install --force-reinstall --no-deps spikeloom"
+    " (in a source tree: pip install --no-deps -e .)"
+)
 
 (
     P_DECAY_U0, P_DECAY_U1, P_SHIFT, P_SCALE, P_LIMIT, P_SPIKING, P_DECAY_V, P_LEAK_STEP,
@@ -29,7 +33,7 @@ REBUILD = "with a C compiler installed, run: pip install --force-reinstall --no-
 F_TWO, F_ADAPT, F_FULL, F_MIXED = 1, 2, 4, 8
 
 
-class KernelUnavailable(Exception):
+class KernelUnavailableError(Exception):
     """Why the compiled kernel cannot be used; the text is for ``describe`` and for errors."""
 
 
@@ -130,12 +134,14 @@ class Library:
         """Load and check ``path``.
 
         Raises:
-            KernelUnavailable: it is missing, damaged, or not the one this package needs.
+            KernelUnavailableError: it is missing, damaged, or not the one this package needs.
         """
         if sys.byteorder != "little":
-            raise KernelUnavailable("the compiled kernel reads Programs only on little-endian hosts")
+            raise KernelUnavailableError(
+                "the compiled kernel reads Programs only on little-endian hosts"
+            )
         if not path.is_file():
-            raise KernelUnavailable(f"the compiled kernel is not there ({path}); {REBUILD}")
+            raise KernelUnavailableError(f"the compiled kernel is not there ({path}); {REBUILD}")
         try:
             library = ctypes.CDLL(str(path))
             self.mix = _entry(library, "sl_mix", None, c_void_p, c_int64)
@@ -148,19 +154,19 @@ class Library:
                 for name in ("sl_abi", "sl_source", "sl_threads", "sl_instructions")
             )
         except (OSError, AttributeError) as error:
-            raise KernelUnavailable(f"{path} cannot be used: {error}; {REBUILD}") from error
+            raise KernelUnavailableError(f"{path} cannot be used: {error}; {REBUILD}") from error
         if abi() != ABI:
-            raise KernelUnavailable(
+            raise KernelUnavailableError(
                 f"{path} has interface number {abi()}, this package needs {ABI}; {REBUILD}"
             )
         expected = source_checksum(path.parent)
         if expected is not None and source() != expected:
-            raise KernelUnavailable(
+            raise KernelUnavailableError(
                 f"{path} was built from other sources than those beside it; {REBUILD}"
             )
         for number, structure in enumerate(_STRUCTURES):
             if size(number) != ctypes.sizeof(structure):
-                raise KernelUnavailable(
+                raise KernelUnavailableError(
                     f"{path} lays out {structure.__name__} in {size(number)} bytes,"
                     f" this package in {ctypes.sizeof(structure)}; {REBUILD}"
                 )
@@ -169,7 +175,7 @@ class Library:
         self.instructions: int = instructions()
 
 
-def _entry(library: ctypes.CDLL, name: str, result: type | None, *arguments: type):  # noqa: ANN202
+def _entry(library: ctypes.CDLL, name: str, result: type | None, *arguments: type) -> Any:
     function = getattr(library, name)
     function.restype, function.argtypes = result, arguments
     return function
@@ -180,7 +186,7 @@ def load(path: Path) -> Library:
     """The library at ``path``, loaded once.
 
     Raises:
-        KernelUnavailable: it cannot be used.
+        KernelUnavailableError: it cannot be used.
     """
     return Library(path)
 
@@ -189,6 +195,6 @@ def library() -> Library:
     """This package's own library.
 
     Raises:
-        KernelUnavailable: it cannot be used.
+        KernelUnavailableError: it cannot be used.
     """
     return load(FOLDER / LIBRARY_NAME)

@@ -97,7 +97,7 @@ class Neurons:
         n = len(self.row)
         places = np.concatenate([self.core_base, cuts, np.flatnonzero(np.diff(self.row)) + 1])
         starts = np.unique(places[places < n])
-        ends = np.append(starts[1:], n)
+        ends = np.append(starts[1:], n)[: len(starts)]
         walls = set(self.core_base.tolist()) | set(cuts.tolist())
         cores = np.searchsorted(self.core_base, starts, side="right") - 1
         found: list[tuple[int, int, int, bool]] = []

@@ -88,7 +88,7 @@ class NumpyKernel:
         self._weights = weights
         self._rows = build_rows(self._program, self._wiring, weights, self._receptors)
 
-    # -- state -------------------------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------------
 
     def write_state(self, state: State) -> None:
         """Continue from ``state``, whose shapes and ranges have been checked."""
@@ -144,7 +144,7 @@ class NumpyKernel:
         """Counters per core and sticky bits per neuron."""
         return self._saturations.copy(), self._saturated.copy()
 
-    # -- running -----------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------
 
     def run(self, steps: int, events: Events, record: Record) -> RunData:
         """Compute ``steps`` steps; the events have been checked."""

@@ -18,7 +18,7 @@ class Wiring:
     """Destinations of every source.
 
     Attributes:
-        start: (sources + 1,) int64, source ``i`` sends to ``core``/``axon`` at ``start[i]:start[i+1]``.
+        start: (sources + 1,) int64, the destinations of source ``i`` are ``start[i]:start[i+1]``.
         core: (d,) uint16.
         axon: (d,) int32.
     """
