@@ -6,6 +6,7 @@ that this means: do not compile files from strangers.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -14,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, NetworkError, SpikeloomError
-from .output import indented, print_json, print_warnings
+from .output import print_json, print_warnings, report_text
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..compiler.network import Network
+    from ..compiler.program import Program
 
 EXAMPLE = """\
   spikeloom compile net.nir -o net.loom --dt 1e-4 --source snntorch
@@ -37,12 +37,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--target", default="core", help="what to compile for (default: %(default)s)")
     add("--scale", type=float, help="least significant bits per unit of the network")
     add("--per-neuron", action="store_true", help="choose a scale for each neuron")
-    add("--report", metavar="report.json", help="where to write the compiler's report")
+    add(
+        "--report",
+        metavar="report.txt",
+        help="where to write the compiler's report: as JSON or HTML if the name ends so, or text",
+    )
+    add("--dump", metavar="FOLDER", help="where to write the network as it is after each pass")
     nir = parser.add_argument_group("NIR files")
     nir.add_argument("--dt", type=float, help="length of a step in seconds")
     nir.add_argument("--source", help="the exporter, whose conventions hold (spec, snntorch, …)")
     nir.add_argument("--reset", choices=("zero", "subtract"), help="what a spike does to v")
-    nir.add_argument("--reset-delay", action="store_true", help="the reset comes a step later")
+    nir.add_argument(
+        "--reset-delay",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="the reset comes one step after the spike",
+    )
+    nir.add_argument("--tau-scale", type=float, help="factor on the file's time constants")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         network = _network(options)
-        program = _compile(network, options)
+        program, passes = _compile(network, options)
     output = options.output or f"{network.name}.loom"
     program.save(output)
     if options.report:
@@ -66,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
         "neurons": program.neurons,
         "cores": len(program.cores),
         "seconds": time.perf_counter() - begun,
+        "passes": passes,
         "warnings": messages,
         "report": program.report,
     }
@@ -76,19 +88,21 @@ def run(options: argparse.Namespace) -> int:
         f"{output}: {told['neurons']} neurons on {told['cores']} cores, {told['bytes']} bytes, "
         f"hash {told['hash'][:16]}…"
     )
-    if program.report:
-        print(indented(program.report))
+    print("\n" + report_text(program.report))
     return 0
 
 
-def _compile(network: Network, options: argparse.Namespace) -> Any:
-    import spikeloom as sl
+def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, dict[str, float]]:
+    """The Program, and the seconds that each pass took."""
+    from ..compiler.pipeline import compile_with_trace
+    from ..compiler.quantise import Quantization
 
-    settings: dict[str, Any] = {}
+    quantization = None
     if options.scale is not None or options.per_neuron:
         scale = "auto" if options.scale is None else options.scale
-        settings["quantization"] = sl.Quantization(scale=scale, per_neuron=options.per_neuron)
-    return sl.compile(network, target=options.target, **settings)
+        quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
+    program, trace = compile_with_trace(network, options.target, quantization, dump=options.dump)
+    return program, trace.seconds
 
 
 def _network(options: argparse.Namespace) -> Network:
@@ -102,16 +116,14 @@ def _network(options: argparse.Namespace) -> Network:
 
 
 def _from_nir(file: str, options: argparse.Namespace) -> Network:
-    import spikeloom as sl
+    from ..compiler.nir import from_nir
 
-    settings = {
+    settings: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("dt", "source", "reset")
+        for name in ("dt", "source", "reset", "reset_delay", "tau_scale")
         if getattr(options, name) is not None
     }
-    if options.reset_delay:
-        settings["reset_delay"] = True
-    return sl.from_nir(file, **settings)
+    return from_nir(file, **settings)
 
 
 def _from_python(path: Path, name: str) -> Network:
@@ -151,8 +163,18 @@ def _from_python(path: Path, name: str) -> Network:
 
 
 def _write_report(path: str, report: dict[str, Any]) -> None:
+    suffix = Path(path).suffix.lower()
+    if suffix == ".json":
+        text = json.dumps(report, indent=2) + "\n"
+    elif suffix in (".html", ".htm"):
+        import html
+
+        body = html.escape(report_text(report))
+        text = f'<!doctype html>\n<meta charset="utf-8">\n<pre>\n{body}</pre>\n'
+    else:
+        text = report_text(report)
     try:
-        Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise FileError(
             "the report cannot be written", found=error.strerror or str(error), where=path

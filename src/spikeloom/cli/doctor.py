@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -56,10 +57,20 @@ def examine() -> dict[str, Any]:
             "what": f"device {d['scheme']}",
             "needed": True,
             "for": d["what"],
-            "command": f"{sys.executable} -m pip install --force-reinstall spikeloom",
+            "command": _reinstall_command(),
         }
         for d in devices
         if not d["usable"]
+    ]
+    missing += [
+        {
+            "what": "the compiled kernel of the emulator",
+            "needed": False,
+            "for": f"speed, the results are the same ({d['why_not_c']})",
+            "command": _reinstall_command(),
+        }
+        for d in devices
+        if d.get("why_not_c")
     ]
     if not any(c["version"] for c in compilers):
         missing.append(
@@ -72,7 +83,7 @@ def examine() -> dict[str, Any]:
         )
     return {
         "spikeloom": __version__,
-        "location": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        "location": str(Path(__file__).resolve().parents[1]),
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": platform.platform(),
@@ -113,7 +124,15 @@ def _compiler(name: str) -> dict[str, Any]:
     return {"name": name, "path": path, "version": version}
 
 
+def _reinstall_command() -> str:
+    """What builds and installs this package again, from its source tree if it runs from one."""
+    root = Path(__file__).resolve().parents[3]
+    what = f"-e {root}" if (root / "setup.py").is_file() else "--force-reinstall spikeloom"
+    return f"{sys.executable} -m pip install --no-deps {what}"
+
+
 def _compiler_command() -> str:
+    """What installs a C compiler on this system."""
     if sys.platform == "darwin":
         return "xcode-select --install"
     if sys.platform == "win32":

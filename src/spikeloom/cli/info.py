@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler.program import Program
-from .output import indented, print_json, table
+from .output import print_json, report_text, table
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   spikeloom info net.loom
   spikeloom info net.loom --json"""
+
+_MOST_CORES = 16
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -103,13 +105,15 @@ def run(options: argparse.Namespace) -> int:
     )
     for name in ("sources", "populations", "projections", "cores"):
         rows = told[name]
+        if name == "cores" and len(rows) > _MOST_CORES:
+            print(f"\nthe first {_MOST_CORES} of {len(rows)} cores (--json has all)")
+            rows = rows[:_MOST_CORES]
         if rows:
             header = list(rows[0])
             print()
             print(table([[_cell(row[key]) for key in header] for row in rows], header))
     if program.report:
-        print("\nreport")
-        print(indented(program.report))
+        print("\n" + report_text(program.report), end="")
     return 0
 
 

@@ -42,18 +42,35 @@ def print_error(error: SpikeloomError, as_json: bool) -> None:
         told = {"kind": type(error).__name__, "problem": error.problem, **fields}
         print_json({"error": {**told, "exit_code": error.exit_code}})
         sys.stdout.flush()
-    print(f"spikeloom: error: {error}", file=sys.stderr)
+    print(f"spikeloom: error: {printable(str(error))}", file=sys.stderr)
 
 
 def print_warnings(messages: Iterable[str]) -> None:
     """Warnings on standard error."""
     for message in messages:
-        print(f"spikeloom: warning: {message}", file=sys.stderr)
+        print(f"spikeloom: warning: {printable(message)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Text of a stranger's file, without what would steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def report_text(report: dict[str, Any]) -> str:
+    """The compiler's report for people; any other JSON data as it is."""
+    from ..compiler.report import format_report
+
+    try:
+        text = format_report(report)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # A Program that something else than this compiler made may report what it likes.
+        text = indented(report) + "\n"
+    return printable(text)
 
 
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
     """Columns as wide as they need to be; numbers are flush right."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [
         bool(rows) and all(isinstance(row[i], (int, float)) for row in rows)
