@@ -53,9 +53,8 @@ class Data:
 def load_data() -> Data:
     """The split that every figure of this example refers to."""
     images, labels = load_digits(return_X_y=True)
-    train, test, train_labels, test_labels = train_test_split(
-        images / PIXEL_MAX, labels, test_size=0.33, random_state=42
-    )
+    parts = train_test_split(images / PIXEL_MAX, labels, test_size=0.33, random_state=42)
+    train, test, train_labels, test_labels = (np.asarray(part) for part in parts)
     return Data(train, train_labels, test, test_labels)
 
 
