@@ -27,7 +27,8 @@ EXAMPLE = """\
 spikes.npz has an array for each source that gets spikes, for example "pixels": either (n, 2)
 integers (step, index), or a (steps, size) raster. docs/cli.md has the layout of both files."""
 
-_NEURON_STEPS_PER_WINDOW = 2_000_000
+# Some tens of milliseconds on a slow device, and long against what a window costs.
+_STEPS_PER_WINDOW, _NEURON_STEPS_PER_WINDOW = 1000, 2_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, An
 
 def _run(device: Device, program: Program, steps: int, inputs: dict[str, Any]) -> Result:
     """In windows, between which progress is shown and an interruption is heard."""
-    every = max(1, _NEURON_STEPS_PER_WINDOW // max(program.neurons, 1))
+    every = min(_STEPS_PER_WINDOW, max(1, _NEURON_STEPS_PER_WINDOW // max(program.neurons, 1)))
     if steps <= every:
         return device.run(steps, inputs)
     parts, done = [], 0
