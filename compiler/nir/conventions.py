@@ -6,16 +6,17 @@ code and is checked against them in tests/compiler/test_nir_peers.py as far as t
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import lambertw
 
 from ...errors import FileError, NetworkError, UnsupportedError
 from ..checks import show
 from ..neurons import SUSPICIOUS_STEPS
+from ..origin import warn_user
 from .graph import READOUTS, SPIKING, Node
 from .shapes import spread
 
@@ -216,18 +217,17 @@ class _Reader:
         slow = np.isfinite(steps) & (steps > SUSPICIOUS_STEPS)
         if slow.any():
             hint = "" if self.source == "sinabs" else "; Sinabs writes steps: source='sinabs'"
-            warnings.warn(
+            warn_user(
                 f"{where}: {show(tau[slow].max())} s is {show(steps[slow].max())} steps of "
-                f"{show(self.dt)} s; is dt right?{hint}",
-                UserWarning,
-                stacklevel=2,
+                f"{show(self.dt)} s; is dt right?{hint}"
             )
         return tau if self.rule.exact else np.maximum(tau, self.dt)
 
     def _check_rockpool(self, tau: Array, r: Array) -> None:
         expected = tau / self.dt * np.exp(-self.dt / tau)
-        if not np.allclose(r, expected, rtol=1e-2):
-            guess = float(np.median(tau / (1.0 + r)))
+        if not np.allclose(r, expected, rtol=1e-3):
+            # r = exp(−x)/x with x = dt/τ, hence x·exp(x) = 1/r
+            guess = float(np.median(tau * lambertw(1.0 / np.maximum(r, 1e-9)).real))
             raise NetworkError(
                 "The resistance does not fit dt as Rockpool writes it: r = τ/dt · exp(−dt/τ).",
                 found=f"r = {show(float(r[0]))}",

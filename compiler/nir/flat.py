@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from dataclasses import dataclass
 
 from ...errors import FileError, UnsupportedError
+from ..origin import warn_user
 from .graph import FIELDS, Graph, Node
 from .hdf5 import Limits
 
@@ -62,11 +62,9 @@ def flatten(graph: Graph, limits: Limits) -> Flat:
         )
     unique = list(dict.fromkeys(edges))
     if len(unique) < len(edges):
-        warnings.warn(
+        warn_user(
             f"{graph.where}: {len(edges) - len(unique)} edges occur twice and are taken once, "
-            "as NIR does",
-            UserWarning,
-            stacklevel=2,
+            "as NIR does"
         )
     return Flat(nodes, unique, graph.where)
 
@@ -84,8 +82,10 @@ def _flatten_into(
             continue
         if full in nodes:
             raise FileError("Two nodes have the same name.", found=repr(full), where=graph.where)
-        inner = prefix and item.type in ("Input", "Output")
-        nodes[full] = Node("Identity", item.fields, item.where) if inner else item
+        if prefix and item.type in ("Input", "Output"):
+            shape = item.fields if item.type == "Input" else {}  # an Output's is only a remark
+            item = Node("Identity", shape, item.where)
+        nodes[full] = item
     for a, b in graph.edges:
         edges.append((_port(graph, a, "Output", prefix), _port(graph, b, "Input", prefix)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from ...errors import FileError
+from ..origin import warn_user
 from .datasets import check_numbers, read_numbers, read_text
 from .graph import BOOKKEEPING, FIELDS, Graph, Node, check_count, check_depth, make_node
 from .hdf5 import Budget, Limits, child, members, open_file
@@ -74,7 +74,7 @@ def _plan(
     for name in names:
         if name not in required + optional:
             if kind in FIELDS and name not in BOOKKEEPING:
-                warnings.warn(f"{where}: {name!r} is not used", UserWarning, stacklevel=2)
+                warn_user(f"{where}: {name!r} is not used")
             continue
         item = child(group, name, where, budget)
         if isinstance(item, h5py.Group) and name in BOOKKEEPING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FileError
+from ..origin import warn_user
 from .flat import Flat
 from .graph import MAX_SIZE, Node, shape_size
 
@@ -104,11 +103,9 @@ class Sizes:
             if node.type == "Output" and "shape" in node.fields:
                 claimed = shape_size(node.fields["shape"], node.where)
                 if claimed is not None and claimed != self.of(a, "out"):
-                    warnings.warn(
+                    warn_user(
                         f"{node.where}: the output claims {claimed} elements, {a!r} has "
-                        f"{self.of(a, 'out')}; the claim is ignored",
-                        UserWarning,
-                        stacklevel=2,
+                        f"{self.of(a, 'out')}; the claim is ignored"
                     )
 
 

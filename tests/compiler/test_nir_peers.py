@@ -124,10 +124,29 @@ def test_eight_bits_keep_the_accuracy(
     assert float(reference["accuracy"]) > 0.8
 
 
-def test_norses_default_time_constants_are_caught(exports: Path) -> None:
-    """Its to_nir(dt=0.001) writes τ·dt, which is what this file holds seen from dt = 1."""
-    with pytest.raises(sl.NetworkError, match=r"^A time constant is shorter than a step"):
-        sl.from_nir(exports / "norse_lif.nir", source="norse", dt=1.0)
+@pytest.mark.parametrize("case", ["norse_lif", "norse_lifbox"])
+def test_norses_default_time_constants_are_caught_and_mended(case: str, exports: Path) -> None:
+    """Its to_nir(dt=0.001) writes τ·dt (norse#411)."""
+    path = exports / f"{case}_default.nir"
+    with pytest.raises(sl.NetworkError, match=r"^A time constant is shorter than a step") as caught:
+        sl.from_nir(path, source="norse", dt=1e-3)
+    assert caught.value.remedy == (
+        "Norse's to_nir writes τ too small by its own dt argument: export with to_nir(…, dt=1.0), "
+        "or pass tau_scale=1000 if it was exported with dt=0.001"
+    )
+    mended = sl.from_nir(path, source="norse", dt=1e-3, tau_scale=1000)
+    right, _, _ = load(exports, case)
+    for name, population in right.populations.items():
+        for field in ("factor_v", "factor_u", "bias"):
+            a, b = population.params[field], mended.populations[name].params[field]
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_float32_changes_next_to_nothing(case: str, exports: Path) -> None:
+    """Frameworks usually run in float32; only ties closer than its rounding may then differ."""
+    expected = np.load(exports / f"{case}.npz")
+    assert expected["float32_differs"] <= 1e-4 * expected["spikes"]
 
 
 def test_the_wrong_dt_is_caught(exports: Path) -> None:

@@ -88,8 +88,10 @@ class Norse:
         return a, b
 
     def export(self, path: Path) -> None:
-        graph = norse.to_nir(self.net, torch.zeros(1, 64).double(), dt=1.0)
-        nir.write(path, graph, compression=None)  # its scalars cannot be compressed
+        for name, dt in ((path.stem, 1.0), (f"{path.stem}_default", 0.001)):
+            graph = norse.to_nir(self.net, torch.zeros(1, 64).double(), dt=dt)
+            # its scalars cannot be compressed
+            nir.write(path.with_name(f"{name}.nir"), graph, compression=None)
 
 
 class SpikingJelly:
@@ -229,9 +231,10 @@ def main(data_file: str, folder: str) -> None:
         torch.manual_seed(7)
         case = make()
         train(case, train_x, torch.from_numpy(data["train_y"]))
-        case.start()
-        case.net.double()
         with torch.no_grad():
+            single = run(case, test_x)
+            case.start()
+            case.net.double()
             hidden, out = run(case, test_x.double())
         counts = out.sum(1).numpy()
         case.export(Path(folder) / f"{name}.nir")
@@ -242,6 +245,10 @@ def main(data_file: str, folder: str) -> None:
             out=out[:SHOWN].numpy().astype(np.uint8),
             counts=counts,
             accuracy=accuracy,
+            float32_differs=sum(
+                (a != b).sum().item() for a, b in zip(single, (hidden, out), strict=True)
+            ),
+            spikes=hidden.sum().item() + out.sum().item(),
         )
         rates = f"{hidden.mean():.3f} {out.mean():.3f}"
         print(f"{name}: accuracy {accuracy:.4f}, spikes per step {rates}", flush=True)
