@@ -24,6 +24,8 @@ class Drive:
         u_low, u_high: (2, size), the currents when every negative (positive) synapse gets a
             spike in every step.
         v_low, v_high: the same for v; infinite where nothing bounds it.
+        v_rest: where v settles, without resets, while every negative synapse gets a spike in
+            every step: no input holds it lower in the long run.
         largest_weight: largest |w| among the neuron's synapses.
     """
 
@@ -31,6 +33,7 @@ class Drive:
     u_high: NDArray[np.float64]
     v_low: NDArray[np.float64]
     v_high: NDArray[np.float64]
+    v_rest: NDArray[np.float64]
     largest_weight: NDArray[np.float64]
 
     @property
@@ -116,9 +119,10 @@ def drive_of(
     with np.errstate(invalid="ignore"):  # infinity times zero: not used where x is infinite
         climb = np.maximum(p["threshold"], p["v_reset"]) + climbs * np.maximum(x_high, 0.0)
     v_high = np.where(bounded & np.isfinite(climb), np.minimum(v_high, climb), v_high)
+    v_rest = v_low
     v_low = np.minimum(np.minimum(v_low, v_init), np.minimum(p["v_reset"], 0.0))
     v_high = np.maximum(np.maximum(v_high, v_init), np.maximum(p["v_reset"], 0.0))
-    return Drive(u_low, u_high, v_low, v_high, largest)
+    return Drive(u_low, u_high, v_low, v_high, v_rest, largest)
 
 
 def accumulator_sums(size: int, edges: Iterable[ProjectionEdge]) -> NDArray[np.float64]:

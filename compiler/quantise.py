@@ -181,7 +181,9 @@ def _entry(
         before.name: projection_report(before, after, node, chosen.shift)
         for before, after in zip(real_edges, edges, strict=True)
     }
-    findings = quantisation_findings(real, node, edges, drive, projections, target)
+    findings = quantisation_findings(
+        real, node, real_edges, edges, drive, projections, target, automatic=chosen.automatic
+    )
     return {"population": population, "projections": projections, "findings": findings}
 
 

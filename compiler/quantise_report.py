@@ -95,18 +95,28 @@ def projection_report(
 def quantisation_findings(
     real: PopulationNode,
     node: PopulationNode,
+    real_edges: Sequence[ProjectionEdge],
     edges: Sequence[ProjectionEdge],
     drive: Drive,
     projections: dict[str, dict[str, Any]],
     target: Target,
+    *,
+    automatic: bool,
 ) -> list[Finding]:
     """Damage is a warning; what the network itself says is a note."""
     findings = [
         *_decay_findings(real, node),
         *_firing_findings(real, node, drive, integer_drive(node, edges)),
     ]
+    before = {edge.name: edge for edge in real_edges}
     for name, entry in projections.items():
         lost, k = entry["became_zero"], entry["synapses"]
+        if not automatic and entry["max_error"] and _whole(before[name], node.scale):
+            text = (
+                f"whole numbers of LSBs, yet rounded: {target.weight_bits} bits cannot hold them "
+                f"all (largest error {entry['max_error']:.3g})"
+            )
+            findings.append(_warn("whole_weights_are_exact", name, text))
         if lost and lost == k:
             findings.append(_warn("weights_survive", name, f"all {k} weights became 0"))
         elif lost:
@@ -119,6 +129,12 @@ def quantisation_findings(
         )
         findings.append(_note("state_has_headroom", real.name, text))
     return findings
+
+
+def _whole(edge: ProjectionEdge, scale: NDArray[np.float64]) -> bool:
+    """Whether all weights are whole at this scale, as if they were meant to be exact."""
+    scaled = edge.synapses.weight * scale[edge.synapses.post]
+    return bool((scaled == np.rint(scaled)).all())
 
 
 def _decay_findings(real: PopulationNode, node: PopulationNode) -> list[Finding]:
@@ -161,8 +177,7 @@ def _firing_findings(
             f"threshold even if every synapse gets a spike in every step"
         )
         findings.append(_note("neurons_can_fire", real.name, text))
-    held_down = before.v_low  # the least v that inhibition can bring about
-    always = np.flatnonzero(spiking & (held_down > p["threshold"]))
+    always = np.flatnonzero(spiking & (before.v_rest > p["threshold"]))
     if len(always):
         text = (
             f"{len(always)} of {real.size} neurons (the first is {always[0]}) fire whatever "

@@ -36,11 +36,13 @@ class Exponents:
         shift: s of the population's profiles.
         exponent: e by projection.
         mantissa: (k,) int16 mantissas by projection.
+        automatic: whether the scale was chosen, not given.
     """
 
     shift: int
     exponent: dict[str, int]
     mantissa: dict[str, NDArray[np.int16]]
+    automatic: bool
 
 
 def choose_scale(
@@ -117,26 +119,27 @@ def choose_exponents(
         FitError: an accumulator could overflow (never when ``automatic``).
     """
     scaled = {e.name: e.synapses.weight * scale[e.synapses.post] for e in edges}
-    low: dict[str, int] = {}  # total shift at which the weights fit the mantissas
-    high: dict[str, int] = {}  # total shift up to which they stay exact
+    # Total shifts (s + e) at which the weights fit their mantissas, and up to which they stay
+    # exact. Projections without a weight but 0 go along with any.
+    ranges = {
+        edge.name: _shift_range(scaled[edge.name], target, rounding)
+        for edge in edges
+        if scaled[edge.name].any()
+    }
+    low = {name: first for name, (first, _) in ranges.items()}
     for edge in edges:
-        low[edge.name], high[edge.name] = _shift_range(scaled[edge.name], target, rounding)
-        if low[edge.name] > MAX_SHIFT + MAX_EXPONENT:
-            raise CompileError(
-                f"projection {edge.name!r}: weights are too large for the given scale",
-                found=f"|w|·scale up to {np.abs(scaled[edge.name]).max():g}",
-                expected=f"at most {target.weight_max} << {MAX_SHIFT + MAX_EXPONENT}",
-                where=edge.origin,
-                remedy="use a smaller scale, or scale='auto'",
-            )
-    least = min(high.values(), default=0)
-    shift = max(min(least, MAX_SHIFT), max(low.values(), default=0) - MAX_EXPONENT, 0)
+        if low.get(edge.name, 0) > MAX_SHIFT + MAX_EXPONENT:
+            raise _too_large(edge, scaled[edge.name], target)
+    exact = min((last for _, last in ranges.values()), default=0)
+    shift = min(min(low.values(), default=0), MAX_SHIFT)
+    shift = max(shift, max(low.values(), default=0) - MAX_EXPONENT)
     while True:
-        chosen = _round(edges, scaled, low, shift, rounding)
+        chosen = _round(edges, scaled, low, shift, rounding, automatic)
         sums = _sums(population.size, edges, chosen)
         if sums.max(initial=0) <= target.accumulator_max:
             return chosen
-        if not automatic or shift == MAX_SHIFT:
+        # A larger shift makes smaller mantissas: that costs bits, unless they are all zero.
+        if shift == MAX_SHIFT or not (automatic or shift < exact):
             raise _overflow(population, edges, sums, target)
         shift += 1
 
@@ -147,21 +150,20 @@ def _round(
     low: dict[str, int],
     shift: int,
     rounding: str,
+    automatic: bool,
 ) -> Exponents:
     exponent: dict[str, int] = {}
     mantissa: dict[str, NDArray[np.int16]] = {}
     for edge in edges:
-        total = max(low[edge.name], shift)
+        total = max(low.get(edge.name, 0), shift)
         exponent[edge.name] = total - shift
         values = np.ldexp(scaled[edge.name], -total)
         mantissa[edge.name] = _whole(values, rounding).astype(np.int16)
-    return Exponents(shift, exponent, mantissa)
+    return Exponents(shift, exponent, mantissa, automatic)
 
 
 def _shift_range(scaled: NDArray[np.float64], target: Target, rounding: str) -> tuple[int, int]:
     """Smallest total shift that fits the mantissa, and the largest that loses no further bit."""
-    if not len(scaled) or not scaled.any():
-        return 0, MAX_SHIFT
     top, bottom = float(scaled.max()), float(scaled.min())
     low = 0
     while low <= MAX_SHIFT + MAX_EXPONENT and not (
@@ -181,6 +183,8 @@ def _exact_at(edges: Sequence[ProjectionEdge], scale: float, target: Target) -> 
     """Whether all weights are whole mantissas at this scale."""
     for edge in edges:
         scaled = edge.synapses.weight * scale
+        if not scaled.any():
+            continue
         low, _ = _shift_range(scaled, target, "nearest")
         values = np.ldexp(scaled, -low)
         if (values != np.rint(values)).any():
@@ -195,6 +199,16 @@ def _sums(size: int, edges: Sequence[ProjectionEdge], chosen: Exponents) -> NDAr
         m = np.ldexp(m, chosen.exponent[edge.name])
         sums[edge.receptor] += np.bincount(edge.synapses.post, m, size)
     return sums
+
+
+def _too_large(edge: ProjectionEdge, scaled: NDArray[np.float64], target: Target) -> CompileError:
+    return CompileError(
+        f"projection {edge.name!r}: weights are too large for the given scale",
+        found=f"|w|·scale up to {np.abs(scaled).max():g}",
+        expected=f"at most {target.weight_max} << {MAX_SHIFT + MAX_EXPONENT}",
+        where=edge.origin,
+        remedy="use a smaller scale, or scale='auto'",
+    )
 
 
 def _overflow(
