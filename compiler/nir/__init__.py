@@ -65,7 +65,8 @@ def from_nir(
     options = _options(dt, source, reset, reset_delay, tau_scale, back_edges)
     if isinstance(graph, (str, os.PathLike)):
         path = Path(graph)
-        data, title = read_graph(path, limits), path.stem
+        data, title = read_graph(path, limits), path.stem.strip()
+        title = title if title.isprintable() and title else "nir"
     elif hasattr(graph, "nodes") and hasattr(graph, "edges"):
         data, title = from_object(graph, limits), "nir"
     else:

@@ -228,6 +228,8 @@ class Builder:
         delays = [self.timing.delay(pre.name, post.name, d) for d, _ in parts]
         if len(parts) == 1:
             matrix = parts[0][1]
+            if isinstance(matrix, np.ndarray) and 2 * np.count_nonzero(matrix) < matrix.size:
+                matrix = sp.csr_array(matrix)  # pruned, or a diagonal: zeros are no synapses
             if isinstance(matrix, np.ndarray):
                 weights = np.ascontiguousarray((matrix * gain[:, None]).T)
             else:

@@ -6,6 +6,7 @@ that set in at some step. Each linear node maps such a signal to another one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 1 << 25
 """Weights of one folded matrix, and four times as many in all: chains of thin matrices must not
 multiply into what nobody could have stored."""
+
+MAX_PRODUCTS = 1 << 37
+"""Multiplications of all foldings together: some seconds."""
+
+MAX_DELAY = 4096
+"""Steps of one Delay node; the machine's own limit, 64 between two populations, comes later."""
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Folder:
         self._flat, self._sizes, self._dt = flat, sizes, dt
         self._before = flat.before()
         self._signals: dict[str, Signal] = {}
-        self._entries = 0
+        self._entries = self._products = 0
         for name in self._order():
             self._signals[name] = self._apply(name, self.into(name))
 
@@ -108,8 +115,10 @@ class Folder:
                 {start: c * scale for start, c in signal.constants.items()},
             )
         weight = node.fields["weight"]
-        for origin, _ in signal.terms:
-            self._check_entries(weight.shape[0] * self._sizes.of(origin, "out"), name, origin)
+        for origin, delay in signal.terms:
+            entries = weight.shape[0] * self._sizes.of(origin, "out")
+            dense = isinstance(signal.terms[origin, delay], np.ndarray)
+            self._check_entries(entries, entries * weight.shape[1] if dense else 0, name, origin)
         result = Signal(
             {key: np.asarray(weight @ w) for key, w in signal.terms.items()},
             {start: weight @ c for start, c in signal.constants.items()},
@@ -123,11 +132,12 @@ class Folder:
         seconds = spread(node.fields["delay"], self._sizes.of(name))
         if (seconds < 0).any():
             raise FileError("A delay is negative.", found=seconds.min(), where=node.where)
-        if (seconds / self._dt > 1e6).any():
+        if (seconds / self._dt > MAX_DELAY).any():
             raise NetworkError(
                 "A delay is absurdly long.",
                 found=f"{show(seconds.max())} s, {show(seconds.max() / self._dt)} steps",
                 where=node.where,
+                expected=f"≤ {MAX_DELAY} steps",
                 remedy="is dt right? NIR's delays are in seconds",
             )
         steps, off = whole_steps(seconds, self._dt)
@@ -137,14 +147,29 @@ class Folder:
                 f"of {show(self._dt)} s; rounded to {show(float(steps[off][0]) * self._dt)} s"
             )
         result = Signal()
-        for step in np.unique(steps):
-            keep = (steps == step).astype(np.float64)
-            for (origin, delay), w in signal.terms.items():
-                part = w if keep.all() else sp.csr_array(_scaled(w, keep))
-                self._add(result, Signal({(origin, delay + int(step)): part}))
-            for start, c in signal.constants.items():
-                self._add(result, Signal({}, {start + int(step): c * keep}))
+        for (origin, delay), w in signal.terms.items():
+            for step, part in self._split(w, steps, name, origin):
+                self._add(result, Signal({(origin, delay + step): part}))
+        for start, c in signal.constants.items():
+            for step in np.unique(steps):
+                self._add(result, Signal({}, {start + int(step): c * (steps == step)}))
         return result
+
+    def _split(
+        self, matrix: Matrix, steps: NDArray[np.int64], name: str, origin: str
+    ) -> Iterator[tuple[int, Matrix]]:
+        """The rows of each delay as a matrix of their own."""
+        kinds = np.unique(steps)
+        if len(kinds) == 1:
+            yield int(kinds[0]), matrix
+            return
+        entries = sp.coo_array(matrix)
+        target, sender = entries.coords
+        self._check_entries(entries.nnz + len(kinds) * len(steps), 0, name, origin)
+        for step in kinds:
+            chosen = steps[target] == step
+            picked = (entries.data[chosen], (target[chosen], sender[chosen]))
+            yield int(step), sp.csr_array(picked, shape=entries.shape)
 
     def _add(self, total: Signal, other: Signal) -> None:
         for key, matrix in other.terms.items():
@@ -153,13 +178,16 @@ class Folder:
         for start, c in other.constants.items():
             total.constants[start] = total.constants.get(start, 0.0) + c
 
-    def _check_entries(self, entries: int, name: str, origin: str) -> None:
+    def _check_entries(self, entries: int, products: int, name: str, origin: str) -> None:
         self._entries += entries
-        if entries > MAX_ENTRIES or self._entries > 4 * MAX_ENTRIES:
+        self._products += products
+        too_much = self._entries > 4 * MAX_ENTRIES or self._products > MAX_PRODUCTS
+        if entries > MAX_ENTRIES or too_much:
             raise FileError(
                 "Folding the linear nodes would make a matrix beyond any use.",
-                found=f"{entries} weights from {origin!r} to {name!r}, {self._entries} in all",
-                expected=f"≤ {MAX_ENTRIES}, {4 * MAX_ENTRIES} in all",
+                found=f"{entries} weights from {origin!r} to {name!r}, {self._entries} in all "
+                f"and {self._products} products",
+                expected=f"≤ {MAX_ENTRIES}, {4 * MAX_ENTRIES} in all and {MAX_PRODUCTS} products",
                 where=self._flat.where,
                 remedy="put a neuron between the matrices, or split the layer",
             )

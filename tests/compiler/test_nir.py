@@ -186,6 +186,34 @@ def test_a_delayed_bias_sets_in_late() -> None:
     assert sorted(net.sources) == ["in5", *(f"x.bias@{s}" for s in range(1, 5))]
 
 
+def test_delayed_diagonals_and_pruned_weights_have_no_synapses_of_weight_zero() -> None:
+    pruned = nir.Linear(np.where(RNG(0).random((6, 6)) < 0.2, 1.0, 0.0))
+    g = graph(
+        {"d": nir.Delay(np.arange(6) * DT), "x": lif(6), "w": pruned, "y": lif(6)},
+        "in6 d, d x, x w, w y, y out6",
+    )
+    net = sl.from_nir(g, dt=DT)
+    assert len(net.projections["in6->x"].synapses) == 6
+    assert net.projections["in6->x"].synapses.delay.tolist() == list(range(6))
+    assert len(net.projections["x->y"].synapses) == np.count_nonzero(pruned.weight)
+
+
+def test_absurd_and_negative_delays() -> None:
+    g = graph({"d": nir.Delay(np.array([0.0, 5.0])), "x": lif(2)}, "in2 d, d x, x out2")
+    with pytest.raises(sl.NetworkError) as caught:
+        sl.from_nir(g, dt=DT)
+    assert str(caught.value) == (
+        "A delay is absurdly long.\n"
+        "  found: 5 s, 5000 steps\n"
+        "  expected: ≤ 4096 steps\n"
+        "  where: NIRGraph: node 'd'\n"
+        "  remedy: is dt right? NIR's delays are in seconds"
+    )
+    g.nodes["d"].delay[:] = -DT
+    with pytest.raises(sl.FileError, match=r"^A delay is negative\."):
+        sl.from_nir(g, dt=DT)
+
+
 def test_delay_that_is_no_whole_step_is_rounded_with_a_warning() -> None:
     g = graph({"d": nir.Delay(np.full(2, 1.4e-3)), "x": lif(2)}, "in2 d, d x, x out2")
     with pytest.warns(UserWarning, match=r"a delay of 0\.0014 s is no whole number of steps"):

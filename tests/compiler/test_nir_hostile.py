@@ -156,4 +156,6 @@ def test_chunked_shuffled_compressed_weights_are_read_exactly(tmp_path: Path) ->
         net = sl.from_nir(path)
         table = net.projections["input->lif"].synapses
         gain = 1e-4 / 0.01
-        assert np.array_equal(table.weight.reshape(4, 4).T, weight.astype(float) * gain)
+        dense = np.zeros((4, 4))
+        dense[table.post, table.pre] = table.weight
+        assert np.array_equal(dense, weight.astype(float) * gain)
