@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     )
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.device import Device
+    from .runtime.cosim import Divergence, cosim
+    from .runtime.device import Device, SaturationWarning
+    from .runtime.files import read_inputs, write_result
     from .runtime.open import open
     from .runtime.snapshot import Snapshot
+    from .runtime.symbols import RoundingWarning
 
 __version__ = "0.1.0.dev0"
 
@@ -45,6 +48,7 @@ __all__ = [
     "CompileError",
     "Device",
     "DeviceError",
+    "Divergence",
     "FileError",
     "FitError",
     "FixedProbability",
@@ -57,6 +61,8 @@ __all__ = [
     "Program",
     "Quantization",
     "Result",
+    "RoundingWarning",
+    "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
     "Synapses",
@@ -64,12 +70,15 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "compile",
+    "cosim",
     "from_networkx",
     "from_nir",
     "load",
     "open",
     "rate_errors",
+    "read_inputs",
     "simulate",
+    "write_result",
 ]
 
 # The module that owns each public name. Names are imported on first use, so that `spikeloom run`
@@ -90,9 +99,12 @@ _OWNERS = {
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.device": ("Device",),
+    "runtime.cosim": ("Divergence", "cosim"),
+    "runtime.device": ("Device", "SaturationWarning"),
+    "runtime.files": ("read_inputs", "write_result"),
     "runtime.open": ("open",),
     "runtime.snapshot": ("Snapshot",),
+    "runtime.symbols": ("RoundingWarning",),
 }
 _OWNER_OF = {name: owner for owner, names in _OWNERS.items() for name in names}
 
