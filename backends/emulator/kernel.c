@@ -39,9 +39,14 @@
 #endif
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-#define HAVE_AVX2 1
+#define HAVE_AVX 1
+#if defined(__clang__)
+#define AVX512_TARGET "avx512f,avx512bw,avx512dq,avx512vl"
 #else
-#define HAVE_AVX2 0
+#define AVX512_TARGET "avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"
+#endif
+#else
+#define HAVE_AVX 0
 #endif
 
 /* Dense rows lie in a stream of 32-bit words. */
@@ -52,7 +57,7 @@ typedef int16_t half;
 #endif
 
 enum { BLOCK = 256 };
-enum { PORTABLE, AVX2 };
+enum { PORTABLE, AVX2, AVX512 };
 enum { W_FIRE = 1, W_U0 = 2, W_U1 = 4, W_V = 8, W_RESET = 16, W_THRESHOLD = 32 };
 enum { S_U, S_V, S_THRESHOLD, S_KINDS };
 enum { POISSON_SOURCE = 1, THRESHOLD_DECAY = 2 };
@@ -142,14 +147,21 @@ static void note_channels(const Machine *m, Lane *lane, int32_t first, int n, co
 #undef NAME
 #undef TARGET
 
-#if HAVE_AVX2
+#if HAVE_AVX
 #define NAME(x) x##_avx2
 #define TARGET __attribute__((target("avx2")))
 #include "kernel_neuron.h"
 #undef NAME
 #undef TARGET
-#define CALL(m, f, ...) \
-    ((m)->instructions >= AVX2 ? f##_avx2(__VA_ARGS__) : f##_portable(__VA_ARGS__))
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target(AVX512_TARGET)))
+#include "kernel_neuron.h"
+#undef NAME
+#undef TARGET
+#define CALL(m, f, ...)                                       \
+    ((m)->instructions >= AVX512 ? f##_avx512(__VA_ARGS__)    \
+     : (m)->instructions >= AVX2 ? f##_avx2(__VA_ARGS__)      \
+                                 : f##_portable(__VA_ARGS__))
 #else
 #define CALL(m, f, ...) f##_portable(__VA_ARGS__)
 #endif
@@ -161,7 +173,15 @@ typedef struct {
 
 INLINE void add_narrow(uint32_t *restrict acc, const uint32_t *w, uint32_t n, int32_t factor)
 {
-    for (uint32_t k = 0; k < n; k++) acc[w[k] >> 8] += (uint32_t)((int8_t)w[k] * factor);
+    uint32_t k = 0;
+    for (; k + 4 <= n; k += 4) { /* all four loads before the first store */
+        uint32_t a = w[k], b = w[k + 1], c = w[k + 2], d = w[k + 3];
+        acc[a >> 8] += (uint32_t)((int8_t)a * factor);
+        acc[b >> 8] += (uint32_t)((int8_t)b * factor);
+        acc[c >> 8] += (uint32_t)((int8_t)c * factor);
+        acc[d >> 8] += (uint32_t)((int8_t)d * factor);
+    }
+    for (; k < n; k++) acc[w[k] >> 8] += (uint32_t)((int8_t)w[k] * factor);
 }
 
 static void walk(const Machine *m, const Lane *lane, const Spread *spread, int64_t source)
@@ -493,8 +513,11 @@ int64_t sl_threads(void) { return THREADS ? 255 : 1; }
 
 int64_t sl_instructions(void)
 {
-#if HAVE_AVX2
+#if HAVE_AVX
     __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return AVX512;
     return __builtin_cpu_supports("avx2") ? AVX2 : PORTABLE;
 #else
     return PORTABLE;

@@ -149,7 +149,7 @@ SL_EXPORT int64_t sl_abi(void);
 SL_EXPORT int64_t sl_source(void);        /* checksum of the sources it was built from */
 SL_EXPORT int64_t sl_size(int32_t which); /* sizeof Machine, Lane, Segment, Drive, Trace, … */
 SL_EXPORT int64_t sl_threads(void);       /* 1 where there are no POSIX threads */
-SL_EXPORT int64_t sl_instructions(void);  /* best set this processor has: 0 portable, 1 AVX2 */
+SL_EXPORT int64_t sl_instructions(void);  /* best this processor has: 0 portable, 1 AVX2, 2 AVX-512 */
 SL_EXPORT int64_t sl_layout(const Layout *layout); /* 0, or -1: out of memory */
 SL_EXPORT int64_t sl_run(Machine *machine, int64_t steps); /* steps done, or -1: no thread */
 SL_EXPORT void sl_mix(uint32_t *words, int64_t count);
