@@ -61,12 +61,14 @@ def synapse_table(
         start, targets, (values,) = table(n_pre, n_post, rows, cols, values)
         steps = np.full(len(targets), 1, np.uint8)  # one step, whoever sends
     else:
-        steps = _delay_steps(reasons, seconds, dt, from_source)
+        steps = _delay_steps(reasons, seconds, dt, from_source)  # in the shape of the input
         if steps.ndim == 0:
             start, targets, (values,) = table(n_pre, n_post, rows, cols, values)
             steps = np.full(len(targets), steps, np.uint8)
         else:
-            start, targets, (values, steps) = table(n_pre, n_post, rows, cols, values, steps)
+            start, targets, (values, steps) = table(
+                n_pre, n_post, rows, cols, values, steps.ravel()
+            )
     for array in (start, targets, values, steps):
         array.flags.writeable = False
     return Table(start, targets, values, steps)
@@ -87,7 +89,7 @@ def _dense(reasons: Reasons, shape: tuple[int, int], weights: Any, delay: Any) -
     if reasons:
         return None
     pre, post = AllToAll().pairs(*shape, same=False)
-    return pre, post, values.ravel(), _flat(seconds)
+    return pre, post, values.ravel(), seconds
 
 
 def _connected(
@@ -209,10 +211,6 @@ def _delay_steps(
             f"{show(float(steps[off][0]) * dt)} s"
         )
     return np.clip(steps, least, most).astype(np.uint8)
-
-
-def _flat(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    return array.ravel() if array is not None and array.ndim == 2 else array
 
 
 def _check_shape(
