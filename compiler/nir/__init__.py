@@ -114,6 +114,11 @@ def _options(
             )
     if reset_delay is None:
         reset_delay = rule.reset_delay
+    if source == "snntorch" and reset == "subtract" and not reset_delay:
+        warn_user(
+            "snnTorch with reset_delay=False counts the threshold twice in steps that begin with v "
+            "above it; here such steps can fire where snnTorch does not (docs/nir.md)"
+        )
     return Options(
         float(dt),
         source,  # type: ignore[arg-type]

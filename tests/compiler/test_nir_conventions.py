@@ -153,7 +153,6 @@ def test_snntorch_says_which_reset_it_takes() -> None:
     ("source", "reset", "delay", "expected"),
     [
         ("snntorch", "subtract", None, ("subtract", True)),
-        ("snntorch", "subtract", False, ("subtract", False)),
         ("snntorch", "zero", None, ("value", False)),
         ("spec", None, None, ("value", False)),
         ("spec", "subtract", True, ("subtract", True)),
@@ -165,6 +164,15 @@ def test_resets(source: Any, reset: Any, delay: bool | None, expected: tuple[str
     g = one_layer(snntorch(0.9), WEIGHT)
     neuron = sl.from_nir(g, source=source, reset=reset, reset_delay=delay).populations["x"].neuron
     assert (neuron.reset, neuron.reset_delay) == expected
+
+
+def test_snntorchs_immediate_subtraction_is_not_quite_this_machines() -> None:
+    with pytest.warns(UserWarning, match=r"^snnTorch with reset_delay=False counts the threshold"):
+        net = sl.from_nir(
+            one_layer(snntorch(0.9), WEIGHT), source="snntorch", reset="subtract", reset_delay=False
+        )
+    neuron = net.populations["x"].neuron
+    assert (neuron.reset, neuron.reset_delay) == ("subtract", False)
 
 
 def test_snntorch_without_leak() -> None:

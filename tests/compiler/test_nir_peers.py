@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 
 STEPS, TRAINED = 16, 1300
 
+INEXACT = "snntorch_leaky_now"
+"""In steps that begin with v above the threshold snnTorch counts the threshold twice."""
+
 CASES = [
     "snntorch_leaky",
     "snntorch_leaky_zero",
@@ -98,7 +101,8 @@ def test_floating_point_gives_the_frameworks_spikes(
     assert expected["out"].sum() > 100
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, INEXACT])
+@pytest.mark.filterwarnings("ignore:snnTorch with reset_delay=False")
 def test_eight_bits_keep_the_accuracy(
     case: str, exports: Path, digits: dict[str, np.ndarray]
 ) -> None:

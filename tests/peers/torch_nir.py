@@ -22,7 +22,7 @@ from snntorch.export_nir import export_to_nir
 from spikingjelly.activation_based import functional, layer, neuron, nir_exchange
 from torch import nn
 
-HIDDEN, CLASSES, SHOWN = 40, 10, 24
+HIDDEN, CLASSES, SHOWN = 40, 10, 100
 
 
 class Surrogate(torch.autograd.Function):
@@ -178,6 +178,7 @@ def _norse_leak(n: int) -> nn.Module:
 
 CASES: dict[str, Callable[[], SnnTorch | Norse | SpikingJelly]] = {
     "snntorch_leaky": lambda: SnnTorch(_leaky()),
+    "snntorch_leaky_now": lambda: SnnTorch(_leaky(reset_delay=False)),
     "snntorch_leaky_zero": lambda: SnnTorch(_leaky(reset_mechanism="zero")),
     "snntorch_leaky_zero_now": lambda: SnnTorch(_leaky(reset_mechanism="zero", reset_delay=False)),
     "snntorch_synaptic": lambda: SnnTorch(_synaptic()),
