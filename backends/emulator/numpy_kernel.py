@@ -192,7 +192,7 @@ class NumpyKernel:
         depth = len(self._wheel)
         if depth > 1:
             place += self._step % depth * (len(self._flat) // depth)
-            place[place >= len(self._flat)] -= len(self._flat)
+            place -= len(self._flat) * (place >= len(self._flat))
         np.add.at(self._flat, place, self._rows.value.take(synapse).astype(np.int32))
 
     def _update(self, graded: NDArray[np.int32], values: NDArray[np.int32]) -> None:
