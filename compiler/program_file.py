@@ -147,6 +147,7 @@ def save(program: Program, path: str | Path) -> None:
 
     Raises:
         CompileError: the Program is too large for the format (4 GiB).
+        FileError: there is something at that path which is no regular file.
     """
     arrays, manifest = _arrays(program), _manifest(program)
     text = _canonical({**manifest, "hash": _hash(manifest, arrays)})
@@ -159,6 +160,9 @@ def save(program: Program, path: str | Path) -> None:
             remedy="use it without saving, or describe the network in several Programs",
         )
     path = Path(path)
+    if path.exists() and not path.is_file():
+        # Replacing it would put a file in the place of a device such as /dev/null.
+        raise FileError("only a regular file can be replaced", where=path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:

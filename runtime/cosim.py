@@ -7,7 +7,7 @@ what comes first in the machine's own order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ def cosim(
     devices: Sequence[str] = ("reference", "emulator"),
     steps: int = 100,
     inputs: Inputs | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Divergence | None:
     """Run a Program on several devices and compare spikes, state and weights.
 
@@ -87,6 +88,7 @@ def cosim(
             each of the others.
         steps: how many steps.
         inputs: as for :meth:`Device.run`.
+        progress: called with the number of steps that have been compared.
 
     Returns:
         The first difference, or None where there is none.
@@ -107,7 +109,7 @@ def cosim(
         opened = [stack.enter_context(open_device(url)) for url in devices]
         for device in opened:
             device.load(program)
-        return _Lockstep(program, opened).run(steps, inputs)
+        return _Lockstep(program, opened).run(steps, inputs, progress)
 
 
 class _Lockstep:
@@ -123,7 +125,9 @@ class _Lockstep:
         )
         self.maps = [WeightMap(program, symbols, p) for p in program.projections]
 
-    def run(self, steps: int, inputs: Inputs | None) -> Divergence | None:
+    def run(
+        self, steps: int, inputs: Inputs | None, progress: Callable[[int], object] | None
+    ) -> Divergence | None:
         stimulus = make_stimulus(
             inputs, steps, self.symbols.hosts, self.symbols.sizes, self.symbols.generators
         )
@@ -143,6 +147,8 @@ class _Lockstep:
                 note = f"within steps {start} to {start + length - 1}, not when run step by step"
                 return Divergence(**{**vars(found), "note": note})
             start += length
+            if progress is not None:
+                progress(start)
         return None
 
     def _step(self, steps: int, events: Events, start: int) -> Divergence | None:

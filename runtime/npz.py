@@ -249,8 +249,11 @@ def write_npz(
         FileError: the file cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        # Replacing it would put a file in the place of a device such as /dev/null.
+        raise FileError("only a regular file can be replaced", where=path)
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(partial, "w", method) as archive:
             for name, array in arrays.items():
@@ -258,17 +261,19 @@ def write_npz(
                 info = zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0))
                 info.compress_type = method
                 info.external_attr = 0o644 << 16
+                info.create_system = 3
                 buffer = io.BytesIO()
                 np.lib.format.write_array(
                     buffer, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False
                 )
                 archive.writestr(info, buffer.getbuffer())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise FileError(
             "the file cannot be written", found=error.strerror or str(error), where=path
         ) from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _open_regular(path: Path) -> io.BufferedReader:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "spikeloom-snapshot", 1
 FILE_LIMIT = 1 << 32
 MAX_WHEEL = 64
+_MOST = 1 << 62  # of a counter, so that counting on cannot wrap a 64-bit number
 
 _PLAIN = ("u", "v", "adapt", "refractory", "reset_pending", "fired", "saturated")
 # Arrays of the file: type, dimensions, and what their last dimension counts.
@@ -166,12 +167,12 @@ def _check_state(state: State, program: Program) -> None:
         "fired": (0, 1),
         "wheel": (-total - 1, total),
         "saturated": (0, (1 << len(SATURATION_KINDS)) - 1),
-        "saturations": (0, (1 << 63) - 1),
+        "saturations": (0, _MOST),
     }
     for name, like in vars(State.initial(program)).items():
         value = getattr(state, name)
         if not isinstance(like, np.ndarray):
-            if type(value) is not int or not 0 <= value < 1 << 63:
+            if type(value) is not int or not 0 <= value <= _MOST:
                 raise _impossible(name, repr(value), "an integer that is not negative")
             continue
         if value.shape != like.shape or value.dtype != like.dtype:
@@ -268,7 +269,7 @@ def _read_meta(data: NDArray[np.uint8], path: object) -> dict[str, Any]:
             expected=f"{FORMAT!r} version {VERSION}",
             where=path,
         )
-    in_range = all(type(n) is int and 0 <= n < 1 << 63 for n in numbers)
+    in_range = all(type(n) is int and 0 <= n <= _MOST for n in numbers)
     if not in_range or not 1 <= numbers[-1] <= MAX_WHEEL or type(program) is not str:
         raise _malformed("a number in its description is out of range", path)
     return meta

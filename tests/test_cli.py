@@ -232,6 +232,9 @@ def test_errors_as_text_and_as_json(spikeloom):
         (("run", "paper.loom", "--steps", "1", "--device", "emulator?threads=x"), 8),
         (("run", "paper.loom", "--steps", "1", "--device", "lava"), 9),
         (("run", "paper.loom", "--steps", "1", "-o", "no/such/folder.npz"), 6),
+        (("compile", "net.py", "-o", "no/such/folder.loom"), 6),
+        (("compile", "net.py", "-o", "/dev/null"), 6),
+        (("run", "paper.loom", "--steps", "1", "-o", "/dev/null"), 6),
     ],
 )
 def test_exit_codes(spikeloom, arguments, code):
@@ -492,6 +495,26 @@ def test_progress_is_shown_to_people_who_waited(spikeloom, monkeypatch):
         "\r\x1b[Kstep 9 of 9, about 0 s left"
         "\r\x1b[K"
     )
+    monkeypatch.setattr(sys, "stderr", terminal := _Terminal())
+    arguments = ("cosim", "paper.loom", "--steps", "70")
+    assert spikeloom(*arguments)[0] == 0
+    assert terminal.getvalue() == (
+        "\r\x1b[Kstep 64 of 70, about 0 s left\r\x1b[Kstep 70 of 70, about 0 s left\r\x1b[K"
+    )
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert spikeloom("run", "paper.loom", "--steps", "9")[0] == 0
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+
+
+def test_waiting_is_shown_to_people_only(monkeypatch):
+    from spikeloom.cli import output
+
+    monkeypatch.setattr(output, "PATIENCE", 0.0)
+    for terminal in (_Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with output.Waiting("compiling") as waiting:
+            if terminal.isatty():
+                waiting._over.wait(0.5)
+        shown = terminal.getvalue()
+        assert shown.endswith("\r\x1b[K") if terminal.isatty() else shown == ""
+        assert ("compiling, 0 s" in shown) == terminal.isatty()

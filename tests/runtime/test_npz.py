@@ -241,6 +241,13 @@ def test_writing_where_one_cannot(tmp_path):
     )
 
 
+def test_a_device_is_not_replaced_by_a_file():
+    with pytest.raises(FileError) as caught:
+        write_npz("/dev/null", {"a": np.zeros(1)})
+    assert str(caught.value) == "only a regular file can be replaced\n  where: /dev/null"
+    assert not os.path.isfile("/dev/null")
+
+
 def _lying(path, claimed: int):
     """One array that claims to be huge, in header and directory, and is a few bytes."""
     text = header(shape=f"({claimed},)")

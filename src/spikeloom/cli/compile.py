@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, NetworkError, SpikeloomError
-from .output import print_json, print_warnings, report_text
+from .output import Waiting, print_json, print_warnings, report_text
 
 if TYPE_CHECKING:
     from ..compiler.network import Network
@@ -60,12 +60,17 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     begun = time.perf_counter()
     # Told in the command's own words; one network may have many.
-    with warnings.catch_warnings(record=True) as caught:
+    with Waiting("compiling"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         network = _network(options)
         program, passes = _compile(network, options)
     output = options.output or f"{network.name}.loom"
-    program.save(output)
+    try:
+        program.save(output)
+    except OSError as error:
+        raise FileError(
+            "the Program cannot be written", found=error.strerror or str(error), where=output
+        ) from None
     if options.report:
         _write_report(options.report, program.report)
     messages = list(dict.fromkeys(str(w.message) for w in caught))

@@ -9,7 +9,7 @@ from ..compiler.program import Program
 from ..errors import InputError
 from ..runtime.cosim import cosim
 from ..runtime.files import read_inputs
-from .output import print_json
+from .output import Progress, print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
             found="neither --steps nor --inputs",
             remedy="say how many: --steps 100",
         )
-    found = cosim(program, devices, steps, inputs)
+    with Progress(steps, "step") as progress:
+        found = cosim(program, devices, steps, inputs, progress.update)
     if options.json:
         divergence = None if found is None else {**asdict(found), "text": str(found)}
         print_json({"devices": devices, "steps": steps, "divergence": divergence})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,43 @@ class Progress:
             file=sys.stderr,
             flush=True,
         )
+
+
+class Waiting:
+    """The seconds that went by, on standard error, from the third one on; for what has no count.
+
+    Silent where nobody watches. A context manager.
+
+    Args:
+        what: what is being done.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> Waiting:
+        self._watched = sys.stderr.isatty()
+        if self._watched:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._watched:
+            self._thread.join()
+
+    def _tell(self) -> None:
+        begun = time.monotonic()
+        if self._over.wait(PATIENCE):
+            return
+        while not self._over.wait(0.2):
+            seconds = time.monotonic() - begun
+            print(f"\r\x1b[K{self._what}, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -6,7 +6,6 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ..compiler.program import Program
 from ..errors import InputError
 from ..recording import Result
 from ..runtime.device import SaturationWarning
@@ -18,6 +17,7 @@ from .output import Progress, print_json, print_warnings, table
 if TYPE_CHECKING:
     import argparse
 
+    from ..compiler.program import Program
     from ..runtime.device import Counters, Device
 
 EXAMPLE = """\
@@ -46,12 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     begun = time.perf_counter()
-    program = Program.load(options.program)
-    inputs, steps = _inputs(options, program)
     with warnings.catch_warnings(record=True) as caught, open_device(options.device) as device:
         # Collected, and told in the command's own words when the run has ended.
         warnings.simplefilter("always")
-        device.load(program)
+        device.load(options.program)
+        program = device.program
+        inputs, steps = _inputs(options, program)
         if options.restore:
             device.restore(Snapshot.load(options.restore))
         loaded = time.perf_counter()
