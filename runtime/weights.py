@@ -101,14 +101,15 @@ class WeightMap:
         pre, post, delay, exponent = (
             _join(getattr(p, name) for p in parts) for name in ("pre", "post", "delay", "exponent")
         )
-        order = np.lexsort((delay, post, pre))
+        # One key: memory is nearly in this order already, which a stable sort makes use of.
+        order = np.argsort((pre * self.shape[1] + post) * 128 + delay, kind="stable")
         self._core, self._kind, self._position = core[order], kind[order], position[order]
         self.pre, self.post = pre[order], post[order]
         self.delay, self.exponent = delay[order], exponent[order]
         shift = _shifts(program, projection.post)
         # Units of the network per mantissa step.
-        power = (self.exponent + shift[self.post]).astype(np.float64)
-        self.unit = 2.0**power / symbols.scale(projection.post)[self.post]
+        power = self.exponent + shift[self.post]
+        self.unit = np.ldexp(1.0, power) / symbols.scale(projection.post)[self.post]
 
     def read(self, weights: tuple[CoreWeights, ...]) -> Weights:
         """The projection's part of all weights."""
@@ -238,9 +239,9 @@ def check_accumulators(
         load = np.zeros((2, core.neurons))
         for kind, memory in ((SPARSE, own.sparse), (DENSE, own.dense)):
             rows, slots = _synapses(core, kind)
-            exponent = np.repeat(rows["exponent"].astype(np.float64), rows["count"])
+            exponent = np.repeat(rows["exponent"].astype(np.int32), rows["count"])
             receptor = np.repeat(rows["receptor"], rows["count"])
-            worst = np.abs(memory.astype(np.float64)) * 2.0**exponent
+            worst = np.ldexp(np.abs(memory.astype(np.float64)), exponent)
             for r in range(2):
                 here = receptor == r
                 load[r] += np.bincount(slots[here], worst[here], core.neurons)
@@ -281,23 +282,30 @@ def _parts(
     program: Program, symbols: Symbols, core: int, projection: int, base_delay: int
 ) -> list[_Part]:
     image, base = program.cores[core], int(program.core_base[core])
+    own = image.rows[image.rows["projection"] == projection]
     parts = []
     for kind in (SPARSE, DENSE):
-        rows, slots = _synapses(image, kind)
-        own = np.repeat(rows["projection"] == projection, rows["count"])
-        if not own.any():
+        rows = own[own["kind"] == kind]
+        count = rows["count"].astype(np.int64)
+        if not len(rows):
             continue
-        position = np.flatnonzero(own)
-        wheel = np.repeat(rows["delay"], rows["count"]) if kind == DENSE else image.sparse_delay
+        place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        position = np.repeat(rows["offset"], count) + place
+        if kind == SPARSE:
+            slot = image.sparse_target[position].astype(np.int64)
+            wheel = image.sparse_delay[position]
+        else:
+            slot = np.repeat(rows["base"].astype(np.int64), count) + place
+            wheel = np.repeat(rows["delay"], count)
         parts.append(
             _Part(
                 core,
                 kind,
                 position,
-                np.repeat(rows["pre"].astype(np.int64), rows["count"])[own],
-                symbols.index[base + slots[own]],
-                np.repeat(rows["exponent"].astype(np.int64), rows["count"])[own],
-                wheel[own].astype(np.int64) + base_delay,
+                np.repeat(rows["pre"].astype(np.int64), count),
+                symbols.index[base + slot],
+                np.repeat(rows["exponent"].astype(np.int64), count),
+                wheel.astype(np.int64) + base_delay,
             )
         )
     return parts
