@@ -8,6 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from ...errors import FileError, NetworkError
 from ..network import Network
 from ..origin import did_you_mean, warn_user
@@ -76,7 +78,8 @@ def from_nir(
             expected="a path, or an object with nodes and edges such as nir.NIRGraph",
         )
     network = Network(dt=dt, seed=seed, name=name or title)
-    Builder(flatten(data, limits), network, options).build()
+    with np.errstate(all="ignore"):  # what overflows is refused, with its name, by the network
+        Builder(flatten(data, limits), network, options).build()
     return network
 
 

@@ -171,9 +171,8 @@ class Builder:
         if model.tau_syn is None and 0 in constants:
             own = constants.pop(0)
         start = settle(model, model.rest + own, level)
-        if start is None:
-            constants[0] = own
-            own = np.zeros_like(own)
+        if start is None and own.any():
+            constants[0], own = own, np.zeros_like(own)
             start = settle(model, model.rest, level)
         if start is None:
             raise UnsupportedError(
@@ -183,21 +182,21 @@ class Builder:
                 where=self.flat.nodes[name].where,
                 remedy="only the first layer may have thresholds below rest",
             )
-        subtract = self.options.reset == "subtract"
+        stateless = self.flat.nodes[name].type in ("Threshold", "Output")
+        subtract = self.options.reset == "subtract" and not stateless
         if subtract and model.spiking and (model.threshold < 0).any():
             raise UnsupportedError(
                 "reset='subtract' needs thresholds that are not negative.",
                 found=f"{model.threshold.min():.6g}",
                 where=self.flat.nodes[name].where,
             )
-        stateless = self.flat.nodes[name].type in ("Threshold", "Output")
         neuron = LIF(
             model.tau_mem,
             model.tau_syn,
             v_threshold=model.threshold,
-            v_reset=0.0 if subtract and not stateless else model.v_reset,
+            v_reset=0.0 if subtract else model.v_reset,
             bias=model.rest + own,
-            reset="subtract" if subtract and not stateless else "value",
+            reset="subtract" if subtract else "value",
             reset_delay=self._reset_delay(name) and not stateless,
             v_init=start,
             spiking=model.spiking,
@@ -239,9 +238,7 @@ class Builder:
         columns = []
         for delay, (_, matrix) in zip(delays, parts, strict=True):
             entries = sp.coo_array(sp.diags(gain) @ sp.csr_array(matrix))
-            columns.append(
-                (entries.coords[1], entries.coords[0], entries.data, np.full(entries.nnz, delay))
-            )
+            columns.append((entries.col, entries.row, entries.data, np.full(entries.nnz, delay)))
         sender, target, weight, steps = (np.concatenate(c) for c in zip(*columns, strict=True))
         synapses = Synapses(sender, target, weight, delay=steps * dt)
         self.network.connect(pre, post, weights=synapses)

@@ -164,7 +164,7 @@ class Folder:
             yield int(kinds[0]), matrix
             return
         entries = sp.coo_array(matrix)
-        target, sender = entries.coords
+        target, sender = entries.row, entries.col
         self._check_entries(entries.nnz + len(kinds) * len(steps), 0, name, origin)
         for step in kinds:
             chosen = steps[target] == step

@@ -574,6 +574,29 @@ def test_impossible_graphs(edges: str, problem: str) -> None:
         sl.from_nir(g, dt=DT)
 
 
+@pytest.mark.parametrize("field", ["weight", "bias", "r", "v_leak", "v_threshold", "v_reset"])
+def test_numbers_that_overflow_are_refused(field: str) -> None:
+    g = graph(
+        {"a": affine(3, 2), "x": lif(2), "b": affine(2, 2), "c": affine(2, 2), "y": lif(2)},
+        "in3 a, a x, x b, b c, c y, y out2",
+    )
+    for node in g.nodes.values():
+        if hasattr(node, field):
+            getattr(node, field)[:] = 1e308
+    if field in ("v_threshold", "v_reset"):
+        assert np.isfinite(sl.from_nir(g, dt=DT).populations["y"].params["v_init"]).all()
+        return
+    with pytest.raises(sl.SpikeloomError):
+        sl.from_nir(g, dt=DT)
+
+
+def test_a_threshold_node_may_be_negative_under_any_reset() -> None:
+    g = graph(
+        {"a": affine(4, 3), "x": nir.Threshold(np.array([-0.5, 0, 0.5]))}, "in4 a, a x, x out3"
+    )
+    check_equal(g, "in4 a x", reset="subtract")
+
+
 @pytest.mark.parametrize("value", ["path", 3, None])
 def test_neither_file_nor_graph(value: Any) -> None:
     with pytest.raises(sl.FileError):

@@ -68,7 +68,7 @@ def exports(digits: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-def load(folder: Path, case: str) -> tuple[sl.Network, list[str], str]:
+def load(folder: Path, case: str, suffix: str = "") -> tuple[sl.Network, list[str], str]:
     """The imported network, its two layers in order, and its input."""
     source = case.partition("_")[0]
     options: dict[str, Any] = {"source": source, "dt": 1e-3 if source == "norse" else 1e-4}
@@ -76,10 +76,26 @@ def load(folder: Path, case: str) -> tuple[sl.Network, list[str], str]:
         options["reset"] = "zero" if "zero" in case else "subtract"
         if case.endswith("_now"):
             options["reset_delay"] = False
-    net = sl.from_nir(folder / f"{case}.nir", **options)
+    net = sl.from_nir(folder / f"{case}{suffix}.nir", **options)
     layers = sorted(net.latency, key=lambda name: net.latency[name])
     (name,) = (n for n, s in net.sources.items() if s.kind == "host")
     return net, layers, name
+
+
+def mismatches(
+    net: sl.Network, layers: list[str], name: str, test_x: np.ndarray, expected: Any
+) -> int:
+    """Spikes of both layers that one has and the other has not, the shift taken off."""
+    net.probe(layers[0])
+    count = 0
+    for sample in range(len(expected["out"])):
+        x = np.vstack([test_x[sample], np.zeros((1, 64), bool)])
+        result = sl.simulate(net, STEPS + 1, inputs={name: x})
+        for late, (layer, key) in enumerate(zip(layers, ("hidden", "out"), strict=True)):
+            raster = np.zeros((STEPS + 1, net.populations[layer].size), np.uint8)
+            raster[tuple(result.spikes[layer].T)] = 1
+            count += int((raster[late : late + STEPS] != expected[key][sample]).sum())
+    return count
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -88,17 +104,21 @@ def test_floating_point_gives_the_frameworks_spikes(
 ) -> None:
     net, layers, name = load(exports, case)
     assert [net.latency[layer] for layer in layers] == [0, 1]
-    net.probe(layers[0])
     expected = np.load(exports / f"{case}.npz")
-    for sample in range(len(expected["out"])):
-        x = np.vstack([digits["test_x"][sample], np.zeros((1, 64), bool)])
-        result = sl.simulate(net, STEPS + 1, inputs={name: x})
-        for late, (layer, key) in enumerate(zip(layers, ("hidden", "out"), strict=True)):
-            raster = np.zeros((STEPS + 1, net.populations[layer].size), np.uint8)
-            raster[tuple(result.spikes[layer].T)] = 1
-            want = expected[key][sample]
-            np.testing.assert_array_equal(raster[late : late + STEPS], want)
-    assert expected["out"].sum() > 100
+    assert expected["out"].sum() > 500
+    assert mismatches(net, layers, name, digits["test_x"], expected) == 0
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_float32_files_differ_at_most_in_ties(
+    case: str, exports: Path, digits: dict[str, np.ndarray]
+) -> None:
+    """What users have: float32 rounds τ, so decays differ in the seventh digit."""
+    expected = np.load(exports / f"{case}.npz")
+    wrong = mismatches(*load(exports, case, "_float32"), digits["test_x"], expected)
+    total = int(expected["hidden"].sum() + expected["out"].sum())
+    print(f"{case}: {wrong} of {total} spikes")
+    assert wrong <= 1e-3 * total
 
 
 @pytest.mark.parametrize("case", [*CASES, INEXACT])

@@ -3,8 +3,9 @@
     python torch_nir.py data.npz folder
 
 ``data.npz`` holds train_x, test_x (samples, steps, 64) spikes and train_y, test_y. For every case
-the script writes ``<case>.nir`` and ``<case>.npz``: hidden and output spikes of the first test
-samples, and the output counts of all of them, computed in float64.
+the script writes ``<case>.nir``, the same network as float32 in ``<case>_float32.nir``, and
+``<case>.npz``: hidden and output spikes of the first test samples, and the output counts of all of
+them, computed in float64.
 """
 
 from __future__ import annotations
@@ -61,12 +62,13 @@ class SnnTorch:
         a = self.net[1](self.net[0](x))
         return a, self.net[3](self.net[2](a))
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, dtype: torch.dtype) -> None:
         for module in (self.hidden, self.out):
             for buffer in ("mem", "syn", "spk"):
                 if hasattr(module, buffer):
-                    setattr(module, buffer, torch.zeros(0, dtype=torch.float64))
-        nir.write(path, export_to_nir(self.net, torch.zeros(1, 64).double(), ignore_dims=[0]))
+                    setattr(module, buffer, torch.zeros(0, dtype=dtype))
+        sample = torch.zeros(1, 64, dtype=dtype)
+        nir.write(path, export_to_nir(self.net, sample, ignore_dims=[0]))
 
 
 class Norse:
@@ -87,9 +89,9 @@ class Norse:
         b, self.states[1] = self.net[3](self.net[2](a), self.states[1])
         return a, b
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, dtype: torch.dtype) -> None:
         for name, dt in ((path.stem, 1.0), (f"{path.stem}_default", 0.001)):
-            graph = norse.to_nir(self.net, torch.zeros(1, 64).double(), dt=dt)
+            graph = norse.to_nir(self.net, torch.zeros(1, 64, dtype=dtype), dt=dt)
             # its scalars cannot be compressed
             nir.write(path.with_name(f"{name}.nir"), graph, compression=None)
 
@@ -110,9 +112,10 @@ class SpikingJelly:
         a = self.net[1](self.net[0](x))
         return a, self.net[3](self.net[2](a))
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, dtype: torch.dtype) -> None:
         self.start()
-        nir_exchange.export_to_nir(self.net, torch.zeros(1, 64).double(), save_path=path)
+        sample = torch.zeros(1, 64, dtype=dtype)
+        nir_exchange.export_to_nir(self.net, sample, save_path=path)
 
 
 def _leaky(**more) -> Callable[[int], nn.Module]:
@@ -235,10 +238,12 @@ def main(data_file: str, folder: str) -> None:
         with torch.no_grad():
             single = run(case, test_x)
             case.start()
+            case.export(Path(folder) / f"{name}_float32.nir", torch.float32)
+            case.start()
             case.net.double()
             hidden, out = run(case, test_x.double())
         counts = out.sum(1).numpy()
-        case.export(Path(folder) / f"{name}.nir")
+        case.export(Path(folder) / f"{name}.nir", torch.float64)
         accuracy = float((counts.argmax(1) == data["test_y"]).mean())
         np.savez_compressed(
             Path(folder) / f"{name}.npz",
