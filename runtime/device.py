@@ -163,6 +163,7 @@ class Device:
         Raises:
             InputError: the input is malformed; nothing has been computed then.
             DeviceError: nothing is loaded, or the device failed.
+            KeyboardInterrupt: the run was interrupted; the next one goes on from where it stopped.
 
         Warns:
             SaturationWarning: numbers were clipped, with the names of the populations.
@@ -178,7 +179,14 @@ class Device:
 
     def _run(self, steps: int, stimulus: Stimulus) -> Result:
         symbols, start = self._symbols, self._step
-        data = self.backend.run(steps, symbols.encode(stimulus), symbols.record)
+        events = symbols.encode(stimulus)
+        try:
+            data = self.backend.run(steps, events, symbols.record)
+        except BaseException:
+            # Interrupted or failed in the middle: where it stopped is where the next run starts.
+            state = self.backend.read_state()
+            self._step, self._clipped = state.step, state.saturations
+            raise
         self._step += steps
         result = symbols.decode(data, steps, start, self.url)
         self._warn_of_saturation(start)
