@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import CompileError
+from ..errors import CompileError, FitError
+from .fit import FitRow
 from .ir import Finding, Graph
 from .target import Target
 
@@ -20,13 +21,21 @@ MANY = 1000
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that is broken; compilation stops after all rules have been checked."""
+    """A rule that is broken; compilation stops after all rules have been checked.
+
+    Attributes:
+        rule: name of the rule.
+        origin: line of the user's file that made the object.
+        message: one sentence.
+        remedy: a way out.
+        lacks: what the target has too little of, if that is the reason.
+    """
 
     rule: str
-    subject: str
     origin: str
     message: str
     remedy: str
+    lacks: FitRow | None = None
 
 
 Outcome = Violation | Finding
@@ -47,19 +56,30 @@ class DesignRules:
         """The same graph, with findings.
 
         Raises:
-            CompileError: naming every broken rule.
+            CompileError: naming every broken rule; a FitError where a larger target would do.
         """
         outcomes = [outcome for rule in RULES for outcome in rule(ir, self.target)]
         broken = [o for o in outcomes if isinstance(o, Violation)]
         if broken:
-            listing = "\n".join(f"  - [{v.rule}] {v.message} ({v.origin})" for v in broken)
-            raise CompileError(
-                f"network {ir.name!r} breaks {len(broken)} design rule"
-                f"{'s' if len(broken) > 1 else ''}\n{listing}",
-                remedy="; ".join(dict.fromkeys(v.remedy for v in broken)),
-            )
+            raise _error(ir, broken)
         findings = tuple(o for o in outcomes if isinstance(o, Finding))
         return replace(ir, findings=ir.findings + findings)
+
+
+def _error(ir: Graph, broken: list[Violation]) -> CompileError:
+    """All broken rules in one error."""
+    listing = "\n".join(f"  - [{v.rule}] {v.message} ({v.origin})" for v in broken)
+    problem = (
+        f"network {ir.name!r} breaks {len(broken)} design rule{'s' if len(broken) > 1 else ''}\n"
+        f"{listing}"
+    )
+    remedy = "; ".join(dict.fromkeys(v.remedy for v in broken))
+    table = tuple(v.lacks.to_dict() for v in broken if v.lacks is not None)
+    if len(table) < len(broken):
+        return CompileError(problem, remedy=remedy)
+    error = FitError(problem, remedy=remedy)
+    error.table = table
+    return error
 
 
 def has_a_population(ir: Graph, target: Target) -> Iterator[Outcome]:
@@ -67,7 +87,6 @@ def has_a_population(ir: Graph, target: Target) -> Iterator[Outcome]:
     if not ir.populations:
         yield Violation(
             "has_a_population",
-            ir.name,
             ir.name,
             "the network has no population",
             "add one with net.population",
@@ -82,12 +101,12 @@ def delay_fits_the_wheel(ir: Graph, target: Target) -> Iterator[Outcome]:
         if deepest > most:
             yield Violation(
                 "delay_fits_the_wheel",
-                edge.name,
                 edge.origin,
                 f"projection {edge.name!r} has a delay of {deepest + edge.base_delay} steps; "
                 f"the {target.delay_slots} delay slots of target {target.name!r} hold at most "
                 f"{most + edge.base_delay}",
                 "use shorter delays, a larger dt, or a target with more delay slots",
+                FitRow("delay_slots", edge.post, deepest + 1, target.delay_slots, "core"),
             )
 
 
@@ -97,11 +116,11 @@ def receptor_exists(ir: Graph, target: Target) -> Iterator[Outcome]:
         if edge.receptor >= target.receptors:
             yield Violation(
                 "receptor_exists",
-                edge.name,
                 edge.origin,
                 f"projection {edge.name!r} drives receptor {edge.receptor}; target "
                 f"{target.name!r} has {target.receptors}",
                 "use receptor 0, or a target with two receptors",
+                FitRow("receptors", edge.post, edge.receptor + 1, target.receptors, "neuron"),
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import CompileError, FitError
 from .bounds import Drive
+from .fit import FitRow
 from .target import MAX_EXPONENT, MAX_SHIFT, Target
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def choose_scale(
             guard = max(guard, min(tight, TIGHT_GUARD))
     scale = np.ldexp(per_bit, guard)
     if per_neuron:
-        scale = np.minimum(scale, target.state_max / bound)
+        held = bound > 0
+        scale[held] = np.minimum(scale[held], target.state_max / bound[held])
     whole = 2.0 ** np.floor(np.log2(scale))
     if len(whole) == 1 and _exact_at(edges, float(whole[0]), target):
         scale = whole
@@ -219,7 +221,7 @@ def _overflow(
 ) -> FitError:
     receptor, neuron = (int(i) for i in np.unravel_index(np.argmax(sums), sums.shape))
     fan_in = sum(int((e.synapses.post == neuron).sum()) for e in edges if e.receptor == receptor)
-    return FitError(
+    error = FitError(
         f"population {population.name!r}: an accumulator could overflow",
         found=f"{int(sums[receptor, neuron])} at neuron {neuron}, receptor {receptor}, if all its "
         f"{fan_in} synapses got a spike in one step",
@@ -228,6 +230,10 @@ def _overflow(
         remedy="use a smaller scale or scale='auto', share the synapses between both receptors, "
         "or a target with wider accumulators",
     )
+    needed = int(sums.max()).bit_length() + 1
+    row = FitRow("accumulator_bits", population.name, needed, target.accumulator_bits, "neuron")
+    error.table = (row.to_dict(),)
+    return error
 
 
 def _magnitude(population: PopulationNode, drive: Drive) -> NDArray[np.float64]:

@@ -135,8 +135,12 @@ def test_design_rules_are_raised_together() -> None:
     cells = net.population("cells", 2, sl.LIF(20e-3))
     slow = net.connect(cells, cells, weights=np.ones((2, 2)), delay=20e-3)
     second = net.connect(cells, cells, weights=np.ones((2, 2)), receptor=1)
-    with pytest.raises(sl.CompileError) as caught:
+    with pytest.raises(sl.FitError) as caught:
         sl.compile(net, sl.Target(delay_slots=16, receptors=1))
+    assert [(row["resource"], row["needed"], row["available"]) for row in caught.value.table] == [
+        ("delay_slots", 20, 16),
+        ("receptors", 2, 1),
+    ]
     assert str(caught.value) == (
         "network 'rules' breaks 2 design rules\n"
         "  - [delay_fits_the_wheel] projection 'cells->cells' has a delay of 20 steps; the 16 "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -161,6 +162,30 @@ def test_per_neuron_scales_serve_weak_neurons() -> None:
     assert apart["max_error"] < together["max_error"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    exponents=st.lists(st.integers(-250, 250), min_size=4, max_size=4),
+    zeros=st.lists(st.booleans(), min_size=4, max_size=4),
+    per_neuron=st.booleans(),
+)
+def test_extreme_numbers_neither_crash_nor_clip(
+    exponents: list[int], zeros: list[bool], per_neuron: bool
+) -> None:
+    """Any mixture of magnitudes: what vanishes is counted, what remains is right."""
+    values = np.where(zeros, 0.0, 10.0 ** np.array(exponents, float))
+    net = sl.Network()
+    readout = net.population("p", 2, sl.LI(20e-3, bias=[0.0, values[2]]))
+    net.connect(net.source("s", 1), readout, weights=values[None, :2])
+    net.population("q", 1, sl.LIF(20e-3, v_threshold=values[3]))
+    program = quiet(net, "core", sl.Quantization(per_neuron=per_neuron))
+    json.dumps(program.report, allow_nan=False)
+    for _, post, _, weight, _ in decode(program)["s->p"].tolist():
+        scaled = values[post] * program.populations[0].scale[post]
+        assert abs(weight - scaled) <= 2.0 ** (
+            entry(program)["exponent"] + entry(program)["shift"] - 1
+        )
+
+
 def test_rounding_toward_zero() -> None:
     net = network([[0.9, -0.9, 127.0]], v_threshold=1.0)
     for rounding, mantissas in (("nearest", [1, -1, 127]), ("toward_zero", [0, 0, 127])):
@@ -223,6 +248,15 @@ def test_accumulators_that_could_overflow_are_refused_at_a_given_scale() -> None
         f"  where: {net.populations['p'].origin}\n"
         "  remedy: use a smaller scale or scale='auto', share the synapses between both receptors, "
         "or a target with wider accumulators"
+    )
+    assert error.value.table == (
+        {
+            "resource": "accumulator_bits",
+            "population": "p",
+            "needed": 17,
+            "available": 16,
+            "per": "neuron",
+        },
     )
     automatic = sl.compile(net, target)
     assert entry(automatic, "p")["accumulator"]["worst"][0] <= 32767
