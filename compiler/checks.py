@@ -87,7 +87,7 @@ def numbers(
     unusable = np.zeros((1,) * min(ndim))
     try:
         raw = np.asarray(value)
-        if raw.dtype.kind not in "biuf":
+        if raw.dtype.kind not in "biuf" or np.ma.is_masked(value):
             raise TypeError
         array = np.array(raw, dtype=np.float64)
     except (TypeError, ValueError):
@@ -126,10 +126,12 @@ def more(wrong: NDArray[np.bool_]) -> str:
 
 def choice(reasons: Reasons, name: str, value: object, allowed: Sequence[str]) -> None:
     """Note a value that is none of the allowed words."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         hint = did_you_mean(value, allowed)
         words = ", ".join(map(repr, allowed))
-        reasons.add(f"{name} must be one of {words}, got {value!r}" + (f"; {hint}" if hint else ""))
+        reasons.add(
+            f"{name} must be one of {words}, got {_describe(value)}" + (f"; {hint}" if hint else "")
+        )
 
 
 def whole_steps(

@@ -231,9 +231,10 @@ class Network:
                 remedy="train outside and load the weights, or write them between runs",
             )
         reasons = Reasons(f"projection {name!r}")
-        check_name(reasons, name)
-        if isinstance(receptor, bool) or receptor not in (0, 1):
+        wrong = isinstance(receptor, bool) or not isinstance(receptor, (int, np.integer))
+        if wrong or receptor not in (0, 1):
             reasons.add(f"receptor must be 0 or 1, got {receptor!r}")
+            receptor = 0
         synapses = synapse_table(
             reasons,
             self.dt,
@@ -264,6 +265,9 @@ class Network:
         allowed = ("spikes",) if kind == "source" else get_args(Variable)
         reasons = Reasons(f"probe of {kind} {node.name!r}")
         for variable in variables or ("spikes",):
+            if not isinstance(variable, str):
+                reasons.add(f"a variable is named by a string, got {variable!r}")
+                continue
             wanted = "u0" if variable == "u" and kind == "population" else variable
             if wanted not in allowed:
                 hint = did_you_mean(variable, allowed)
@@ -328,6 +332,9 @@ class Network:
                 count += 1
                 name = f"{default}#{count}"
             return name
+        reasons = Reasons("projection")
+        check_name(reasons, name)
+        reasons.done()
         if name in self.projections:
             raise NetworkError(
                 f"projection {name!r}: the name is taken",

@@ -109,6 +109,12 @@ def compile_with_trace(
             found=repr(network)[:80],
             remedy="build one with sl.Network, sl.from_nir or sl.from_networkx",
         )
+    if quantization is not None and not isinstance(quantization, Quantization):
+        raise CompileError(
+            "quantization must be a sl.Quantization or None",
+            found=repr(quantization)[:80],
+            remedy="sl.Quantization(scale=…)",
+        )
     write = _writer(dump)
     state: Any = network
     seconds: dict[str, float] = {}

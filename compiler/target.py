@@ -149,7 +149,7 @@ def resolve_target(target: str | Target) -> Target:
     """
     if isinstance(target, Target):
         return target
-    if target not in TARGETS:
+    if not isinstance(target, str) or target not in TARGETS:
         raise CompileError(
             "unknown target",
             found=repr(target),
