@@ -150,6 +150,8 @@ class Backend(ABC):
 
     scheme: ClassVar[str]
     """What ``spikeloom.open`` calls it."""
+    interruptible: bool = False
+    """Whether an exception that ends ``run`` early always leaves the state between two steps."""
 
     @abstractmethod
     def load(self, program: Program) -> None:

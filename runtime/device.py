@@ -65,6 +65,7 @@ class Device:
         self.url = url or backend.scheme
         self._program: Program | None = None
         self._closed = False
+        self._torn = False
 
     def __enter__(self) -> Device:
         return self
@@ -108,7 +109,7 @@ class Device:
         self._symbols = Symbols(program)
         self._maps: dict[str, WeightMap] = {}
         self._projections = {p.name: p for p in program.projections}
-        self._step = 0
+        self._step, self._torn = 0, False
         self._clipped = np.zeros((len(program.cores), len(SATURATION_KINDS)), np.int64)
 
     @property
@@ -145,7 +146,15 @@ class Device:
             )
 
     def _check_loaded(self) -> Program:
-        return self.program
+        """Something is loaded, and its state is one that the machine can be in."""
+        program = self.program
+        if self._torn:
+            raise DeviceError(
+                "the last run ended in the middle of a step",
+                where=self.url,
+                remedy="device.reset(), or restore a snapshot",
+            )
+        return program
 
     # ------------------------------------------------------------------ running
 
@@ -163,7 +172,8 @@ class Device:
         Raises:
             InputError: the input is malformed; nothing has been computed then.
             DeviceError: nothing is loaded, or the device failed.
-            KeyboardInterrupt: the run was interrupted; the next one goes on from where it stopped.
+            KeyboardInterrupt: the run was interrupted. On the emulator's compiled kernel the next
+                one goes on from where it stopped; elsewhere reset or restore comes first.
 
         Warns:
             SaturationWarning: numbers were clipped, with the names of the populations.
@@ -183,9 +193,10 @@ class Device:
         try:
             data = self.backend.run(steps, events, symbols.record)
         except BaseException:
-            # Interrupted or failed in the middle: where it stopped is where the next run starts.
-            state = self.backend.read_state()
-            self._step, self._clipped = state.step, state.saturations
+            self._torn = not self.backend.interruptible
+            if not self._torn:
+                state = self.backend.read_state()
+                self._step, self._clipped = state.step, state.saturations
             raise
         self._step += steps
         result = symbols.decode(data, steps, start, self.url)
@@ -401,7 +412,7 @@ class Device:
 
     def reset(self, *, weights: bool = False) -> None:
         """Go back to step 0. Weights stay as they are, unless ``weights=True``."""
-        program = self._check_loaded()
+        program = self.program
         if weights:
             self.backend.write_weights(initial_weights(program))
         self._write_state(State.initial(program))
@@ -420,7 +431,7 @@ class Device:
             InputError: it belongs to another Program, or no device could have made it. The
                 device is unchanged then.
         """
-        program = self._check_loaded()
+        program = self.program
         snapshot.check(program)
         check_accumulators(program, self._symbols, snapshot.weights)
         self.backend.write_weights(snapshot.weights)
@@ -428,7 +439,7 @@ class Device:
 
     def _write_state(self, state: State) -> None:
         self.backend.write_state(state)
-        self._step = state.step
+        self._step, self._torn = state.step, False
         self._clipped = state.saturations.copy()
 
 

@@ -47,6 +47,8 @@ class EmulatorBackend(Backend):
                 where="option kernel",
             )
         self._library, self._why_not_c = _choose(kernel)
+        # Python code can be interrupted in the middle of a step, a call of the library cannot.
+        self.interruptible = self._library is not None
         self._kernel: CKernel | NumpyKernel | None = None
 
     def load(self, program: Program) -> None:

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from support.devices import DEVICES, install_broken
+from support.devices import DEVICES
 from support.paper_program import SCALE, paper_program
 
 import spikeloom as sl
@@ -246,21 +246,3 @@ def test_an_invalid_program_is_refused_before_the_device_sees_it(device):
     with pytest.raises(FileError, match=r"^the Program is not valid: sparse_target"):
         device.load(program)
     assert device.run(1, {"in": [[0, 0]]}).states["pop"]["v"].tolist() == [[6, 0, 0]]
-
-
-def test_an_interrupted_run_leaves_the_device_where_it_stopped(url, monkeypatch):
-    def interrupted(backend):
-        if backend._step == 3:
-            raise KeyboardInterrupt
-
-    install_broken(monkeypatch, "broken", interrupted)
-    with sl.open("broken") as device, sl.open(url) as whole:
-        device.load(paper_program(threshold=20, bias=1))
-        whole.load(paper_program(threshold=20, bias=1))
-        with pytest.raises(KeyboardInterrupt):
-            device.run(3, {"in": [[2, 0]]})
-        assert device.step == 3
-        rest = device.run(2)
-        assert rest.start == 3
-        expected = whole.run(5, {"in": [[2, 0]]})
-        assert np.array_equal(rest.states["pop"]["v"], expected.states["pop"]["v"][3:])
