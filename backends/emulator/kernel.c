@@ -18,6 +18,7 @@
 #define THREADS 1
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 #else
 #define THREADS 0
 #endif
@@ -375,14 +376,19 @@ typedef struct {
 } Member;
 
 #if THREADS
+/* Wait a little: first busily, as the others are usually microseconds away; then let other threads
+ * have the processor; at last sleep, because on a busy machine one of them may not be running. */
 static void relax(int *spins)
 {
-    if (++*spins < 2000) {
+    ++*spins;
+    if (*spins < 200) {
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
 #endif
-    } else {
+    } else if (*spins < 300) {
         sched_yield();
+    } else {
+        nanosleep(&(struct timespec){0, 20000}, NULL);
     }
 }
 
