@@ -1,7 +1,7 @@
 """Pass 8: row groups, axons and the synapse memories.
 
-Every sender that has a synapse on a core gets one axon there; the axon owns one row group per
-projection. Rows lie in the order of axons, so that a walked axon reads consecutive memory.
+Every sender that has a synapse on a core gets one axon there; the axon owns the row groups of
+all projections. Rows lie in the order of axons, so that a walked axon reads consecutive memory.
 """
 
 from __future__ import annotations

@@ -11,15 +11,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+RUN = 16
+"""A row with gaps is kept as several dense groups if they have at least this many synapses on
+average: on every target they then save more bits than the additional groups cost."""
+
+
 @dataclass(frozen=True, eq=False)
 class RowGroups:
-    """Runs of synapses that share core and presynaptic neuron, in the order they were given.
+    """Synapses that share core and presynaptic neuron, in the order they were given.
+
+    A *run* is a stretch of consecutive slots with equal delays. A row that is one run, or few long
+    ones (all-to-all without self-connections has two), becomes a dense group per run: a dense
+    weight takes fewer bits than a sparse synapse. Any other row is one sparse group.
 
     Attributes:
         start: (g,) int64, first synapse of each group.
         count: (g,) int64.
-        dense: (g,) bool, targets are consecutive slots and all delays are equal. A dense weight
-            takes fewer bits than a sparse synapse on every target, so that such a row is dense.
+        dense: (g,) bool.
     """
 
     start: NDArray[np.int64]
@@ -47,11 +55,16 @@ def row_groups(
     np.not_equal(pre[1:], pre[:-1], out=new[1:])
     if core is not None:
         new[1:] |= core[1:] != core[:-1]
-    start = np.flatnonzero(new)
     apart = np.zeros(k, bool)
     # Unsigned slots wrap when they descend; a wrapped difference is never 1 either.
     np.not_equal(slot[1:] - slot[:-1], 1, out=apart[1:])
     apart[1:] |= delay[1:] != delay[:-1]
     apart &= ~new
-    dense = ~np.logical_or.reduceat(apart, start)
-    return RowGroups(start, np.diff(start, append=k), dense)
+    row = np.flatnonzero(new)
+    length = np.diff(row, append=k)
+    runs = 1 + np.add.reduceat(apart, row, dtype=np.int64)
+    dense = (runs == 1) | (length >= RUN * runs)
+    apart &= np.repeat(dense, length)
+    start = np.flatnonzero(new | apart)
+    groups = np.where(dense, runs, 1)
+    return RowGroups(start, np.diff(start, append=k), np.repeat(dense, groups))

@@ -22,7 +22,7 @@ class Target:
         mesh: rows and columns of cores.
         neurons: neuron slots per core, ``N`` (at most 4096).
         axons: axons per core, ``A``: rows of synapses that a spike can arrive on.
-        rows: row groups per core; an axon owns one per projection, receptor and exponent.
+        rows: row groups per core; an axon owns one or more per projection, receptor and exponent.
         lanes: neurons updated per clock cycle, ``P`` (a power of two, 1 to 64).
         state_bits: width of u, v, threshold and bias in bits (12 to 24).
         weight_bits: width of a weight mantissa in bits, sign included (2 to 16).

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.networks import decode, described, random_input, random_network
+from support.networks import SYNAPSE, decode, described, random_input, random_network
 
 import spikeloom as sl
 from spikeloom.compiler.pipeline import compile_with_trace
-from spikeloom.compiler.program import DENSE
+from spikeloom.compiler.program import DENSE, SPARSE
 from spikeloom.compiler.program_file import content_hash
 
 SEEDS = st.integers(0, 1 << 20)
@@ -42,6 +42,21 @@ def test_every_synapse_is_where_it_belongs(seed: int, neurons: int, lanes: int) 
     assert list(found) == list(net.projections)
     for name, synapses in found.items():
         np.testing.assert_array_equal(synapses, described(net, name, 1))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS, neurons=st.integers(10, 60))
+def test_weights_read_back_are_the_networks(seed: int, neurons: int) -> None:
+    net = random_network(seed, integers=True)
+    with sl.open("reference") as device:
+        device.load(sl.compile(net, small_cores(neurons), sl.Quantization(scale=1)))
+        for name in net.projections:
+            weights = device.read_weights(name)
+            found = np.zeros(len(weights), SYNAPSE)
+            found["pre"], found["post"] = weights.pre, weights.post
+            found["delay"], found["weight"] = weights.delay_steps, weights.values
+            found["receptor"] = net.projections[name].receptor
+            np.testing.assert_array_equal(np.sort(found), described(net, name, 1))
 
 
 @settings(max_examples=15, deadline=None)
@@ -145,6 +160,21 @@ def test_gaps_make_a_row_sparse_and_explicit_zeros_stay() -> None:
     assert dense_rows(program) == [False]
     assert program.cores[0].sparse_target.tolist() == [1, 3]
     assert program.cores[0].sparse_weight.tolist()[0] == 0
+
+
+def test_a_row_with_a_gap_becomes_two_dense_groups_if_they_are_long() -> None:
+    net = sl.Network()
+    for name, size in (("long", 33), ("short", 31)):
+        cells = net.population(name, size, sl.LIF(20e-3))
+        net.connect(cells, cells, weights=0.1, connector=sl.AllToAll(self_connections=False))
+    core = sl.compile(net).cores[0]
+    rows = core.rows[core.rows["projection"] == 0]
+    assert (rows["kind"] == DENSE).all()
+    assert [(r["base"], r["count"]) for r in rows[rows["pre"] == 5]] == [(0, 5), (6, 27)]
+    assert [(r["base"], r["count"]) for r in rows[rows["pre"] == 0]] == [(1, 32)]
+    inner = core.rows[(core.rows["projection"] == 1) & (core.rows["pre"] == 5)]
+    assert [(r["kind"], r["count"]) for r in inner] == [(SPARSE, 30)]
+    assert len(decode(sl.compile(net))["long->long"]) == 33 * 32
 
 
 def test_sparse_rows_are_dealt_to_the_lanes() -> None:

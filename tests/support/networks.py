@@ -31,7 +31,7 @@ def random_network(seed: int, *, integers: bool = False) -> sl.Network:
     )
     clock = net.source("clock", 2, sl.Periodic(period=[3e-3, 7e-3], phase=[0.0, 2e-3]))
     populations = [
-        net.population(f"p{i}", int(rng.integers(1, 24)), _neuron(rng, integers))
+        net.population(f"p{i}", int(rng.integers(1, 40)), _neuron(rng, integers))
         for i in range(int(rng.integers(1, 4)))
     ]
     for _ in range(int(rng.integers(2, 8))):
@@ -72,7 +72,7 @@ def _connect(net: sl.Network, rng: np.random.Generator, pre: Any, post: Any, who
 
     least = 0 if pre.name in net.sources else 1
     shape = (pre.size, post.size)
-    kind = int(rng.integers(5))
+    kind = int(rng.integers(6))
     receptor = int(rng.integers(2))
     delay: Any = 1e-3 * float(rng.integers(least, 6))
     if kind == 0:
@@ -86,6 +86,9 @@ def _connect(net: sl.Network, rng: np.random.Generator, pre: Any, post: Any, who
         matrix.data = weights(matrix.nnz)
         net.connect(pre, post, weights=matrix, delay=delay, receptor=receptor)
     elif kind == 3:
+        connector = sl.AllToAll(self_connections=False)
+        net.connect(pre, post, weights=float(weights(())), connector=connector, receptor=receptor)
+    elif kind == 4:
         connector = sl.FixedProbability(0.4, seed=int(rng.integers(1 << 32)))
         net.connect(pre, post, weights=float(weights(())), connector=connector, receptor=receptor)
     else:
