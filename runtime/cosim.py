@@ -19,8 +19,8 @@ from ..compiler.program import Program
 from ..errors import InputError
 from ..stimulus import check_steps, make_stimulus
 from .backend import SATURATION_KINDS, Record
-from .device import cut_stimulus, window_lengths
 from .open import open as open_device
+from .stream import cut_stimulus, window_lengths
 from .symbols import Symbols
 from .weights import WeightMap
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .backend import CoreWeights, Events, RunData, State
-    from .device import Device, Inputs
+    from .device import Device
+    from .stream import Inputs
 
 WINDOW = 32
 """Steps between two comparisons of everything."""

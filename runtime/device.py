@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,43 +14,19 @@ from ..errors import DeviceError, InputError
 from ..recording import Scaled
 from ..stimulus import Stimulus, check_steps, make_stimulus
 from .backend import SATURATION_KINDS, State
+from .saturation import Counters, SaturationWarning, describe_saturation, saturated_neurons
 from .snapshot import Snapshot
+from .stream import ask_for_inputs, cut_stimulus, window_lengths
 from .symbols import Symbols
 from .weights import WeightMap, Weights, check_accumulators, initial_weights
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from ..compiler.program import Probe
     from ..recording import Result
     from .backend import Backend
-
-Inputs = Mapping[str, Any]
-StreamInputs = Inputs | Iterable[Inputs | None] | Callable[[int, int], Inputs | None] | None
-
-
-class SaturationWarning(UserWarning):
-    """Numbers reached the end of their range during a run and were clipped there."""
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What a device has counted since the last reset.
-
-    Attributes:
-        steps: steps computed.
-        spikes: spikes fired by populations.
-        synaptic_events: synapses that carried a spike.
-        clipped: kind ("u", "v", "threshold") -> how often a number was clipped, all cores.
-        saturations: population -> kind -> number of its neurons with a clipped number; only
-            populations that have any.
-    """
-
-    steps: int
-    spikes: int
-    synaptic_events: int
-    clipped: dict[str, int]
-    saturations: dict[str, dict[str, int]]
+    from .stream import Inputs, StreamInputs
 
 
 class Device:
@@ -235,17 +210,9 @@ class Device:
             )
         if inputs is None or isinstance(inputs, Mapping):
             feed = cut_stimulus(self._stimulus(inputs, steps), steps, every)
-        elif callable(inputs):
-            feed = self._asked(inputs, steps, every)
-        elif isinstance(inputs, Iterable) and not isinstance(inputs, (str, bytes, np.ndarray)):
-            feed = self._taken(iter(inputs), steps, every)
         else:
-            raise InputError(
-                "inputs of a stream are of the wrong type",
-                found=type(inputs).__name__,
-                expected="a mapping, a function (start, steps) -> mapping, or an iterable of "
-                "mappings",
-            )
+            windows = ask_for_inputs(inputs, steps, every, lambda: self._step)
+            feed = (self._stimulus(given, length) for given, length in windows)
         return self._windows(feed, steps, every, self._step)
 
     def _windows(
@@ -253,6 +220,7 @@ class Device:
     ) -> Iterator[Result]:
         for length in window_lengths(steps, every):
             self._check_loaded()
+            stimulus = next(feed)
             if self._step != step:
                 raise DeviceError(
                     "the device was moved while it was streaming",
@@ -261,69 +229,22 @@ class Device:
                     where=self.url,
                     remedy="finish or drop the stream before running, resetting or restoring",
                 )
-            yield self._run(length, next(feed))
+            yield self._run(length, stimulus)
             step += length
-
-    def _asked(
-        self, function: Callable[[int, int], Inputs | None], steps: int, every: int
-    ) -> Iterator[Stimulus]:
-        for length in window_lengths(steps, every):
-            yield self._stimulus(function(self._step, length), length)
-
-    def _taken(self, given: Iterator[Inputs | None], steps: int, every: int) -> Iterator[Stimulus]:
-        windows = -(-steps // every)
-        for number, length in enumerate(window_lengths(steps, every)):
-            try:
-                inputs = next(given)
-            except StopIteration:
-                raise InputError(
-                    "the inputs ended before the stream",
-                    found=f"{number} entries",
-                    expected=f"{windows}, one for each window of {every} steps",
-                    remedy="give None for a window without input",
-                ) from None
-            yield self._stimulus(inputs, length)
 
     def _warn_of_saturation(self, start: int) -> None:
         counted, sticky = self.backend.read_saturation()
         if (counted == self._clipped).all():
             return
-        risen = counted - self._clipped
-        self._clipped = counted
-        told = self._saturated(sticky, risen)
-        kinds = ", ".join(
-            f"{name} {amount}"
-            for name, amount in zip(SATURATION_KINDS, risen.sum(axis=0).tolist(), strict=True)
-            if amount
-        )
-        names = "; ".join(
-            f"{name!r} ({', '.join(f'{kind} of {n} neurons' for kind, n in of.items())})"
-            for name, of in told.items()
-        )
+        risen, self._clipped = counted - self._clipped, counted
+        message = describe_saturation(self._symbols, sticky, risen)
         warnings.warn(
             f"numbers were clipped at the end of their range during the run from step {start} to "
-            f"{self._step - 1} (times: {kinds}), in {names}; compile with a smaller scale, or "
-            "lower weights, bias or input",
+            f"{self._step - 1} {message}; compile with a smaller scale, or lower weights, bias or "
+            "input",
             SaturationWarning,
             stacklevel=4,
         )
-
-    def _saturated(
-        self, sticky: NDArray[np.uint8], risen: NDArray[np.int64] | None = None
-    ) -> dict[str, dict[str, int]]:
-        """Population -> kind -> neurons whose sticky bit is set, where a counter has risen."""
-        told: dict[str, dict[str, int]] = {}
-        for population in self.program.populations:
-            bits = sticky[self._symbols.neurons(population.name)]
-            if not bits.any():
-                continue
-            for number, kind in enumerate(SATURATION_KINDS):
-                own = (bits >> number & 1).astype(np.bool_)
-                if risen is not None:
-                    own &= risen[population.core, number] > 0
-                if own.any():
-                    told.setdefault(population.name, {})[kind] = int(np.count_nonzero(own))
-        return told
 
     # ------------------------------------------------------------------ reading and writing
 
@@ -405,7 +326,7 @@ class Device:
             state.spikes,
             state.synaptic_events,
             dict(zip(SATURATION_KINDS, clipped, strict=True)),
-            self._saturated(state.saturated),
+            saturated_neurons(self._symbols, state.saturated),
         )
 
     # ------------------------------------------------------------------ state as a whole
@@ -441,27 +362,6 @@ class Device:
         self.backend.write_state(state)
         self._step, self._torn = state.step, False
         self._clipped = state.saturations.copy()
-
-
-def window_lengths(steps: int, every: int) -> Iterator[int]:
-    """Lengths of the windows of a run; the last one may be shorter."""
-    for start in range(0, steps, every):
-        yield min(every, steps - start)
-
-
-def cut_stimulus(stimulus: Stimulus, steps: int, every: int) -> Iterator[Stimulus]:
-    """The windows of a stimulus for the whole run."""
-    start = 0
-    for length in window_lengths(steps, every):
-        window = Stimulus()
-        for name, events in stimulus.spikes.items():
-            low, high = np.searchsorted(events[:, 0], [start, start + length])
-            window.spikes[name] = events[low:high] - [start, 0]
-        for name, (events, values) in stimulus.graded.items():
-            low, high = np.searchsorted(events[:, 0], [start, start + length])
-            window.graded[name] = (events[low:high] - [start, 0], values[low:high])
-        yield window
-        start += length
 
 
 def _no_such(kind: str, name: object, known: Iterable[str]) -> InputError:

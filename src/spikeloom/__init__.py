@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from .measure import rate_errors
     from .recording import Result
     from .runtime.cosim import Divergence, cosim
-    from .runtime.device import Device, SaturationWarning
+    from .runtime.device import Device
     from .runtime.files import read_inputs, write_result
     from .runtime.open import open
+    from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
 
@@ -100,9 +101,10 @@ _OWNERS = {
     "measure": ("rate_errors",),
     "recording": ("Result",),
     "runtime.cosim": ("Divergence", "cosim"),
-    "runtime.device": ("Device", "SaturationWarning"),
+    "runtime.device": ("Device",),
     "runtime.files": ("read_inputs", "write_result"),
     "runtime.open": ("open",),
+    "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),
     "runtime.symbols": ("RoundingWarning",),
 }

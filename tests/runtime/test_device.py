@@ -11,7 +11,7 @@ from support.paper_program import SCALE, paper_program
 
 import spikeloom as sl
 from spikeloom import DeviceError, FileError, InputError, SaturationWarning
-from spikeloom.runtime.device import Counters
+from spikeloom.runtime.saturation import Counters
 from spikeloom.runtime.symbols import RoundingWarning
 
 pytestmark = pytest.mark.parametrize("url", DEVICES)

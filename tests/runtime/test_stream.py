@@ -133,3 +133,11 @@ def test_a_device_that_was_moved_cannot_go_on_streaming(device, move):
         f"  where: {device.url}\n"
         "  remedy: finish or drop the stream before running, resetting or restoring"
     )
+
+
+def test_a_function_must_not_move_the_device(device):
+    def answer(start, steps):
+        device.run(1)
+
+    with pytest.raises(DeviceError, match=r"^the device was moved while it was streaming\n"):
+        list(device.stream(4, answer))

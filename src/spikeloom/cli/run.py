@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..recording import Result
-from ..runtime.device import SaturationWarning
 from ..runtime.files import read_inputs, write_result
 from ..runtime.open import open as open_device
+from ..runtime.saturation import SaturationWarning
 from ..runtime.snapshot import Snapshot
 from .output import Progress, print_json, print_warnings, table
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import argparse
 
     from ..compiler.program import Program
-    from ..runtime.device import Counters, Device
+    from ..runtime.device import Device
+    from ..runtime.saturation import Counters
 
 EXAMPLE = """\
   spikeloom run net.loom --inputs spikes.npz --steps 100 -o out.npz
