@@ -36,11 +36,12 @@ class Emit:
         """The Program; the same input gives the same bytes."""
         graph = ir.graph
         sparse, dense = _bounds(ir, SPARSE), _bounds(ir, DENSE)
+        groups = np.concatenate([[0], np.cumsum(np.bincount(ir.groups["core"], None, ir.parts))])
         start, to = _destinations(ir)
         channels = graph.channels
         cores = tuple(
-            _image(ir, core, slice(*sparse[core : core + 2]), slice(*dense[core : core + 2]),
-                   start, to)
+            _image(ir, core, slice(*groups[core : core + 2]), slice(*sparse[core : core + 2]),
+                   slice(*dense[core : core + 2]), start, to)
             for core in range(ir.parts)
         )  # fmt: skip
         return Program(
@@ -73,6 +74,7 @@ class Emit:
 def _image(
     ir: Routed,
     core: int,
+    here: slice,
     sparse: slice,
     dense: slice,
     start: NDArray[np.int64],
@@ -81,7 +83,6 @@ def _image(
     mine = np.flatnonzero(ir.core == core)
     mine = mine[np.argsort(ir.slot[mine], kind="stable")]
     used, profile = np.unique(ir.profile[mine], return_inverse=True)
-    here = slice(*np.searchsorted(ir.groups["core"], [core, core + 1]))
     axon = ir.axon[here]
     axons = int(axon[-1]) + 1 if len(axon) else 0
     senders = ir.graph.channels + mine

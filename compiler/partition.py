@@ -110,11 +110,12 @@ class _Counter:
                 continue
             s = edge.synapses
             if low == 0 and high == node.size:
-                chosen: NDArray[np.int64] | slice = slice(None)
+                pre, post, delay = s.pre, s.post, s.delay
             else:
                 chosen = self._between(edge.name, low, high)
-            pre = s.pre[chosen]
-            groups = row_groups(pre, s.post[chosen], s.delay[chosen])
+                pre = np.searchsorted(s.start, chosen, side="right") - 1
+                post, delay = s.post[chosen], s.delay[chosen]
+            groups = row_groups(pre, post, delay)
             rows += len(groups.start)
             width = np.where(groups.dense, target.weight_bits, target.sparse_synapse_bits)
             bits += int((groups.count * width).sum())
