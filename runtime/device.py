@@ -202,7 +202,7 @@ class Device:
             InputError: the input is malformed, or has fewer entries than there are windows.
             DeviceError: nothing is loaded, or the device was run between two windows.
         """
-        self._check_loaded()
+        program = self._check_loaded()
         steps, every = check_steps(steps), check_steps(every)
         if every == 0:
             raise InputError(
@@ -213,21 +213,21 @@ class Device:
         else:
             windows = ask_for_inputs(inputs, steps, every, lambda: self._step)
             feed = (self._stimulus(given, length) for given, length in windows)
-        return self._windows(feed, steps, every, self._step)
+        return self._windows(feed, steps, every, self._step, program)
 
     def _windows(
-        self, feed: Iterator[Stimulus], steps: int, every: int, step: int
+        self, feed: Iterator[Stimulus], steps: int, every: int, step: int, program: Program
     ) -> Iterator[Result]:
         for length in window_lengths(steps, every):
             self._check_loaded()
             stimulus = next(feed)
-            if self._step != step:
+            if self._step != step or self._program is not program:
                 raise DeviceError(
                     "the device was moved while it was streaming",
                     found=f"step {self._step}",
                     expected=f"step {step}",
                     where=self.url,
-                    remedy="finish or drop the stream before running, resetting or restoring",
+                    remedy="finish or drop the stream before running, resetting or loading",
                 )
             yield self._run(length, stimulus)
             step += length

@@ -279,7 +279,8 @@ def write_npz(
 def _open_regular(path: Path) -> io.BufferedReader:
     try:
         # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
     except OSError as error:
         raise FileError(
             "the file cannot be read",

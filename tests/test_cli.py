@@ -243,6 +243,22 @@ def test_exit_codes(spikeloom, arguments, code):
     assert err.startswith("spikeloom: error: ")
 
 
+def test_too_little_memory(spikeloom, monkeypatch):
+    from spikeloom.cli import run
+
+    def greedy(*_):
+        raise MemoryError("Unable to allocate 16 TiB")
+
+    monkeypatch.setattr(run, "_run", greedy)
+    code, _, err = spikeloom("run", "paper.loom", "--steps", "4000000000")
+    assert (code, err) == (
+        8,
+        "spikeloom: error: there is not enough memory\n"
+        "  found: Unable to allocate 16 TiB\n"
+        "  remedy: run fewer steps at a time (--snapshot, --restore), or probe less\n",
+    )
+
+
 # ---------------------------------------------------------------- the other commands
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from support.paper_program import paper_program
 
 from spikeloom import FileError
 from spikeloom.runtime.npz import NpzReader, read_npz, write_npz
@@ -251,7 +252,7 @@ def test_a_device_is_not_replaced_by_a_file():
 def _lying(path, claimed: int):
     """One array that claims to be huge, in header and directory, and is a few bytes."""
     text = header(shape=f"({claimed},)")
-    archive(path, [("a.npy", member(text, bytes(64)))])
+    archive(path, [("in.npy", member(text, bytes(64)))])
     data = bytearray(path.read_bytes())
     size = struct.pack("<I", min(claimed * 8 + len(member(text)), 0xFFFFFFFE))
     central = data.rindex(b"PK\1\2")
@@ -263,7 +264,10 @@ def _bomb(path, total: int):
     """A well-formed file of a few kilobytes that unpacks to ``total`` bytes."""
     text = header(descr="|u1", shape=f"({total},)")
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file, file.open("a.npy", "w") as out:
+    with (
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("in.npy", "w") as out,
+    ):
         out.write(member(text))
         for _ in range(total >> 20):
             out.write(bytes(1 << 20))
@@ -272,19 +276,28 @@ def _bomb(path, total: int):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_hostile_files_cost_neither_memory_nor_time(tmp_path):
-    _lying(tmp_path / "lying.npz", 400_000_000)
-    _bomb(tmp_path / "bomb.npz", 256 << 20)
+    files = ("net.loom", "lying.npz", "bomb.npz")
+    paper_program().save(tmp_path / files[0])
+    _lying(tmp_path / files[1], 400_000_000)
+    _bomb(tmp_path / files[2], 256 << 20)
     script = textwrap.dedent(
         """
         import resource, sys, time
         from pathlib import Path
         import numpy
-        from spikeloom import FileError, Snapshot
+        from spikeloom import FileError, Program, Snapshot, read_inputs
         from spikeloom.runtime.npz import read_npz
+
+        program = Program.load(sys.argv[1])
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (48 << 20),) * 2)
-        for path in sys.argv[1:]:
-            for read in (lambda p: read_npz(p, limit=64 << 20), Snapshot.load):
+        readers = (
+            lambda path: read_npz(path, limit=64 << 20),
+            lambda path: read_inputs(path, program, 1000),
+            Snapshot.load,
+        )
+        for path in sys.argv[2:]:
+            for read in readers:
                 begun = time.process_time()
                 try:
                     read(path)
@@ -294,14 +307,16 @@ def test_hostile_files_cost_neither_memory_nor_time(tmp_path):
         """
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "lying.npz", tmp_path / "bomb.npz"],
+        [sys.executable, "-c", script, *(tmp_path / name for name in files)],
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.splitlines() == [
         "the arrays are larger than the limit",
+        "the arrays are larger than the limit",
         "not a snapshot of this version",
         "the arrays are larger than the limit",
+        "array 'in' is larger than a run of this length can need",
         "not a snapshot of this version",
     ]

@@ -131,7 +131,7 @@ def test_a_device_that_was_moved_cannot_go_on_streaming(device, move):
         f"  found: step {3 if move == 'run' else 0}\n"
         "  expected: step 2\n"
         f"  where: {device.url}\n"
-        "  remedy: finish or drop the stream before running, resetting or restoring"
+        "  remedy: finish or drop the stream before running, resetting or loading"
     )
 
 
@@ -141,3 +141,10 @@ def test_a_function_must_not_move_the_device(device):
 
     with pytest.raises(DeviceError, match=r"^the device was moved while it was streaming\n"):
         list(device.stream(4, answer))
+
+
+def test_another_program_ends_a_stream(device):
+    stream = device.stream(4)
+    device.load(paper_program(bias=1))
+    with pytest.raises(DeviceError, match=r"^the device was moved while it was streaming\n"):
+        next(stream)

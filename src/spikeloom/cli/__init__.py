@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..errors import SpikeloomError
+from ..errors import DeviceError, SpikeloomError
 from .output import print_error, print_json
 
 COMMANDS = {
@@ -73,6 +73,14 @@ def _dispatch(arguments: list[str]) -> int:
     except SpikeloomError as error:
         print_error(error, as_json)
         return error.exit_code
+    except MemoryError as error:
+        told = DeviceError(
+            "there is not enough memory",
+            found=str(error) or None,
+            remedy="run fewer steps at a time (--snapshot, --restore), or probe less",
+        )
+        print_error(told, as_json)
+        return told.exit_code
 
 
 def _parse(arguments: list[str], as_json: bool) -> argparse.Namespace:
