@@ -124,3 +124,10 @@ def test_result_file(tmp_path):
             "sizes": {"in": 2, "pop": 3},
             "program": PROGRAM.content_hash,
         }
+
+
+def test_clock_cycles_are_written_where_a_device_counts_them(tmp_path):
+    result = sl.Result(3, 0, 1e-3, clock_cycles=np.array([7, 9, 8]))
+    write_result(tmp_path / "a.npz", result)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        assert file["cycles"].tolist() == [7, 9, 8]
