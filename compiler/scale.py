@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import CompileError, FitError
 from .bounds import Drive
 from .fit import FitRow
+from .mantissas import best_scale, shift_range, whole
 from .target import MAX_EXPONENT, MAX_SHIFT, Target
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def choose_scale(
     With the largest weight on the largest mantissa, the scale is a power of two times a
     constant. The power is as large as the proven worst case of u and v allows; where there is no
     such bound (no leak, large fan-in) ``HEADROOM`` times the largest parameter has to do, and
-    the guard stops at ``GUARD_BITS``.
+    the guard stops at ``GUARD_BITS``. ``best_scale`` then looks for a slightly smaller scale
+    that happens to round these weights less.
     """
     size = population.size
     magnitude = _magnitude(population, drive)
@@ -74,10 +76,11 @@ def choose_scale(
     per_bit = target.weight_max / strongest  # scale at guard 0
 
     def most(limit: NDArray[np.float64]) -> int:
-        with np.errstate(divide="ignore"):
-            rooms = target.state_max / (np.maximum(limit, np.finfo(float).tiny) * per_bit)
-        room = rooms.max()  # with a scale per neuron the others are held back below
-        return int(np.floor(np.log2(room))) if np.isfinite(room) else MAX_SHIFT
+        """Guard bits that leave room for ``limit``; in logarithms, for any magnitude."""
+        limit = np.maximum(limit, np.finfo(float).tiny)
+        room = np.log2(target.state_max) - np.log2(limit) - np.log2(per_bit)
+        # With a scale per neuron the best off decides; the others are held back below.
+        return min(int(np.floor(room.max())), MAX_SHIFT)
 
     proven, wanted = most(worst) if np.isfinite(worst).all() else -99, most(bound)
     if proven >= GUARD_BITS:
@@ -91,9 +94,8 @@ def choose_scale(
     if per_neuron:
         held = bound > 0
         scale[held] = np.minimum(scale[held], target.state_max / bound[held])
-    whole = 2.0 ** np.floor(np.log2(scale))
-    if len(whole) == 1 and _exact_at(edges, float(whole[0]), target):
-        scale = whole
+    else:
+        scale = np.array([best_scale(edges, float(scale[0]), target)])
     return np.broadcast_to(scale, (size,)).copy()
 
 
@@ -124,7 +126,7 @@ def choose_exponents(
     # Total shifts (s + e) at which the weights fit their mantissas, and up to which they stay
     # exact. Projections without a weight but 0 go along with any.
     ranges = {
-        edge.name: _shift_range(scaled[edge.name], target, rounding)
+        edge.name: shift_range(scaled[edge.name], target, rounding)
         for edge in edges
         if scaled[edge.name].any()
     }
@@ -160,38 +162,8 @@ def _round(
         total = max(low.get(edge.name, 0), shift)
         exponent[edge.name] = total - shift
         values = np.ldexp(scaled[edge.name], -total)
-        mantissa[edge.name] = _whole(values, rounding).astype(np.int16)
+        mantissa[edge.name] = whole(values, rounding).astype(np.int16)
     return Exponents(shift, exponent, mantissa, automatic)
-
-
-def _shift_range(scaled: NDArray[np.float64], target: Target, rounding: str) -> tuple[int, int]:
-    """Smallest total shift that fits the mantissa, and the largest that loses no further bit."""
-    top, bottom = float(scaled.max()), float(scaled.min())
-    low = 0
-    while low <= MAX_SHIFT + MAX_EXPONENT and not (
-        _whole(np.ldexp(top, -low), rounding) <= target.weight_max
-        and _whole(np.ldexp(bottom, -low), rounding) >= -target.weight_max - 1
-    ):
-        low += 1
-    at_low = np.ldexp(scaled, -low)
-    whole = np.rint(at_low)
-    if low > MAX_SHIFT + MAX_EXPONENT or (at_low != whole).any():
-        return low, low
-    common = int(np.bitwise_or.reduce(np.abs(whole).astype(np.int64)))
-    return low, low + (common & -common).bit_length() - 1
-
-
-def _exact_at(edges: Sequence[ProjectionEdge], scale: float, target: Target) -> bool:
-    """Whether all weights are whole mantissas at this scale."""
-    for edge in edges:
-        scaled = edge.synapses.weight * scale
-        if not scaled.any():
-            continue
-        low, _ = _shift_range(scaled, target, "nearest")
-        values = np.ldexp(scaled, -low)
-        if (values != np.rint(values)).any():
-            return False
-    return True
 
 
 def _sums(size: int, edges: Sequence[ProjectionEdge], chosen: Exponents) -> NDArray[np.float64]:
@@ -241,10 +213,6 @@ def _magnitude(population: PopulationNode, drive: Drive) -> NDArray[np.float64]:
     p = population.params
     names = ("threshold", "v_reset", "v_init", "bias", "adapt_step")
     return np.max([*(np.abs(p[name]) for name in names), drive.largest_weight], axis=0)
-
-
-def _whole(values: Any, rounding: str) -> Any:
-    return np.rint(values) if rounding == "nearest" else np.trunc(values)
 
 
 def _power_below(value: float) -> float:
