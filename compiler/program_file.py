@@ -147,7 +147,7 @@ def save(program: Program, path: str | Path) -> None:
 
     Raises:
         CompileError: the Program is too large for the format (4 GiB).
-        FileError: there is something at that path which is no regular file.
+        FileError: the file cannot be written, or something there is no regular file.
     """
     arrays, manifest = _arrays(program), _manifest(program)
     text = _canonical({**manifest, "hash": _hash(manifest, arrays)})
@@ -172,8 +172,11 @@ def save(program: Program, path: str | Path) -> None:
                 np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
                 archive.writestr(_member(f"{name}.npy"), buffer.getbuffer())
         partial.replace(path)
+    except OSError as error:
+        raise FileError("the Program cannot be written", found=error, where=path) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def _member(name: str) -> zipfile.ZipInfo:

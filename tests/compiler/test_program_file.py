@@ -330,5 +330,5 @@ class TestVerify:
 
 
 def test_saving_to_a_folder_that_does_not_exist(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileError, match="the Program cannot be written"):
         random_program(1).save(Path(tmp_path) / "absent" / "x.loom")

@@ -27,13 +27,14 @@ PEERS: dict[str, list[list[str]]] = {
         ["numpy==2.3.5", "scipy", "networkx", "asteval", "scikit-learn", "matplotlib", "pandas"],
         ["--no-deps", "--ignore-requires-python", "lava-nc==0.10.0"],
     ],
-    # Exporters of NIR files. The extra index has torch without CUDA; norse and spikingjelly
-    # would pull in torchvision and more, which the exporters do not need.
+    # Exporters of NIR files. norse and spikingjelly would pull in torchvision and more, which the
+    # exporters do not need. The usual torch for Linux carries CUDA; to save its gigabytes, point
+    # PIP_EXTRA_INDEX_URL at an index of CPU builds.
     "torch": [
-        ["--extra-index-url", "https://download.pytorch.org/whl/cpu", "torch==2.13.0", "numpy"],
-        ["nir", "nirtorch", "snntorch", "scipy", "loguru"],
-        ["--no-deps", "norse"],
-        ["--no-deps", "spikingjelly"],
+        ["torch==2.13.0", "numpy"],
+        ["nir==1.0.8", "nirtorch==2.6", "snntorch==1.0.0", "scipy", "loguru"],
+        ["--no-deps", "norse==1.1.0"],
+        ["--no-deps", "spikingjelly==2.0.0"],
     ],
 }
 """For each peer the arguments of consecutive ``pip install`` calls."""
