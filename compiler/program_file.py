@@ -173,7 +173,9 @@ def save(program: Program, path: str | Path) -> None:
                 archive.writestr(_member(f"{name}.npy"), buffer.getbuffer())
         partial.replace(path)
     except OSError as error:
-        raise FileError("the Program cannot be written", found=error, where=path) from error
+        raise FileError(
+            "the Program cannot be written", found=error.strerror or str(error), where=path
+        ) from error
     finally:
         if partial.exists():
             partial.unlink()

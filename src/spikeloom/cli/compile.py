@@ -65,12 +65,7 @@ def run(options: argparse.Namespace) -> int:
         network = _network(options)
         program, passes = _compile(network, options)
     output = options.output or f"{network.name}.loom"
-    try:
-        program.save(output)
-    except OSError as error:
-        raise FileError(
-            "the Program cannot be written", found=error.strerror or str(error), where=output
-        ) from None
+    program.save(output)
     if options.report:
         _write_report(options.report, program.report)
     messages = list(dict.fromkeys(str(w.message) for w in caught))
