@@ -110,10 +110,17 @@ class Runner:
 class Brian2:
     """Brian2 in its own process, built once; same interface."""
 
-    def __init__(self, python: str, neurons: int, steps: int, delays: int) -> None:
+    def __init__(self, args: argparse.Namespace, neurons: int, steps: int) -> None:
         script = Path(__file__).with_name("balanced_brian2.py")
         self._process = subprocess.Popen(
-            [python, str(script), f"--neurons={neurons}", f"--steps={steps}", f"--delays={delays}"],
+            [
+                args.brian2,
+                str(script),
+                f"--neurons={neurons}",
+                f"--steps={steps}",
+                f"--delays={args.delays}",
+                f"--drive={args.brian2_drive}",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -150,7 +157,7 @@ def compare(neurons: int, args: argparse.Namespace) -> None:
         length = max(100, steps // 10) if name == "NumPy" else steps
         runners[name] = Runner(program, length, DEVICES[name])
     if args.brian2:
-        runners["Brian2"] = Brian2(args.brian2, neurons, steps, args.delays)
+        runners["Brian2"] = Brian2(args, neurons, steps)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in runners}
     for _ in range(args.runs):
         for name, runner in runners.items():
@@ -184,6 +191,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--devices", nargs="*", choices=list(DEVICES), default=list(DEVICES))
     parser.add_argument("--brian2", metavar="PYTHON", help="a Python that can import brian2")
+    parser.add_argument("--brian2-drive", choices=["rand", "input"], default="rand")
     args = parser.parse_args()
     for neurons in args.neurons:
         compare(neurons, args)
