@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import CompileError, NetworkError
+from ..errors import CompileError, FitError, NetworkError
 from .bounds import Drive, accumulator_sums, real_drive
 from .checks import Reasons, choice, numbers
 from .connectors import Table
@@ -64,6 +64,8 @@ class Quantization:
             choice(reasons, "scale", self.scale, ("auto",))
         else:
             numbers(reasons, "scale", self.scale, ndim=(0,), above=0.0)
+        if self.per_neuron is True and not isinstance(self.scale, (str, Mapping)):
+            reasons.add("per_neuron belongs to automatic scales; scale gives one to all neurons")
         reasons.done()
 
     def explicit(self, name: str, size: int) -> NDArray[np.float64] | None:
@@ -103,13 +105,20 @@ class Quantise:
         edges: list[ProjectionEdge] = []
         findings: list[Finding] = []
         report: dict[str, Any] = {"populations": {}, "projections": {}}
+        errors: list[CompileError] = []
         for population in ir.populations:
-            node, into, entry = self._population(ir, population)
+            try:
+                node, into, entry = self._population(ir, population)
+            except CompileError as error:  # go on, to tell everything at once
+                errors.append(error)
+                continue
             populations.append(node)
             edges += into
             report["populations"][population.name] = entry["population"]
             report["projections"].update(entry["projections"])
             findings += entry["findings"]
+        if errors:
+            raise _together(errors)
         order = {edge.name: edge.index for edge in edges}
         report["projections"] = dict(
             sorted(report["projections"].items(), key=lambda item: order[item[0]])
@@ -160,6 +169,19 @@ class Quantise:
         return node, into, entry
 
 
+def _together(errors: list[CompileError]) -> CompileError:
+    """One error for all populations that cannot be quantised."""
+    if len(errors) == 1:
+        return errors[0]
+    problem = f"{len(errors)} populations cannot be quantised\n" + "\n".join(map(str, errors))
+    short = [error for error in errors if isinstance(error, FitError)]
+    if len(short) < len(errors):
+        return CompileError(problem)
+    together = FitError(problem)
+    together.table = tuple(row for error in short for row in error.table)
+    return together
+
+
 def _edge(edge: ProjectionEdge, chosen: Exponents) -> ProjectionEdge:
     s = edge.synapses
     mantissas = Table(s.start, s.post, chosen.mantissa[edge.name], s.delay)
@@ -185,6 +207,3 @@ def _entry(
         real, node, real_edges, edges, drive, projections, target, automatic=chosen.automatic
     )
     return {"population": population, "projections": projections, "findings": findings}
-
-
-__all__ = ["CompileError", "Quantise", "Quantization"]

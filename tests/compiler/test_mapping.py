@@ -189,6 +189,32 @@ def test_sparse_rows_are_dealt_to_the_lanes() -> None:
     assert program.cores[0].sparse_target.tolist() == [6, 0, 1, 2, 9, 4]
 
 
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS, chunk=st.integers(1, 40))
+def test_sorting_in_chunks_changes_nothing(seed: int, chunk: int) -> None:
+    net = random_network(seed)
+    expected = content_hash(sl.compile(net))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikeloom.compiler.schedule.CHUNK", chunk)
+        assert content_hash(sl.compile(net)) == expected
+
+
+def test_many_synapses_on_many_cores() -> None:
+    """As above, larger: 60,000 random synapses, 600 neurons, on cores of 64."""
+    rng = np.random.default_rng(6)
+    net = sl.Network()
+    cells = net.population("cells", 600, sl.LIF(20e-3, v_threshold=1000.0))
+    k = 60_000
+    synapses = sl.Synapses(
+        rng.integers(0, 600, k), rng.integers(0, 600, k), rng.integers(-128, 128, k)
+    )
+    net.connect(cells, cells, weights=synapses, delay=rng.integers(1, 65, k) * 1e-3)
+    program = sl.compile(net, small_cores(64), sl.Quantization(scale=1))
+    assert len(program.cores) == 10
+    name = "cells->cells"
+    np.testing.assert_array_equal(decode(program)[name], described(net, name, 1))
+
+
 def test_an_axon_collects_the_projections_of_its_sender() -> None:
     net = sl.Network()
     source = net.source("s", 2)

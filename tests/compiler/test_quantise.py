@@ -232,6 +232,22 @@ def test_numbers_that_do_not_fit_are_all_named() -> None:
     )
 
 
+def test_all_populations_that_do_not_fit_are_named() -> None:
+    net = network([[1.0]], v_threshold=1e6)
+    net.population("q", 1, sl.LIF(20e-3, v_threshold=2e6))
+    with pytest.raises(sl.CompileError) as error:
+        sl.compile(net, "core", sl.Quantization(scale=64))
+    text = str(error.value)
+    assert text.startswith("2 populations cannot be quantised\npopulation 'p': numbers do not fit")
+    assert "population 'q': numbers do not fit" in text
+    wide = network(np.full((300, 1), 127.0), v_threshold=1000.0)
+    more = wide.population("q", 1, sl.LIF(20e-3))
+    wide.connect("s", more, weights=np.full((300, 1), 127.0))
+    with pytest.raises(sl.FitError) as error:
+        sl.compile(wide, sl.Target(accumulator_bits=16), sl.Quantization(scale=1))
+    assert [row["population"] for row in error.value.table] == ["p", "q"]
+
+
 def test_weights_that_no_shift_fits_are_refused() -> None:
     net = network([[1.0]])
     with pytest.raises(sl.CompileError) as error:
@@ -326,6 +342,8 @@ def test_quantization_arguments() -> None:
         "  - scale is not above 0.0: -1\n"
         "  where: test_quantise.py:"
     )
+    with pytest.raises(sl.NetworkError, match="per_neuron belongs to automatic scales"):
+        sl.Quantization(scale=2, per_neuron=True)
     net = network([[1.0]])
     with pytest.raises(sl.NetworkError) as error:
         sl.compile(net, "core", sl.Quantization(scale={"P": 2}))
