@@ -225,14 +225,25 @@ static void walk(const Machine *m, const Lane *lane, const Spread *spread, int64
     }
 }
 
+enum { AHEAD = 6, MOST_LINES = 8, IN_CACHE = 1 << 17 /* words */ };
+
+/* Cache lines of a typical row among `count` sources from `first`: so many are prefetched, but
+ * none where the whole stream fits the cache nearest to memory that a core has for itself. */
+static int usual_lines(const Machine *m, const Lane *lane, int64_t first, int64_t count)
+{
+    if (!count || lane->row[m->channels + m->neurons] < IN_CACHE) return 0;
+    uint64_t lines = (lane->row[first + count] - lane->row[first]) / (uint64_t)count / 16 + 1;
+    return lines < MOST_LINES ? (int)lines : MOST_LINES;
+}
+
 static void walk_list(const Machine *m, const Lane *lane, const Spread *spread,
-                      const int32_t *list, int64_t count, int64_t offset)
+                      const int32_t *list, int64_t count, int64_t offset, int lines)
 {
     for (int64_t k = 0; k < count; k++) {
-        if (k + 2 < count) { /* rows are far apart in memory: ask for them early */
-            const char *next = (const char *)(lane->stream + lane->row[list[k + 2] + offset]);
-            for (int line = 0; line < 8; line++) PREFETCH(next + line * 64);
-            if (k + 8 < count) PREFETCH(lane->row + list[k + 8] + offset);
+        if (k + AHEAD < count) { /* rows are far apart in memory: ask for them early */
+            const uint32_t *next = lane->stream + lane->row[list[k + AHEAD] + offset];
+            for (int line = 0; line < lines; line++) PREFETCH((const char *)next + line * 64);
+            if (k + 2 * AHEAD < count) PREFETCH(lane->row + list[k + 2 * AHEAD] + offset);
         }
         walk(m, lane, spread, list[k] + offset);
     }
@@ -290,9 +301,11 @@ static void record_states(const Machine *m, int64_t id, int64_t done)
     }
 }
 
-/* Host spikes and graded values of this step; every lane keeps its own place in both lists. */
+/* What a lane keeps from step to step of a call: its places in the lists of host spikes and
+ * graded values, and how many cache lines rows of channels and neurons usually have. */
 typedef struct {
     int64_t host, graded;
+    int channel_lines, neuron_lines;
 } Cursor;
 
 /* One step of one lane. `now` and `next` are the halves of the lists of spikes; `more` says
@@ -309,13 +322,13 @@ static void step_lane(Machine *view, int64_t id, Cursor *at, int64_t done, int n
     while (at->host < m->hosts && m->host_step[at->host] == m->step) at->host++;
     const int32_t *hosts = m->host_channel + first_host;
     int64_t host_count = at->host - first_host;
-    walk_list(m, lane, &spread, hosts, host_count, 0);
+    walk_list(m, lane, &spread, hosts, host_count, 0, at->channel_lines);
     for (int64_t j = 0; j < m->threads; j++) {
         const Lane *other = m->lanes + j;
         const int32_t *fired = m->fired + now * m->neurons + other->first;
-        walk_list(m, lane, &spread, fired, other->fired_count[now], m->channels);
+        walk_list(m, lane, &spread, fired, other->fired_count[now], m->channels, at->neuron_lines);
         walk_list(m, lane, &spread, other->generated + now * other->generated_room,
-                  other->generated_count[now], 0);
+                  other->generated_count[now], 0, at->channel_lines);
     }
     const int32_t *own = m->fired + now * m->neurons + lane->first;
     const int32_t *generated = lane->generated + now * lane->generated_room;
@@ -426,7 +439,9 @@ static void work(Team *team, int64_t id)
     Machine view = *team->machine; /* each lane counts its own steps */
     Lane *lane = view.lanes + id;
     Cursor at = {first_at(view.host_step, view.hosts, view.step),
-                 first_at(view.graded_step, view.gradeds, view.step)};
+                 first_at(view.graded_step, view.gradeds, view.step),
+                 usual_lines(&view, lane, 0, view.channels),
+                 usual_lines(&view, lane, view.channels, view.neurons)};
     int now = (int)view.parity;
     rewind_periodic(&view, lane, view.step);
     generate_lane(&view, lane, view.step, now);
