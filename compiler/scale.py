@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GUARD_BITS = 6
 """Wanted bits of the state below the weights' last bit, so that decay has something to round."""
+PROVEN_GUARD = 4
+"""Guard bits that suffice where they buy the proof that u and v cannot saturate."""
 HEADROOM = 32.0
 """Wanted room above the largest parameter or weight, where the worst case does not fit."""
 TIGHT = 4.0
@@ -57,9 +59,9 @@ def choose_scale(
     """(size,) scales that use the mantissas' range and leave headroom.
 
     With the largest weight on the largest mantissa, the scale is a power of two times a
-    constant. The power is as large as the proven worst case of u and v allows; where there is no
-    such bound (no leak, large fan-in) ``HEADROOM`` times the largest parameter has to do, and
-    the guard stops at ``GUARD_BITS``. ``best_scale`` then looks for a slightly smaller scale
+    constant. The power is as large as the proven worst case of u and v allows; where that leaves
+    too few guard bits (no leak, large fan-in) ``HEADROOM`` times the largest parameter has to do,
+    and the guard stops at ``GUARD_BITS``. ``best_scale`` then looks for a slightly smaller scale
     that happens to round these weights less.
     """
     size = population.size
@@ -83,7 +85,7 @@ def choose_scale(
         return min(int(np.floor(room.max())), MAX_SHIFT)
 
     proven, wanted = most(worst) if np.isfinite(worst).all() else -99, most(bound)
-    if proven >= GUARD_BITS:
+    if proven >= PROVEN_GUARD:
         guard = min(proven, MAX_SHIFT)
     else:
         guard = min(wanted, GUARD_BITS)
