@@ -55,7 +55,7 @@ def measure(synapses: int, neurons: int, target: str) -> dict[str, float]:
 
 def main() -> None:
     """Print one line per size."""
-    parser = argparse.ArgumentParser(description="How long the compiler takes, and how much memory.")
+    parser = argparse.ArgumentParser(description="Time and memory of the compiler.")
     parser.add_argument("--synapses", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--neurons", type=int, help="default: one per 100 synapses, 1,000 at least")
     parser.add_argument("--target", default="emulator")
