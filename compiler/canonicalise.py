@@ -9,7 +9,7 @@ import numpy as np
 
 from .connectors import Table
 from .ir import Graph, PopulationNode, ProjectionEdge, SourceNode, build
-from .program import HOLD, LINEAR, PERIODIC, POISSON, RESET_SUBTRACT, RESET_VALUE
+from .program import HOLD, PERIODIC, POISSON, RESET_SUBTRACT, RESET_VALUE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,9 +59,6 @@ def _population(population: PopulationNode) -> PopulationNode:
     unless(spiking & (p["reset"] != RESET_SUBTRACT), "v_reset", 0.0)
     unless(p["refractory"] > 0, "refractory_mode", HOLD)
     unless(p["adapt_step"] > 0, "factor_adapt", 1.0)
-    linear = p["leak"] == LINEAR
-    unless(~linear, "factor_v", 1.0)
-    unless(linear, "leak_step", 0.0)
     return replace(population, params=p)
 
 
