@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import struct
+import tokenize
 import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CompileError, FileError
+from ..regular_file import open_regular
 from .program import (
     DESTINATION,
     GENERATOR,
@@ -199,7 +201,7 @@ def load(path: str | Path) -> Program:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path, "Program") as file:
             return _load(file, path)
     except FileError:
         raise
@@ -208,7 +210,7 @@ def load(path: str | Path) -> Program:
     except (
         ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError,
         RecursionError, NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile,
-        CompileError,
+        CompileError, SyntaxError, tokenize.TokenError, MemoryError,
     ) as error:  # fmt: skip
         raise FileError(
             "the file is not a valid Program",

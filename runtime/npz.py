@@ -12,7 +12,6 @@ import io
 import math
 import os
 import re
-import stat
 import struct
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
+from ..regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ class NpzReader:
 
     def __init__(self, path: str | Path, limit: int = DEFAULT_LIMIT) -> None:
         self.path = Path(path)
-        self._file = _open_regular(self.path)
+        self._file = open_regular(self.path)
         try:
             self._zip = self._open_zip()
             self.entries = self._read_entries(limit)
@@ -274,21 +274,3 @@ def write_npz(
         ) from None
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _open_regular(path: Path) -> io.BufferedReader:
-    try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        raise FileError(
-            "the file cannot be read",
-            found=error.strerror or str(error),
-            where=path,
-            remedy="check the path" if isinstance(error, FileNotFoundError) else None,
-        ) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FileError("not a regular file", where=path)
-    return os.fdopen(descriptor, "rb")

@@ -453,9 +453,12 @@ def test_heavy_packages_are_not_imported_by_a_run(here):
 def test_interruption_is_clean(here):
     script = textwrap.dedent(
         """
+        import signal
         import sys
         from spikeloom.cli import main, run
 
+        # A shell's background jobs, of which this may be one, ignore interruptions.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         inner = run._run
 
         def told(*arguments):

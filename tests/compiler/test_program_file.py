@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import resource
 import struct
@@ -92,6 +93,12 @@ def test_a_missing_file_is_a_file_error(tmp_path):
     refused(tmp_path / "absent.loom", "the Program cannot be read")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.loom")
+    refused(tmp_path / "pipe.loom", r"^not a regular file\n")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"\0" * 100_000, b"{}", b"PK\3\4" + b"x" * 500])
 def test_files_that_are_something_else(tmp_path, content):
     path = tmp_path / "x.loom"
@@ -157,6 +164,24 @@ def test_a_claim_of_a_tebibyte_is_refused_before_anything_is_allocated(loom):
     )
     write(loom, {**contents, "core_threshold.npy": header.getvalue()})
     refused(loom, "array core_threshold.npy claims another size than it has")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<i4', 'fortran_order': False, 'shape': (5,",
+        b"  {'descr': '<i4',\n 'fortran_order': False}",
+        b"(" * 4000,
+        b"-" * 4000 + b"1",
+        b"'" * 3,
+        b"\\",
+        b"\xff\xfe",
+    ],
+)
+def test_array_headers_that_are_no_python(loom, header):
+    data = b"\x93NUMPY\1\0" + struct.pack("<H", 4096) + header.ljust(4096)
+    write(loom, {**members(loom), "channel_start.npy": data})
+    refused(loom, r"^the file is not a valid Program\n")
 
 
 def test_object_arrays_and_other_types_are_refused(loom):

@@ -94,6 +94,7 @@ def test_missing_file_and_things_that_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert refusal(tmp_path / "pipe").startswith("not a regular file")
     assert refusal("/dev/zero").startswith("not a regular file")
+    assert refusal("a\0b").startswith("the file cannot be read\n  found: embedded null byte\n")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"x" * 1000, b"PK\5\6", b"PK\5\6" + b"\0" * 17])
