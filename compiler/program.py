@@ -117,9 +117,9 @@ class CoreImage:
     axon_start: NDArray[np.int32]
     rows: NDArray[np.void]
     sparse_target: NDArray[np.uint16]
-    sparse_weight: NDArray[np.int8] | NDArray[np.int16]
+    sparse_weight: NDArray[np.int8 | np.int16]
     sparse_delay: NDArray[np.uint8]
-    dense_weight: NDArray[np.int8] | NDArray[np.int16]
+    dense_weight: NDArray[np.int8 | np.int16]
     spike_start: NDArray[np.int32]
     spike_to: NDArray[np.void]
 

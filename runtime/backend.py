@@ -141,8 +141,8 @@ class State:
 class CoreWeights:
     """Weight mantissas of one core, in the layout of its CoreImage."""
 
-    sparse: NDArray[np.int8] | NDArray[np.int16]
-    dense: NDArray[np.int8] | NDArray[np.int16]
+    sparse: NDArray[np.int8 | np.int16]
+    dense: NDArray[np.int8 | np.int16]
 
 
 class Backend(ABC):
