@@ -52,12 +52,14 @@ class Limits:
 
 @dataclass
 class Budget:
-    """What is left of the limits while one file is checked."""
+    """What is left of the limits while one file is checked, and the heaps of texts it has shown."""
 
     limits: Limits
     file_bytes: int
     used_bytes: int = 0
     seen: set[tuple[int, int]] = field(default_factory=set)
+    heaps: dict[int, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    heap_bytes: int = 0
 
 
 # What h5py raises on damaged files; MemoryError when a damaged length field is believed.

@@ -9,9 +9,10 @@ import h5py
 
 from ...errors import FileError
 from ..origin import warn_user
-from .datasets import check_numbers, read_numbers, read_text
+from .datasets import check_numbers, read_numbers
 from .graph import BOOKKEEPING, FIELDS, Graph, Node, check_count, check_depth, make_node
 from .hdf5 import Budget, Limits, child, members, open_file
+from .texts import read_text
 
 
 @dataclass

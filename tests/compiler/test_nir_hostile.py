@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from support.nir_files import HOSTILE, minimal, write_hostile
+from support.nir_files import HOSTILE, TEXT, minimal, write_hostile
 
 import spikeloom as sl
 from spikeloom.compiler.nir import Limits
@@ -159,3 +160,82 @@ def test_chunked_shuffled_compressed_weights_are_read_exactly(tmp_path: Path) ->
         dense = np.zeros((4, 4))
         dense[table.post, table.pre] = table.weight
         assert np.array_equal(dense, weight.astype(float) * gain)
+
+
+def _patched(path: Path, offset: int, value: bytes) -> Path:
+    raw = bytearray(path.read_bytes())
+    raw[offset : offset + len(value)] = value
+    path.write_bytes(raw)
+    return path
+
+
+def _reference(path: Path) -> int:
+    """Where the file refers to the graph's type: length, address of a heap, index."""
+    with h5py.File(path) as file:
+        return file["node/type"].id.get_offset()
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "problem"),
+    [
+        (0, b"\xff\xff\xff\xff", "A text is too long."),
+        (0, struct.pack("<I", 100), "The file's heap of texts is damaged."),
+        (4, b"\xff" * 8, "A text lies outside the file."),
+        (4, struct.pack("<Q", 8), "The file's heap of texts is damaged."),
+        (12, struct.pack("<I", 60_000), "The file's heap of texts is damaged."),
+    ],
+)
+def test_damaged_references_to_texts(good: Path, at: int, value: bytes, problem: str) -> None:
+    """The HDF5 library would allocate the 4 GiB that the first of these claims."""
+    _patched(good, _reference(good) + at, value)
+    with pytest.raises(sl.FileError, match=f"^{re.escape(problem)}"):
+        sl.from_nir(good)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "problem"),
+    [
+        (0, b"XXXX", "The file's heap of texts is damaged."),
+        (4, b"\2", "The file's heap of texts is damaged."),
+        (8, struct.pack("<Q", 0), "The file's heap of texts is damaged."),
+        (8, struct.pack("<Q", 1 << 40), "The file's heap of texts is damaged."),
+        (8, struct.pack("<Q", 1 << 23), "A text lies outside the file."),
+        (24, struct.pack("<Q", 1 << 62), "The file's heap of texts is damaged."),
+        (16, struct.pack("<H", 0), "The file's heap of texts is damaged."),
+    ],
+)
+def test_damaged_heaps_of_texts(good: Path, at: int, value: bytes, problem: str) -> None:
+    """With some of these the HDF5 library never comes back."""
+    _patched(good, good.read_bytes().index(b"GCOL") + at, value)
+    with pytest.raises(sl.FileError, match=f"^{re.escape(problem)}"):
+        sl.from_nir(good)
+
+
+def test_texts_in_chunks_are_refused(good: Path) -> None:
+    with h5py.File(good, "r+") as file:
+        edges = file["node/edges"][()]
+        del file["node/edges"]
+        file["node"].create_dataset("edges", data=edges, dtype=TEXT, chunks=(1, 2))
+    with pytest.raises(sl.FileError) as caught:
+        sl.from_nir(good)
+    assert str(caught.value) == (
+        "A text has the wrong form.\n"
+        "  found: 6 strings in 96 bytes, not contiguous\n"
+        "  expected: 96 contiguous bytes of references\n"
+        f"  where: {good}: node/edges\n"
+        "  remedy: h5repack -l CONTI in.nir out.nir"
+    )
+
+
+@pytest.mark.parametrize("options", [{"userblock_size": 512}, {"libver": "latest"}])
+def test_texts_are_found_however_the_file_is_laid_out(tmp_path: Path, options: dict) -> None:
+    path = tmp_path / "other.nir"
+    with h5py.File(path, "w", **options) as file:
+        minimal(file)
+        nodes = file["node/nodes"]
+        del nodes["lif/type"]
+        nodes["lif"].create_dataset("type", data=np.bytes_(b"LIF"))  # of fixed length
+        file["node"].create_dataset("note", data="n" * 100_000, dtype=TEXT)  # a heap of its own
+        del nodes["linear/type"]
+        nodes["linear"].create_dataset("type", data="Linear", dtype=TEXT)
+    assert sl.from_nir(path).populations["lif"].size == 4
