@@ -42,6 +42,7 @@ from .target import Target
 FORMAT, VERSION = "spikeloom-program", 1
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 16 << 20
+MANIFEST_ENTRIES = 500_000  # parsed in half a second, whatever they are
 _DIRECTORY_LIMIT = 1 << 16
 _FILE_LIMIT = (1 << 32) - (1 << 20)  # no ZIP64: its directory can be of any size
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -154,11 +155,13 @@ def save(program: Program, path: str | Path) -> None:
     arrays, manifest = _arrays(program), _manifest(program)
     text = _canonical({**manifest, "hash": _hash(manifest, arrays)})
     total = len(text) + sum(array.nbytes + 4096 for array in arrays.values())
-    if total > _FILE_LIMIT or len(text) > MANIFEST_LIMIT:
+    entries = text.count(b",")
+    if total > _FILE_LIMIT or len(text) > MANIFEST_LIMIT or entries > MANIFEST_ENTRIES:
         raise CompileError(
             "the Program is too large for a .loom file",
-            found=f"{total} bytes, manifest {len(text)}",
-            expected=f"at most {_FILE_LIMIT} bytes, manifest at most {MANIFEST_LIMIT}",
+            found=f"{total} bytes, manifest {len(text)} with {entries} entries",
+            expected=f"at most {_FILE_LIMIT} bytes, manifest at most {MANIFEST_LIMIT} "
+            f"with {MANIFEST_ENTRIES} entries",
             remedy="use it without saving, or describe the network in several Programs",
         )
     path = Path(path)
@@ -203,8 +206,16 @@ def load(path: str | Path) -> Program:
     try:
         with open_regular(path, "Program") as file:
             return _load(file, path)
-    except FileError:
-        raise
+    except FileError as error:
+        if error.where == path:
+            raise
+        raise FileError(
+            error.problem,
+            found=error.found,
+            expected=error.expected,
+            where=path if error.where is None else f"{path}: {error.where}",
+            remedy=error.remedy,
+        ) from None
     except OSError as error:
         raise FileError("the Program cannot be read", found=error, where=path) from error
     except (
@@ -248,7 +259,15 @@ def _load(file: BinaryIO, path: Path) -> Program:
                 expected=f"at most {MANIFEST_LIMIT}",
                 where=path,
             )
-        manifest = json.loads(archive.read(MANIFEST), parse_constant=_refuse_constant)
+        text = archive.read(MANIFEST)
+        if text.count(b",") > MANIFEST_ENTRIES:
+            raise FileError(
+                "the manifest has too many entries",
+                found=text.count(b","),
+                expected=f"at most {MANIFEST_ENTRIES}",
+                where=path,
+            )
+        manifest = json.loads(text, parse_constant=_refuse_constant)
         _check_version(manifest, path)
         target = Target(**manifest["target"])
         arrays = {
@@ -301,7 +320,7 @@ def _check_version(manifest: Any, path: Path) -> None:
     if found != (FORMAT, VERSION):
         raise FileError(
             "the Program is of another version",
-            found=f"{found[0]!r} version {found[1]!r}",
+            found=f"{repr(found[0])[:60]} version {repr(found[1])[:60]}",
             expected=f"{FORMAT!r} version {VERSION}",
             where=path,
             remedy="compile the network again with this version of Spikeloom",
@@ -370,6 +389,8 @@ def _assemble(manifest: dict[str, Any], target: Target, arrays: dict[str, NDArra
         CoreImage(**{name: parts[i] for name, parts in split.items()}) for i in range(len(sizes))
     )
     population_sizes = np.array([p["size"] for p in manifest["populations"]], dtype=np.int64)
+    if (population_sizes < 1).any():  # else a small file could make us cut millions of nothings
+        raise FileError("a population's size is not positive", found=population_sizes.min())
     symbols = {
         name: _split(arrays[f"population_{name}"], population_sizes, f"population {name}")
         for name in ("core", "slot", "scale")

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ..recording import Result
     from .npz import Entry
 
+RATIO = 400
+"""Compression that is believed of a raster that is to say how long the run is."""
+RATIO_FREE = 64 << 20
+"""Bytes below which any compression is."""
+
 
 def read_inputs(
     path: str | Path, program: Program, steps: int | None = None
@@ -123,6 +128,14 @@ def _steps(reader: NpzReader, meant: dict[str, tuple[str, str]], symbols: Symbol
         events = target in symbols.hosts and entry.dtype.kind in "iu" and entry.shape[1:] == (2,)
         if role == "array" and not events and entry.shape[1:] == (size,):
             lengths[name] = entry.shape[0]
+            if entry.nbytes > max(RATIO_FREE, RATIO * entry.stored_bytes):
+                raise FileError(
+                    f"array {name!r} is compressed beyond belief",
+                    found=f"{entry.nbytes} bytes from {entry.stored_bytes}",
+                    expected=f"at most {RATIO} times as many",
+                    where=reader.path,
+                    remedy="say how many steps you expect: --steps on the command line",
+                )
     if len(set(lengths.values())) != 1:
         found = ", ".join(f"{n} steps in {name!r}" for name, n in lengths.items())
         raise InputError(

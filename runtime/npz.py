@@ -50,6 +50,7 @@ class Entry:
     dtype: np.dtype[Any]
     fortran_order: bool
     header_bytes: int
+    stored_bytes: int
 
     @property
     def nbytes(self) -> int:
@@ -224,7 +225,7 @@ class NpzReader:
             dtype = np.dtype(descr)
         except (TypeError, ValueError):
             raise self._damaged(name, f"dtype {descr!r}") from None
-        return Entry(name, shape, dtype, order, lead + length)
+        return Entry(name, shape, dtype, order, lead + length, info.compress_size)
 
     def _damaged(self, name: str, found: str) -> FileError:
         return FileError(f"array {name!r} is damaged", found=found, where=self.path)

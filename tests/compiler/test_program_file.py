@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.programs import random_program
 
-from spikeloom import FileError, Program, load
+from spikeloom import CompileError, FileError, Program, load
 from spikeloom.compiler.program import CoreImage
 
 
@@ -184,6 +184,13 @@ def test_array_headers_that_are_no_python(loom, header):
     refused(loom, r"^the file is not a valid Program\n")
 
 
+def test_a_program_that_could_not_be_loaded_is_not_saved(tmp_path):
+    program = replace(random_program(5), report={"entries": [0] * 600_000})
+    with pytest.raises(CompileError, match=r"^the Program is too large for a \.loom file\n"):
+        program.save(tmp_path / "net.loom")
+    assert not list(tmp_path.iterdir())
+
+
 def test_object_arrays_and_other_types_are_refused(loom):
     contents = members(loom)
     for array in (np.array([{}, []], object), np.zeros(3), np.zeros((2, 2), np.int32)):
@@ -200,6 +207,8 @@ def test_object_arrays_and_other_types_are_refused(loom):
         ('{"format": NaN}', "NaN is no number"),
         ("[]", "not a valid Program"),
         ("9" * 10_000, "not a valid Program"),
+        ('{"format":"' + "x" * 10_000_000 + '"}', r"found: 'x{59} version None\n"),
+        ('{"report":[' + "[]," * 4_000_000 + "[]]}", "the manifest has too many entries"),
     ],
 )
 def test_hostile_manifests(loom, manifest, pattern):
@@ -216,6 +225,7 @@ def test_hostile_manifests(loom, manifest, pattern):
         ("sources", [{"name": 3, "size": 1, "kind": "host", "first_channel": 0}]),
         ("populations", [{"name": "x", "size": 10**15}]),
         ("populations", [{"name": "x", "size": -1}]),
+        ("populations", [{"name": f"p{i}", "size": 0} for i in range(200_000)]),
         ("probes", [{"of": "nobody", "variable": "v"}]),
         ("dt", 0.0),
         ("dt", "1"),
@@ -236,10 +246,12 @@ def test_hostile_values_with_a_true_hash(loom, key, value):
     }
     manifest["hash"] = program_file._hash(manifest, arrays)
     write(loom, {**contents, "manifest.json": json.dumps(manifest)})
-    refused(
+    error = refused(
         loom,
-        "not a valid Program|the Program is not valid|is of another type|do not add up|negative",
+        "not a valid Program|the Program is not valid|is of another type|do not add up|"
+        "a population's size is not positive",
     )
+    assert str(loom) in str(error.where)
 
 
 def test_a_directory_of_millions_of_members_is_not_even_parsed(tmp_path):

@@ -60,6 +60,24 @@ def test_unknown_number_of_steps(save):
         read_inputs(path, PROGRAM)
 
 
+def test_a_bomb_does_not_say_how_long_the_run_is(save):
+    """150 kB that would become 150 MB; with a number of steps the shape decides."""
+    path = save(compressed=True, **{"in": np.zeros((75_000_000, 2), bool)})
+    with pytest.raises(FileError) as caught:
+        read_inputs(path, PROGRAM)
+    with zipfile.ZipFile(path) as archive:
+        stored = archive.infolist()[0].compress_size
+    assert str(caught.value) == (
+        "array 'in' is compressed beyond belief\n"
+        f"  found: 150000000 bytes from {stored}\n"
+        "  expected: at most 400 times as many\n"
+        f"  where: {path}\n"
+        "  remedy: say how many steps you expect: --steps on the command line"
+    )
+    with pytest.raises(FileError, match=r"^array 'in' is larger than a run of this length"):
+        read_inputs(path, PROGRAM, 100)
+
+
 def test_unknown_names(save):
     with pytest.raises(InputError, match=r"^input for something .*\n  found: 'inn'"):
         read_inputs(save(inn=[[0, 1]]), PROGRAM, 3)
