@@ -1,0 +1,96 @@
+"""Which room may use which (docs/architecture.md), read from the imports in the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMON = {"errors", "counter_hash", "stimulus", "recording", "regular_file"}
+PROGRAM = {f"compiler.{name}" for name in ("program", "program_file", "program_check", "target")}
+INTERFACE = "runtime.backend"
+
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for room in ("compiler", "backends", "runtime", "hdl", "boards")
+    for path in (ROOT / room).rglob("*.py")
+) + [Path(f"{name}.py") for name in sorted(COMMON)]
+
+
+def imports(text: str, package: list[str]) -> set[str]:
+    """Modules that a source imports; those of the package without its name and a leading dot.
+
+    Args:
+        text: of the source.
+        package: names of the packages that the source lies in, below ``spikeloom``.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module or "")
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            parts = [*base, *(node.module.split(".") if node.module else [])]
+            if node.module:
+                found.add("." + ".".join(parts))
+            else:  # from .. import module
+                found |= {"." + ".".join([*parts, alias.name]) for alias in node.names}
+    return found
+
+
+def allowed(name: str, module: Path) -> bool:
+    """Whether the module may import that."""
+    room, own = module.parts[0], ".".join(module.with_suffix("").parts)
+    if not name.startswith("."):
+        top = name.partition(".")[0]
+        third = {"numpy"}
+        if room == "compiler" and own not in PROGRAM:
+            third |= {"networkx", "scipy"}
+        if module.parts[:2] == ("compiler", "nir"):
+            third |= {"h5py"}
+        return top in sys.stdlib_module_names or top in third
+    name = name[1:]
+    if name in COMMON:
+        return True
+    if own in PROGRAM:
+        return name in PROGRAM
+    if room == "compiler":
+        return name.startswith("compiler.")
+    if room == "backends":
+        inside = ".".join(module.parts[:2]) + "."
+        return name in PROGRAM | {INTERFACE} or name.startswith(inside)
+    return room == "runtime" and (name in PROGRAM or name.startswith("runtime."))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_room_uses_only_what_it_may(module: Path) -> None:
+    path = ROOT / module if len(module.parts) > 1 else ROOT / "src" / "spikeloom" / module
+    found = imports(path.read_text(encoding="utf-8"), list(module.parts[:-1]))
+    assert sorted(name for name in found if not allowed(name, module)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("compiler/place.py", "from ..runtime.device import Device"),
+        ("compiler/place.py", "from .. import runtime"),
+        ("compiler/program.py", "from .ir import Graph"),
+        ("compiler/program.py", "import networkx"),
+        ("backends/emulator/rows.py", "from ..reference.neuron import update"),
+        ("backends/emulator/rows.py", "from ...compiler.quantise import Quantise"),
+        ("backends/emulator/rows.py", "from ...runtime.device import Device"),
+        ("runtime/device.py", "def f():\n    from ..compiler.pipeline import compile"),
+        ("runtime/device.py", "from ..backends import reference"),
+        ("runtime/device.py", "import spikeloom"),
+        ("errors.py", "from .compiler.program import Program"),
+    ],
+)
+def test_the_rules_find_what_is_forbidden(module: str, line: str) -> None:
+    path = Path(module)
+    (name,) = imports(line, list(path.parts[:-1]))
+    assert not allowed(name, path)
