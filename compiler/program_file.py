@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CompileError, FileError
-from ..regular_file import open_regular
+from ..regular_file import open_regular, replacing
 from .program import (
     DESTINATION,
     GENERATOR,
@@ -164,26 +164,15 @@ def save(program: Program, path: str | Path) -> None:
             f"with {MANIFEST_ENTRIES} entries",
             remedy="use it without saving, or describe the network in several Programs",
         )
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        # Replacing it would put a file in the place of a device such as /dev/null.
-        raise FileError("only a regular file can be replaced", where=path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-            archive.writestr(_member(MANIFEST), text)
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-                archive.writestr(_member(f"{name}.npy"), buffer.getbuffer())
-        partial.replace(path)
-    except OSError as error:
-        raise FileError(
-            "the Program cannot be written", found=error.strerror or str(error), where=path
-        ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
+    with (
+        replacing(Path(path), "Program") as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
+    ):
+        archive.writestr(_member(MANIFEST), text)
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(_member(f"{name}.npy"), buffer.getbuffer())
 
 
 def _member(name: str) -> zipfile.ZipInfo:

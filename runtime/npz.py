@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
-from ..regular_file import open_regular
+from ..regular_file import open_regular, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -249,29 +249,16 @@ def write_npz(
     Raises:
         FileError: the file cannot be written.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        # Replacing it would put a file in the place of a device such as /dev/null.
-        raise FileError("only a regular file can be replaced", where=path)
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", method) as archive:
-            for name, array in arrays.items():
-                # A fixed date: the time of day must not change the bytes.
-                info = zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0))
-                info.compress_type = method
-                info.external_attr = 0o644 << 16
-                info.create_system = 3
-                buffer = io.BytesIO()
-                np.lib.format.write_array(
-                    buffer, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False
-                )
-                archive.writestr(info, buffer.getbuffer())
-        partial.replace(path)
-    except OSError as error:
-        raise FileError(
-            "the file cannot be written", found=error.strerror or str(error), where=path
-        ) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(Path(path)) as partial, zipfile.ZipFile(partial, "w", method) as archive:
+        for name, array in arrays.items():
+            # A fixed date: the time of day must not change the bytes.
+            info = zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = method
+            info.external_attr = 0o644 << 16
+            info.create_system = 3
+            buffer = io.BytesIO()
+            np.lib.format.write_array(
+                buffer, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False
+            )
+            archive.writestr(info, buffer.getbuffer())

@@ -97,6 +97,16 @@ def test_missing_file_and_things_that_are_no_files(tmp_path):
     assert refusal("a\0b").startswith("the file cannot be read\n  found: embedded null byte\n")
 
 
+@pytest.mark.parametrize("name", ["file/out.npz", "n" * 300 + ".npz", "none/out.npz", "."])
+def test_what_cannot_be_written(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        FileError, match=r"^(the file cannot be written|only a regular file)"
+    ):
+        write_npz(tmp_path / name, {"a": np.zeros(3)})
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"x" * 1000, b"PK\5\6", b"PK\5\6" + b"\0" * 17])
 def test_what_is_no_zip(tmp_path, data):
     (tmp_path / "a.npz").write_bytes(data)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, NetworkError, SpikeloomError
+from ..regular_file import replacing
 from .output import Waiting, print_json, print_warnings, report_text
 
 if TYPE_CHECKING:
@@ -173,9 +174,5 @@ def _write_report(path: str, report: dict[str, Any]) -> None:
         text = f'<!doctype html>\n<meta charset="utf-8">\n<pre>\n{body}</pre>\n'
     else:
         text = report_text(report)
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileError(
-            "the report cannot be written", found=error.strerror or str(error), where=path
-        ) from None
+    with replacing(Path(path), "report") as partial:
+        partial.write_text(text, encoding="utf-8")
