@@ -100,9 +100,7 @@ def test_missing_file_and_things_that_are_no_files(tmp_path):
 @pytest.mark.parametrize("name", ["file/out.npz", "n" * 300 + ".npz", "none/out.npz", "."])
 def test_what_cannot_be_written(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        FileError, match=r"^(the file cannot be written|only a regular file)"
-    ):
+    with pytest.raises(FileError, match=r"^(the file cannot be written|only a regular file)"):
         write_npz(tmp_path / name, {"a": np.zeros(3)})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
