@@ -50,7 +50,14 @@ class Poisson:
                 f"{at('rate', wrong)} of {show(rate[wrong][0])} Hz would fire more than once in a "
                 f"step of {show(dt)} s (p = {show(p[wrong][0])}){more(wrong)}; use a smaller dt"
             )
-        return np.rint(np.minimum(p, 1.0) * _WORD).astype(np.int64)
+        limit = np.rint(np.minimum(p, 1.0) * _WORD).astype(np.int64)
+        never = (rate > 0) & (limit == 0)
+        if never.any():
+            reasons.add(
+                f"{at('rate', never)} of {show(rate[never][0])} Hz is less than one spike in 2^33 "
+                f"steps of {show(dt)} s{more(never)}; use 0 for none"
+            )
+        return limit
 
 
 @dataclass(frozen=True, eq=False)

@@ -349,10 +349,16 @@ class Device:
         """Go on from a snapshot; the future is exactly the one that it had.
 
         Raises:
-            InputError: it belongs to another Program, or no device could have made it. The
-                device is unchanged then.
+            InputError: it is no Snapshot, belongs to another Program, or no device could have made
+                it. The device is unchanged then.
         """
         program = self.program
+        if not isinstance(snapshot, Snapshot):
+            raise InputError(
+                "only a Snapshot can be restored",
+                found=type(snapshot).__name__,
+                remedy="read a file with spikeloom.Snapshot.load(path)",
+            )
         snapshot.check(program)
         check_accumulators(program, self._symbols, snapshot.weights)
         self.backend.write_weights(snapshot.weights)

@@ -117,7 +117,7 @@ def _meaning(name: str, symbols: Symbols, reader: NpzReader) -> tuple[str, str]:
                 where=reader.path,
             )
         return target, role
-    raise unknown_input(name, symbols.hosts, symbols.sizes, symbols.generators)
+    raise unknown_input(name, symbols.hosts, symbols.sizes, symbols.generators, where=reader.path)
 
 
 def _steps(reader: NpzReader, meant: dict[str, tuple[str, str]], symbols: Symbols) -> int:

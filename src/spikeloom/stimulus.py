@@ -117,12 +117,13 @@ def unknown_input(
     sources: Mapping[str, int],
     populations: Mapping[str, int],
     generators: Collection[str] = (),
+    where: object = None,
 ) -> InputError:
     """The error for input whose name is none of a source or population that takes any."""
     if name in generators:
         return InputError(
             f"source {name!r} drives itself and takes no input",
-            where=f"inputs[{name!r}]",
+            where=where or f"inputs[{name!r}]",
             remedy="declare it as a host source: net.source(name, size)",
         )
     from difflib import get_close_matches
@@ -134,6 +135,7 @@ def unknown_input(
         "input for something that the network does not have",
         found=repr(name),
         expected=f"one of {listed}" if known else "no inputs: nothing here takes any",
+        where=where,
         remedy=f"did you mean {close[0]!r}?" if close else None,
     )
 

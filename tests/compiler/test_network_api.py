@@ -210,6 +210,10 @@ def test_sources(net: sl.Network) -> None:
         "source 's': rate[0] of 2000 Hz would fire more than once in a step of 0.001 s (p = 2) "
         f"(and 1 more); use a smaller dt\n{WHERE}"
     )
+    assert message(lambda: net.source("s", 3, sl.Poisson(rate=[0.0, 1e-8, 1.0]))) == (
+        "source 's': rate[1] of 1e-08 Hz is less than one spike in 2^33 steps of 0.001 s; "
+        f"use 0 for none\n{WHERE}"
+    )
     assert message(lambda: net.source("s", 2, 20.0)) == (  # type: ignore[arg-type]
         f"source 's': generator must be Poisson, Periodic or None, got 20.0\n{WHERE}"
     )

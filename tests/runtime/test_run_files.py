@@ -79,8 +79,10 @@ def test_a_bomb_does_not_say_how_long_the_run_is(save):
 
 
 def test_unknown_names(save):
-    with pytest.raises(InputError, match=r"^input for something .*\n  found: 'inn'"):
-        read_inputs(save(inn=[[0, 1]]), PROGRAM, 3)
+    path = save(inn=[[0, 1]])
+    with pytest.raises(InputError, match=r"^input for something .*\n  found: 'inn'") as caught:
+        read_inputs(path, PROGRAM, 3)
+    assert caught.value.where == path
     with pytest.raises(InputError, match=r"^source 'clock' drives itself"):
         read_inputs(save(clock=[[0, 0]]), PROGRAM, 3)
 

@@ -232,3 +232,15 @@ def test_unreadable_descriptions(arrays, tmp_path, text):
     changed = {**arrays, "meta": np.frombuffer(text, np.uint8)}
     message = refusal(changed, tmp_path)
     assert message.startswith("not a valid snapshot: its description is unreadable")
+
+
+def test_only_snapshots_can_be_restored():
+    with sl.open("reference") as device:
+        device.load(paper_program())
+        with pytest.raises(sl.InputError) as caught:
+            device.restore("here.npz")
+    assert str(caught.value) == (
+        "only a Snapshot can be restored\n"
+        "  found: str\n"
+        "  remedy: read a file with spikeloom.Snapshot.load(path)"
+    )
