@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 REMEDIES = {
-    "cores": "a target with more cores (Target.with_(mesh=…))",
+    "cores": "a target with more cores (Target.with_(mesh=…)), or target='emulator' if you only "
+    "simulate",
     "neurons": "fewer neurons, or a target with more neurons per core",
     "axons": "fewer inputs per neuron, or a target with more axons",
     "rows": "fewer projections per sender, or a target with more row groups",

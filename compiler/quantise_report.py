@@ -177,13 +177,18 @@ def _firing_findings(
             f"threshold even if every synapse gets a spike in every step"
         )
         findings.append(_note("neurons_can_fire", real.name, text))
-    always = np.flatnonzero(spiking & (before.v_rest > p["threshold"]))
-    if len(always):
-        text = (
-            f"{len(always)} of {real.size} neurons (the first is {always[0]}) fire whatever "
-            f"their input is"
-        )
-        findings.append(_note("neurons_can_be_silent", real.name, text))
+    # A neuron that its bias keeps firing may well be meant so; one that fires for no reason is not.
+    always = spiking & (before.v_rest > p["threshold"])
+    became = spiking & (after.v_rest > q["threshold"]) & ~always
+    for which, tell, what in (
+        (always & (p["bias"] != 0), _note, "fire whatever their input is"),
+        (always & (p["bias"] == 0), _warn, "fire without bias or input: v rests above threshold"),
+        (became, _warn, "fire whatever their input is after quantisation"),
+    ):
+        found = np.flatnonzero(which)
+        if len(found):
+            text = f"{len(found)} of {real.size} neurons (the first is {found[0]}) {what}"
+            findings.append(tell("neurons_can_be_silent", real.name, text))
     return findings
 
 

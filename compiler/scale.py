@@ -28,6 +28,12 @@ HEADROOM = 32.0
 TIGHT = 4.0
 """Headroom that is given up last, in exchange for up to ``TIGHT_GUARD`` guard bits."""
 TIGHT_GUARD = 3
+READOUT_SHARE = 0.25
+"""Wanted room of a readout, which nothing resets: this share of the worst case of u and v."""
+READOUT_STEPS = 100.0
+"""Steps at the worst u that a readout without leak has room for, times READOUT_SHARE."""
+READOUT_MANTISSA_BITS = 6
+"""What a readout's weights keep when their last bits are given up for that room."""
 UNDRIVEN_HEADROOM = 64.0
 """Room above the parameters of a population that has no weights to go by."""
 
@@ -61,14 +67,18 @@ def choose_scale(
     With the largest weight on the largest mantissa, the scale is a power of two times a
     constant. The power is as large as the proven worst case of u and v allows; where that leaves
     too few guard bits (no leak, large fan-in) ``HEADROOM`` times the largest parameter has to do,
-    and the guard stops at ``GUARD_BITS``. ``best_scale`` then looks for a slightly smaller scale
+    and the guard stops at ``GUARD_BITS``. Readouts go as far as their input drives them, so they
+    get room before their weights get bits. ``best_scale`` then looks for a slightly smaller scale
     that happens to round these weights less.
     """
     size = population.size
     magnitude = _magnitude(population, drive)
     strongest, worst = drive.largest_weight, np.maximum(drive.worst, magnitude)
+    readout = _readout_room(population, drive)
     if not per_neuron:
-        strongest, worst, magnitude = (np.full(1, a.max()) for a in (strongest, worst, magnitude))
+        strongest, worst, magnitude, readout = (
+            np.full(1, a.max()) for a in (strongest, worst, magnitude, readout)
+        )
     bound = np.minimum(worst, HEADROOM * magnitude)
     if strongest.max() == 0:
         unit = float(magnitude.max()) or 1.0
@@ -92,6 +102,9 @@ def choose_scale(
         if guard < TIGHT_GUARD:
             tight = most(np.minimum(worst, TIGHT * magnitude))
             guard = max(guard, min(tight, TIGHT_GUARD))
+    if readout.any():
+        least = min(READOUT_MANTISSA_BITS - target.weight_bits, 0)
+        guard = min(guard, max(most(np.maximum(bound, readout)), least))
     scale = np.ldexp(per_bit, guard)
     if per_neuron:
         held = bound > 0
@@ -215,6 +228,13 @@ def _magnitude(population: PopulationNode, drive: Drive) -> NDArray[np.float64]:
     p = population.params
     names = ("threshold", "v_reset", "v_init", "bias", "adapt_step")
     return np.max([*(np.abs(p[name]) for name in names), drive.largest_weight], axis=0)
+
+
+def _readout_room(population: PopulationNode, drive: Drive) -> NDArray[np.float64]:
+    """(size,) how far a non-spiking neuron should be able to go; 0 for the others."""
+    stepwise = READOUT_STEPS * np.abs([*drive.u_low, *drive.u_high]).max(axis=0)
+    far = READOUT_SHARE * np.where(np.isfinite(drive.worst), drive.worst, stepwise)
+    return np.where((population.params["spiking"] == 0) & np.isfinite(far), far, 0.0)
 
 
 def _power_below(value: float) -> float:

@@ -321,7 +321,7 @@ def test_whole_weights_that_need_more_bits_are_a_warning() -> None:
 
 def test_what_the_network_itself_says_is_a_note() -> None:
     net = network([[0.1]], v_threshold=5.0)
-    net.population("eager", 1, sl.LIF(20e-3, v_threshold=-1.0, v_reset=-2.0))
+    net.population("eager", 1, sl.LIF(20e-3, v_threshold=1.0, bias=0.5))
     program = sl.compile(net)
     assert program.report["warnings"] == []
     assert program.report["notes"] == [
@@ -330,6 +330,36 @@ def test_what_the_network_itself_says_is_a_note() -> None:
         "eager: 1 of 1 neurons (the first is 0) fire whatever their input is "
         "[neurons_can_be_silent]",
     ]
+
+
+def test_neurons_that_fire_for_no_reason_are_a_warning() -> None:
+    net = sl.Network()
+    net.population("eager", 1, sl.LIF(20e-3, v_threshold=-50.0, v_reset=-70.0))
+    with pytest.warns(UserWarning) as caught:
+        sl.compile(net)
+    assert [str(w.message) for w in caught] == [
+        "eager: 1 of 1 neurons (the first is 0) fire without bias or input: v rests above "
+        "threshold [neurons_can_be_silent]"
+    ]
+
+
+@pytest.mark.parametrize("weight_bits", [4, 8, 16])
+def test_a_readout_has_room_for_what_drives_it(weight_bits: int) -> None:
+    """Nothing resets a readout: v is some 2,000 weights high here, and must not saturate."""
+    net = sl.Network()
+    source = net.source("s", 100, sl.Poisson(rate=50.0, seed=3))
+    readout = net.population("r", 3, sl.LI(tau_mem=100e-3, tau_syn=20e-3))
+    weights = np.random.default_rng(5).uniform(0.02, 0.1, (100, 3))
+    net.connect(source, readout, weights=weights)
+    net.probe(readout, "v")
+    program = sl.compile(net, sl.TARGETS["core"].with_(weight_bits=weight_bits))
+    real = sl.simulate(net, 600).states["r"]["v"]
+    with sl.open("reference") as device:
+        device.load(program)
+        v = device.run(600).states["r"]["v"]  # a SaturationWarning would be an error
+    assert real.max() > 400
+    tolerance = {4: 0.06, 8: 0.02, 16: 0.01}[weight_bits]
+    assert np.abs(v - real).max() < tolerance * real.max()
 
 
 def test_quantization_arguments() -> None:
