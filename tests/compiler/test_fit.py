@@ -42,8 +42,8 @@ def test_table_names_what_is_missing() -> None:
         "rows          (all)           30     16,384  total\n"
         "profiles      (all)            5      2,048  total\n"
         "synapse_bits  (all)        6,400  8,388,608  total\n"
-        "  remedy: a target with more cores (Target.with_(mesh=…)); fewer neurons, or a target "
-        "with more neurons per core"
+        "  remedy: a target with more cores (Target.with_(mesh=…)), or target='emulator' if "
+        "you only simulate; fewer neurons, or a target with more neurons per core"
     )
     assert caught.value.table[0] == {
         "resource": "cores",
