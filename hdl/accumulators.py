@@ -31,7 +31,7 @@ class Accumulators(wiring.Component):
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables[f"wheel{r}"], forward=True) for r in range(g.receptors)]
+        self.banks = [Bank(tables[f"wheel{r}"], forward=True, writes=True) for r in range(g.receptors)]
         bits = wheel_index_bits(g)
         members: dict[str, Any] = {
             "add": In(1),

@@ -32,7 +32,7 @@ class Generators(wiring.Component):
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables["generator"]) for _ in range(g.lanes)]
+        self.banks = [Bank(tables["generator"], writes=True) for _ in range(g.lanes)]
         self.queue = SpikeQueue(tables["generated"], g.lanes)
         members: dict[str, Any] = {
             "start": In(1),

@@ -41,7 +41,7 @@ class Bank(wiring.Component):
 
     Reading takes one cycle; ``read_columns`` hold their value while ``read_enable`` is low. With
     ``forward``, a read of the entry that is written in the same cycle gives the new value,
-    otherwise the old one. The host's port takes precedence.
+    otherwise the old one. The host's port takes precedence; without ``writes`` only it writes.
 
     Attributes:
         read_enable, read_index, read_columns: the core's reading side.
@@ -50,20 +50,22 @@ class Bank(wiring.Component):
         memories: one per column, for simulators that reach in by the back door.
     """
 
-    def __init__(self, table: Table, *, forward: bool = False) -> None:
+    def __init__(self, table: Table, *, forward: bool = False, writes: bool = False) -> None:
         self.table = table
         self.forward = forward
+        self.writes = writes
         bits = max(1, (table.depth - 1).bit_length())
         members: dict[str, Any] = {
             "read_enable": In(1),
             "read_index": In(bits),
-            "write_enable": In(1),
-            "write_index": In(bits),
             "host": In(HostPort()),
         }
+        if writes:
+            members.update({"write_enable": In(1), "write_index": In(bits)})
         for i, width in enumerate(table.widths):
             members[f"read{i}"] = Out(width)
-            members[f"write{i}"] = In(width)
+            if writes:
+                members[f"write{i}"] = In(width)
         super().__init__(members)
         self.memories = [
             memory.Memory(shape=width, depth=table.depth, init=[]) for width in table.widths
@@ -107,11 +109,18 @@ class Bank(wiring.Component):
                 mine.eq(host.select & (host.column == i)),
                 read.en.eq(self.read_enable | mine),
                 read.addr.eq(Mux(host.select, host.index, self.read_index)),
-                write.en.eq(self.write_enable | (mine & host.write)),
-                write.addr.eq(Mux(host.select, host.index, self.write_index)),
-                write.data.eq(Mux(host.select, host.data, getattr(self, f"write{i}"))),
+                write.en.eq(mine & host.write),
+                write.addr.eq(host.index),
+                write.data.eq(host.data),
                 getattr(self, f"read{i}").eq(read.data),
             ]
+            if self.writes:
+                with m.If(~host.select):
+                    m.d.comb += [
+                        write.en.eq(self.write_enable),
+                        write.addr.eq(self.write_index),
+                        write.data.eq(getattr(self, f"write{i}")),
+                    ]
             shown = Signal(name=f"shown{i}")
             m.d.sync += shown.eq(mine & ~host.write)
             out = out | Mux(shown, read.data, 0)

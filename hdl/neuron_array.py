@@ -28,7 +28,9 @@ class NeuronLane(wiring.Component):
         self.geometry = g
         tables = layout(g)
         names = ["select", PROFILE, NEURON, STATE, *(["injected"] if g.graded else [])]
-        self.banks = {name: Bank(tables[name]) for name in names}
+        self.banks = {
+            name: Bank(tables[name], writes=name in (STATE, "injected")) for name in names
+        }
         group = index_bits(g.groups)
         members: dict[str, Any] = {
             "turn0": In(1), "group0": In(group),

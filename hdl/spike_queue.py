@@ -31,7 +31,7 @@ class SpikeQueue(wiring.Component):
 
     def __init__(self, table: Table, lanes: int) -> None:
         self.lanes = lanes
-        self.lookup = Lookup(table)
+        self.lookup = Lookup(table, writes=True)
         self.depth = table.depth
         group = table.field("group").width
         number = group + (lanes - 1).bit_length()

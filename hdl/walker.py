@@ -75,8 +75,8 @@ class Lookup(wiring.Component):
         bank: the memory, whose writing side and host port are free.
     """
 
-    def __init__(self, table: Table) -> None:
-        self.bank = Bank(table)
+    def __init__(self, table: Table, *, writes: bool = False) -> None:
+        self.bank = Bank(table, writes=writes)
         bits = max(1, (table.depth - 1).bit_length())
         super().__init__(
             {

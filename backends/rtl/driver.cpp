@@ -7,13 +7,14 @@ namespace {
 struct Device {
     cxxrtl_design::p_core core;
 
-    // One clock cycle: what is combinational settles, `look` sees the outputs, the clock rises.
+    // One clock cycle in one evaluation: told that the clock has just risen, the design computes
+    // what is combinational and what its registers take next; `look` sees the outputs of before.
     template <typename Look> void cycle(Look look) {
-        core.p_clk.set<bool>(false);
-        core.step();
+        core.prev_p_clk = cxxrtl::value<1>{0u};
+        core.p_clk = cxxrtl::value<1>{1u};
+        core.eval(nullptr);
         look();
-        core.p_clk.set<bool>(true);
-        core.step();
+        core.commit();
     }
 };
 
