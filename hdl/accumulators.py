@@ -1,4 +1,4 @@
-"""One lane's accumulators behind its delay wheel, and the lane of synapse memory that feeds them."""
+"""One lane's accumulators behind its delay wheel, and the synapse memory that feeds them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Accumulators(wiring.Component):
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables[f"wheel{r}"], forward=True, writes=True) for r in range(g.receptors)]
+        self.banks = [
+            Bank(tables[f"wheel{r}"], forward=True, writes=True) for r in range(g.receptors)
+        ]
         bits = wheel_index_bits(g)
         members: dict[str, Any] = {
             "add": In(1),

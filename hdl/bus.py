@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .layout import BANKED, COPIED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
-from .memory import COLUMN_NUMBER_BITS, HostPort
+from .memory import COLUMN_NUMBER_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

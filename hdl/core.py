@@ -207,7 +207,7 @@ class Core(wiring.Component):
             waiting.eq(delivering & self.input.valid),
             spike.eq(waiting & (head.kind == INPUT_SPIKE)),
             host_done.eq(closed | (waiting & (head.kind == INPUT_END))),
-            self.input.ready.eq(delivering & ((head.kind != INPUT_SPIKE) | fetch.input.ready & fired.done)),
+            self.input.ready.eq(delivering & Mux(spike, fetch.input.ready & fired.done, 1)),
         ]  # fmt: skip
         with m.If(sequencer.start):
             m.d.sync += closed.eq(~control.host_input)
@@ -275,7 +275,9 @@ class Core(wiring.Component):
         g = self.geometry
         most = g.groups + g.generator_groups + 1
         made = Signal(StructLayout(output_layout(g)))
-        m.submodules.queue = queue = SyncFIFOBuffered(width=len(made.as_value()), depth=2 * most + 2)
+        m.submodules.queue = queue = SyncFIFOBuffered(
+            width=len(made.as_value()), depth=2 * most + 2
+        )
         m.d.comb += [
             sequencer.wait.eq(decoder.wait | (queue.w_level > most + 2)),
             queue.w_data.eq(made),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .geometry import Geometry, count_bits, index_bits
@@ -58,10 +59,11 @@ class Generators(wiring.Component):
         wiring.connect(m, queue.output, wiring.flipped(self.output))
 
         # `group[i]` is the group that was read i cycles ago.
-        group = [Signal(index_bits(g.generator_groups), name=f"group{i}") for i in range(7)]
-        valid = [Signal(name=f"valid{i}") for i in range(7)]
-        m.d.sync += [*(b.eq(a) for a, b in zip(group[:-1], group[1:], strict=True))]
-        m.d.sync += [*(b.eq(a) for a, b in zip(valid[:-1], valid[1:], strict=True))]
+        bits, stages = index_bits(g.generator_groups), range(PIPELINE + 1)
+        group = [Signal(bits, name=f"group{i}") for i in stages]
+        valid = [Signal(name=f"valid{i}") for i in stages]
+        m.d.sync += [after.eq(before) for before, after in pairwise(group)]
+        m.d.sync += [after.eq(before) for before, after in pairwise(valid)]
         with m.If(self.start):
             m.d.sync += [group[0].eq(0), valid[0].eq(self.groups != 0)]
         with m.Elif(valid[0]):
@@ -75,11 +77,11 @@ class Generators(wiring.Component):
         scanned, waiting = Signal(), Signal()
         m.d.comb += [
             self.scanning.eq(Cat(valid[:-1]).any()),
-            self.spikes_group.eq(group[6]),
-            self.spikes_valid.eq(valid[6] & fires.any()),
+            self.spikes_group.eq(group[PIPELINE]),
+            self.spikes_valid.eq(valid[PIPELINE] & fires.any()),
             self.spikes.eq(fires),
-            queue.push.eq(valid[6] & (fires & sends).any()),
-            queue.group.eq(group[6]),
+            queue.push.eq(valid[PIPELINE] & (fires & sends).any()),
+            queue.group.eq(group[PIPELINE]),
             queue.mask.eq(fires & sends),
             queue.clear.eq(self.start),
             scanned.eq(waiting & ~Cat(valid).any()),
@@ -122,8 +124,8 @@ class Generators(wiring.Component):
             sends[lane].eq(entry["sends"]),
         ]
         m.d.comb += [
-            bank.write_enable.eq(valid[1 + Mix.LATENCY] & entry["periodic"]),
-            bank.write_index.eq(group[1 + Mix.LATENCY]),
+            bank.write_enable.eq(valid[PIPELINE - 1] & entry["periodic"]),
+            bank.write_index.eq(group[PIPELINE - 1]),
             *bank.put(
                 **{**entry, "state": Mux(due, entry["value"], entry["state"])[:32] - 1}
             ),

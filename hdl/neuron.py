@@ -236,6 +236,5 @@ class Neuron(wiring.Component):
         return clean[:bits].as_signed(), clipped
 
 
-
 def _with_sign(magnitude: Value, negative: Value) -> Value:
     return Mux(negative, -magnitude, magnitude)

@@ -155,7 +155,9 @@ class NeuronArray(wiring.Component):
         """A counter of groups, and a row of registers that remembers where each group is."""
         m = Module()
         turn = [Signal(name=f"turn{i}") for i in range(WRITE + 1)]
-        group = [Signal(index_bits(self.geometry.groups), name=f"group{i}") for i in range(WRITE + 1)]
+        group = [
+            Signal(index_bits(self.geometry.groups), name=f"group{i}") for i in range(WRITE + 1)
+        ]
         for before, after in zip(turn[:-1] + group[:-1], turn[1:] + group[1:], strict=True):
             m.d.sync += after.eq(before)
         with m.If(self.start):

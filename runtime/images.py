@@ -151,7 +151,9 @@ class HardwareImage:
             "shift": profiles["shift"],
             "decay_u0": profiles["decay_u"][:, 0],
             "decay_u1": profiles["decay_u"][:, 1],
-            "leak": np.where(profiles["leak"] == LINEAR, profiles["leak_step"], profiles["decay_v"]),
+            "leak": np.where(
+                profiles["leak"] == LINEAR, profiles["leak_step"], profiles["decay_v"]
+            ),
             "v_reset": profiles["v_reset"],
             "refractory": profiles["refractory"],
             "adapt_decay": profiles["adapt_decay"],

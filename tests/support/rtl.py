@@ -38,7 +38,7 @@ GEOMETRIES: dict[str, Geometry] = {
         adaptation=False, refractory_bits=9, **_ROOM | {"generators": 0},
     ),
 }  # fmt: skip
-"""Widths at both ends, features on and off. All hold Programs of up to 60 (the second: 33) neurons."""
+"""Widths at both ends, features on and off; up to 60 neurons, the second up to 33."""
 
 needs_compiler = pytest.mark.skipif(
     missing_tools() is not None, reason=f"cores cannot be compiled here: {missing_tools()}"
