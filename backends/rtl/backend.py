@@ -125,6 +125,17 @@ class RtlBackend(Backend):
             raise DeviceError("nothing is loaded", where="device 'rtl'")
         return self._model
 
+    @property
+    def image(self) -> HardwareImage:
+        """Where everything of the loaded Program is.
+
+        Raises:
+            DeviceError: nothing is loaded.
+        """
+        if self._model is None:
+            raise DeviceError("nothing is loaded", where="device 'rtl'")
+        return self._image
+
     def _write(self, register: str, value: int) -> None:
         self.model.write(REGISTER[register].address, value)
 

@@ -22,7 +22,7 @@ BUS_LIMIT = 1 << 16
 
 
 class InterpretedModel(Model):
-    """The core in Python. Calls are jobs for one testbench, between which the clock stands still."""
+    """The core in Python. Calls are jobs for one testbench; between them the clock stands still."""
 
     simulator = "amaranth"
 
