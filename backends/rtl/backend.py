@@ -207,7 +207,6 @@ class RtlBackend(Backend):
         return np.stack([kind, index, value], axis=1).astype(np.int64)[order]
 
     def _steps(self, steps: int, given: NDArray[np.int64]) -> NDArray[np.int64]:
-        self._write("RUN", steps)
         out = self.model.steps(steps, given, MOST_CYCLES)
         if out.ended != steps or out.used != len(given):
             raise DeviceError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...hdl.layout import layout
+from ...hdl.registers import REGISTER
 from .build import library, memory_names
 from .model import Model, StepOutput
 
@@ -40,7 +41,7 @@ class CompiledModel(Model):
             (
                 "sl_run",
                 c_int64,
-                [c_void_p, int64s, c_int64, int64s, c_int64, c_int64, c_int64, int64s],
+                [c_void_p, int64s, c_int64, int64s, *[c_int64] * 4, int64s],
             ),
         ):
             function = getattr(code, name)
@@ -82,12 +83,20 @@ class CompiledModel(Model):
         return found
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        """Let the clock run until so many steps have ended."""
+        """Start so many steps and let the clock run until they have ended."""
         output = np.empty((steps * self.output_room, 3), np.int64)
         counts = np.zeros(3, np.int64)
         given = np.ascontiguousarray(given)
         ended = self._code.sl_run(
-            self._device, given, len(given), output, len(output), steps, most_cycles, counts
+            self._device,
+            given,
+            len(given),
+            output,
+            len(output),
+            REGISTER["RUN"].address,
+            steps,
+            most_cycles,
+            counts,
         )
         return StepOutput(output[: counts[1]].copy(), ended, int(counts[0]), int(counts[2]))
 

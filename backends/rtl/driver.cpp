@@ -94,16 +94,21 @@ int64_t sl_bus(void *device, int64_t write, int64_t address, int64_t data, int64
     return result;
 }
 
-// Let the clock run until `ends` steps have ended. `input` holds `given` triples (kind, index,
+// Write `ends` to the register at `address`, which starts so many steps, and let the clock run until
+// they have ended. The input is offered from the beginning, so that no step waits for it. `input` holds `given` triples (kind, index,
 // value), `output` takes triples (kind, group, data); both counts come back through `counts`,
 // with the number of cycles that passed. Returns the steps that ended before `limit` cycles.
 int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *output,
-               int64_t capacity, int64_t ends, int64_t limit, int64_t *counts) {
+               int64_t capacity, int64_t address, int64_t ends, int64_t limit, int64_t *counts) {
     auto &self = *static_cast<Device *>(device);
     auto &core = self.core;
     int64_t used = 0, made = 0, ended = 0, cycles = 0;
     bool fresh = true;
     core.p_output____ready.set<bool>(true);
+    core.p_bus____valid.set<bool>(true);
+    core.p_bus____write.set<bool>(true);
+    core.p_bus____address.set<uint32_t>(static_cast<uint32_t>(address));
+    core.p_bus____data.set<uint32_t>(static_cast<uint32_t>(ends));
     for (; ended < ends && cycles < limit && made < capacity; cycles++) {
         if (fresh) {
             core.p_input____valid.set<bool>(used < given);
@@ -112,7 +117,9 @@ int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *outpu
             }
             fresh = false;
         }
+        bool started = false;
         self.cycle([&] {
+            started = core.p_bus____ready.get<bool>();
             if (used < given && core.p_input____ready.get<bool>()) {
                 used++;
                 fresh = true;
@@ -123,7 +130,9 @@ int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *outpu
                 ended += out[0] == SL_OUTPUT_END;
             }
         });
+        if (started) core.p_bus____valid.set<bool>(false);
     }
+    core.p_bus____valid.set<bool>(false);
     core.p_output____ready.set<bool>(false);
     core.p_input____valid.set<bool>(false);
     counts[0] = used;

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...hdl.core import Core
+from ...hdl.registers import REGISTER
 from ...hdl.streams import OUTPUT_END, input_layout, output_layout
 from .model import Model, StepOutput
 
@@ -104,22 +105,28 @@ class InterpretedModel(Model):
         return found
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        """Let the clock run until so many steps have ended."""
-        source, sink = self.core.input, self.core.output
+        """Start so many steps and let the clock run until they have ended."""
+        source, sink, bus = self.core.input, self.core.output, self.core.bus
         packed = [_pack(item, input_layout(self.geometry)) for item in given.tolist()]
         widths = output_layout(self.geometry)
 
         async def job(context: Any) -> StepOutput:
             items: list[list[int]] = []
             used = ended = cycles = 0
-            context.set(sink.ready, 1)
+            for signal, value in (
+                (sink.ready, 1), (bus.valid, 1), (bus.write, 1), (bus.data, steps),
+                (bus.address, REGISTER["RUN"].address),
+            ):  # fmt: skip
+                context.set(signal, value)
             while ended < steps and cycles < most_cycles:
                 context.set(source.valid, used < len(packed))
                 if used < len(packed):
                     context.set(source.payload.as_value(), packed[used])
-                _, _, ready, valid, payload = await context.tick().sample(
-                    source.ready, sink.valid, sink.payload.as_value()
+                _, _, started, ready, valid, payload = await context.tick().sample(
+                    bus.ready, source.ready, sink.valid, sink.payload.as_value()
                 )
+                if started:
+                    context.set(bus.valid, 0)
                 cycles += 1
                 used += bool(ready and used < len(packed))
                 if valid:

@@ -61,7 +61,7 @@ class Model(ABC):
 
     @abstractmethod
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        """Let the clock run until so many steps have ended.
+        """Start so many steps and let the clock run until they have ended.
 
         Args:
             given: (n, 3) int64 input: kind, index, value (``hdl.streams``).
