@@ -49,7 +49,7 @@ class Pipeline:
         after: dict[str, Value] = {}
         for name, value in {**self._kept, **new}.items():
             if name not in gone or name in new:
-                after[name] = Signal(value.shape(), name=f"{name}_{self._stage}")
+                after[name] = Signal(value.shape(), name=f"{name}_{self._stage}", reset_less=True)
                 self._m.d.sync += after[name].eq(value)
         self._kept = after
 
@@ -103,15 +103,13 @@ class Neuron(wiring.Component):
         return m
 
     def _load(self, p: Pipeline) -> None:
-        """Stage 1: magnitudes and factors."""
+        """Stage 1: factors, and sums that need nothing else."""
         state, profile, neuron = self.state, self.profile, self.neuron
         drive = neuron.bias + (self.injected if self.geometry.graded else 0)
         threshold = neuron.threshold + (state.adapt if self.geometry.adaptation else 0)
         new: dict[str, Value] = {}
         for r in self._receptors:
-            u = state[f"u{r}"]
-            new[f"u{r}"] = abs(u)[: self.geometry.state_bits]
-            new[f"u{r}_negative"] = u[-1]
+            new[f"u{r}"] = state[f"u{r}"]
             new[f"u{r}_factor"] = (4096 - profile[f"decay_u{r}"])[:13]
             new[f"sum{r}"] = getattr(self, f"sum{r}")
         if self.geometry.adaptation:
@@ -120,8 +118,6 @@ class Neuron(wiring.Component):
             new["adapt_step"] = profile.adapt_step
         p.advance(
             **new,
-            magnitude=abs(state.v)[: self.geometry.state_bits],
-            negative=state.v[-1],
             v_factor=(4096 - profile.leak[:13])[:13],
             leak=profile.leak,
             v=state.v,
@@ -142,29 +138,29 @@ class Neuron(wiring.Component):
         """Stage 2: products, and the accumulators moved into place."""
         new: dict[str, Value] = {}
         for r in self._receptors:
-            new[f"u{r}_product"] = (p[f"u{r}"] * p[f"u{r}_factor"])[12:]
+            new[f"u{r}_product"] = p[f"u{r}"] * p[f"u{r}_factor"]
             new[f"sum{r}_shifted"] = p[f"sum{r}"].as_signed() << p.shift
         if self.geometry.adaptation:
             new["adapt_product"] = p.adapt * p.adapt_factor
-        shrunk = p.magnitude - p.leak
+        negative = p.v[-1]
+        shrunk = Mux(negative, p.v + p.leak, p.v - p.leak)
+        across = shrunk[-1] ^ negative
         p.advance(
-            drop="u0 u1 u0_factor u1_factor sum0 sum1 adapt adapt_factor magnitude v_factor"
-            " leak shift",
-            v_product=(p.magnitude * p.v_factor)[12:],
-            v_shrunk=Mux(shrunk < 0, 0, shrunk)[: self.geometry.state_bits],
+            drop="u0 u1 u0_factor u1_factor sum0 sum1 adapt adapt_factor v_factor leak shift",
+            v_product=p.v * p.v_factor,
+            v_shrunk=Mux(across, 0, shrunk)[: self.geometry.state_bits].as_signed(),
             **new,
         )
 
     def _currents(self, p: Pipeline) -> None:
-        """Stage 3: u is complete; what is left of v has its sign again."""
+        """Stage 3: u is complete, and what is left of v."""
         new: dict[str, Value] = {}
         for r in self._receptors:
-            kept = _with_sign(p[f"u{r}_product"], p[f"u{r}_negative"])
+            kept = _towards_zero(p[f"u{r}_product"])
             new[f"u{r}"], new[f"u{r}_clipped"] = self._saturate(kept + p[f"sum{r}_shifted"])
         p.advance(
-            drop="u0_product u1_product u0_negative u1_negative sum0_shifted sum1_shifted"
-            " v_product v_shrunk negative linear",
-            leaked=_with_sign(Mux(p.linear, p.v_shrunk, p.v_product), p.negative),
+            drop="u0_product u1_product sum0_shifted sum1_shifted v_product v_shrunk linear",
+            leaked=Mux(p.linear, p.v_shrunk, _towards_zero(p.v_product)),
             **new,
         )
 
@@ -236,5 +232,6 @@ class Neuron(wiring.Component):
         return clean[:bits].as_signed(), clipped
 
 
-def _with_sign(magnitude: Value, negative: Value) -> Value:
-    return Mux(negative, -magnitude, magnitude)
+def _towards_zero(product: Value) -> Value:
+    """A signed product by 2^12, truncated toward zero as ``decay`` is."""
+    return (product >> 12) + (product[-1] & product[:12].any())
