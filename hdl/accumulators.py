@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import Geometry, index_bits
 from .layout import dense_weights_per_entry, layout
 from .memory import Bank, HostPort
@@ -19,7 +20,7 @@ def wheel_index_bits(g: Geometry) -> int:
     return index_bits(g.groups * g.delay_slots)
 
 
-class Accumulators(wiring.Component):
+class Accumulators(Component):
     """The accumulators of one lane: sums by receptor, group and step.
 
     ``add`` adds ``value``, one addition per cycle whatever the addresses (read, add and write are
@@ -90,7 +91,7 @@ def word_layout(g: Geometry) -> StructLayout:
     )
 
 
-class SynapseLane(wiring.Component):
+class SynapseLane(Component):
     """A lane's synapse memory and its accumulators.
 
     Attributes:

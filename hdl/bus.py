@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .layout import BANKED, COPIED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
 from .memory import COLUMN_NUMBER_BITS
 
@@ -37,7 +38,7 @@ class Bus(wiring.Signature):
         )
 
 
-class BusDecoder(wiring.Component):
+class BusDecoder(Component):
     """Splits the address, waits for the core to be between steps, collects what was read.
 
     Attributes:

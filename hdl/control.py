@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import Geometry, count_bits
 from .layout import layout
 from .registers import COUNTER_BITS, COUNTERS, IDENT_VALUE, REGISTER, geometry_values
 
 
-class Control(wiring.Component):
+class Control(Component):
     """Registers, counters and the number of steps still wanted.
 
     Attributes:

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from .accumulators import SynapseLane
 from .bus import Bus, BusDecoder
+from .component import Component
 from .control import Control
 from .fetch import TABLES, Fetch
 from .generators import Generators
@@ -34,7 +35,7 @@ from .streams import (
 )
 
 
-class Core(wiring.Component):
+class Core(Component):
     """A whole core.
 
     Attributes:

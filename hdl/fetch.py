@@ -14,6 +14,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .accumulators import word_layout
+from .component import Component
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import HostPort
@@ -25,7 +26,7 @@ LATENCY = 8
 TABLES = ("origin", "destination", "axon", "row")
 
 
-class Fetch(wiring.Component):
+class Fetch(Component):
     """The look-up chain.
 
     Attributes:

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import Geometry, count_bits, index_bits
 from .hash_unit import Mix
 from .layout import layout
@@ -19,7 +20,7 @@ PIPELINE = 1 + Mix.LATENCY + 1
 """Cycles from a group's being read to its spikes' being in the queue's input."""
 
 
-class Generators(wiring.Component):
+class Generators(Component):
     """Decide for one group of lanes per cycle; hand the spikes out when all are decided.
 
     Attributes:

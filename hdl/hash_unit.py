@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from .component import Component
 
 FIRST, SECOND = 0x7FEB352D, 0x846CA68B
 STEP_OFFSET = 0x85EBCA6B
 
 
-class Mix(wiring.Component):
+class Mix(Component):
     """``mix``: one 32-bit number per cycle, LATENCY cycles later its hash."""
 
     LATENCY = 4

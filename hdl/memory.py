@@ -8,6 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
+
 if TYPE_CHECKING:
     from amaranth.hdl import Value
 
@@ -36,7 +38,7 @@ class HostPort(wiring.Signature):
         )
 
 
-class Bank(wiring.Component):
+class Bank(Component):
     """One memory of a table: block RAM, one port to read and one to write.
 
     Reading takes one cycle; ``read_columns`` hold their value while ``read_enable`` is low. With

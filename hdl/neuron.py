@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import Geometry
 from .hash_unit import Mix
 from .layout import Table, layout
@@ -54,7 +54,7 @@ class Pipeline:
         self._kept = after
 
 
-class Neuron(wiring.Component):
+class Neuron(Component):
     """Integrate one step, every cycle another neuron.
 
     Attributes:

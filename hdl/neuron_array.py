@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import Geometry, count_bits, index_bits
 from .layout import layout
 from .memory import Bank, HostPort
@@ -17,7 +18,7 @@ READ, WRITE = 2, 2 + Neuron.LATENCY
 """Cycles from a group's turn to its datapath's input and output."""
 
 
-class NeuronLane(wiring.Component):
+class NeuronLane(Component):
     """One lane's neurons: parameters, state and the datapath.
 
     The array's pipeline drives it: ``turn`` and ``group`` are lists over the cycles since a
@@ -105,7 +106,7 @@ class NeuronLane(wiring.Component):
         return m
 
 
-class NeuronArray(wiring.Component):
+class NeuronArray(Component):
     """All lanes, in step.
 
     Attributes:

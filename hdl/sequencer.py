@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 
-class Sequencer(wiring.Component):
+
+class Sequencer(Component):
     """Runs steps while ``wanted``.
 
     Attributes:

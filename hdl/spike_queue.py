@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .geometry import count_bits, index_bits
 from .memory import HostPort
 from .walker import Lookup, Walker
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .layout import Table
 
 
-class SpikeQueue(wiring.Component):
+class SpikeQueue(Component):
     """Groups of spikes go in as masks; they come out as numbers, one per cycle.
 
     A mask that is pushed must not be empty: then the output never pauses once it has begun.

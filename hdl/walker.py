@@ -13,13 +13,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
+from .component import Component
 from .memory import Bank, HostPort
 
 if TYPE_CHECKING:
     from .layout import Table
 
 
-class Walker(wiring.Component):
+class Walker(Component):
     """Turns (start, count, tag) into ``count`` addresses from ``start`` on.
 
     ``count`` must not be 0. ``output`` carries address, the list's tag, how many addresses came
@@ -66,7 +67,7 @@ class Walker(wiring.Component):
         return m
 
 
-class Lookup(wiring.Component):
+class Lookup(Component):
     """A stream of indices becomes a stream of a table's entries; one cycle, one per cycle.
 
     Attributes:

@@ -161,7 +161,7 @@ class HardwareImage:
         }
         rows = core.rows
         dense = rows["kind"] == DENSE
-        neuron = {"threshold": core.threshold, "bias": core.bias}
+        neuron: dict[str, NDArray] = {"threshold": core.threshold, "bias": core.bias}
         if g.adaptation:
             neuron["key"] = key_term(self.program.seed, core.key, THRESHOLD_DECAY).astype(np.int64)
         values = {

@@ -36,7 +36,7 @@ def test_unknown_device():
     assert refusal(DeviceError, "emulater?threads=2") == (
         "no such device\n"
         "  found: 'emulater?threads=2'\n"
-        "  expected: one of emulator, reference\n"
+        "  expected: one of emulator, reference, rtl\n"
         "  remedy: did you mean 'emulator'?"
     )
 
@@ -54,7 +54,7 @@ def test_devices_of_later_versions(url, scheme, what):
     assert refusal(UnsupportedError, url) == (
         f"devices of the kind {scheme!r} ({what}) are not in this version\n"
         f"  found: {url}\n"
-        "  expected: one of emulator, reference\n"
+        "  expected: one of emulator, reference, rtl\n"
         '  remedy: use "emulator": every device computes the same bits'
     )
 
