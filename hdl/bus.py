@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, tree
 from .layout import BANKED, COPIED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
 from .memory import COLUMN_NUMBER_BITS
 
@@ -93,7 +94,6 @@ class BusDecoder(Component):
             held.eq(self.register_read & (~to_memory).replicate(32)),
         ]
         lane_bits = (self.lanes - 1).bit_length()
-        answer: Any = held
         for table, lane, port in self._ports:
             mine = region == table.region
             own_index = index
@@ -109,6 +109,6 @@ class BusDecoder(Component):
                 port.column.eq(bus.address[:COLUMN_NUMBER_BITS]),
                 port.data.eq(bus.data),
             ]
-            answer = answer | port.read
-        m.d.sync += bus.read.eq(answer)
+        answers = [held, *(port.read for _, _, port in self._ports)]
+        m.d.sync += bus.read.eq(tree(or_, answers))
         return m

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import add
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, tree
 from .geometry import Geometry, count_bits, index_bits
 from .layout import layout
 from .memory import Bank, HostPort
@@ -200,9 +201,7 @@ class NeuronArray(Component):
         return m
 
     def _count(self, m: Module, name: str, of: str, valid: Signal) -> None:
-        total: Any = Const(0)
-        for lane in self.lanes:
-            total = total + getattr(lane, of)
+        total = tree(add, (getattr(lane, of) for lane in self.lanes))
         m.d.sync += getattr(self, name).eq(0)
         with m.If(valid):
             m.d.sync += getattr(self, name).eq(total)

@@ -46,7 +46,6 @@ def test_unknown_device():
     [
         ("serial:///dev/ttyUSB1?baud=3000000", "serial", "boards at a serial port"),
         ("tcp://host:9000", "tcp", "boards behind a network"),
-        ("rtl", "rtl", "the generated hardware in simulation"),
         ("lava", "lava", "the Lava simulator"),
     ],
 )
