@@ -47,7 +47,7 @@ def spikes_only(program):
 @pytest.mark.parametrize("name", list(GEOMETRIES))
 def test_rtl_agrees_with_the_reference(name):
     rtl, reference = device(name), ReferenceBackend()
-    for seed in range(90):
+    for seed in range(100):
         program = program_for(name, seed)
         steps = 20 + seed % 30
         events = events_for(program, steps, seed, GEOMETRIES[name].graded)
