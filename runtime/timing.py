@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 """Synapses that are looked at at a time, so that temporary arrays stay small."""
+_STEPS = 1 << 13
+"""Steps whose cycles are computed at a time: few calls, arrays that fit the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class Timing:
 
 
 class CycleCounter:
-    """The cycles of one run, window by window.
+    """The cycles of one run.
 
     Args:
         timing: of the Program.
@@ -83,37 +85,52 @@ class CycleCounter:
     def __init__(self, timing: Timing, steps: int, events: Events) -> None:
         self._timing, self._events = timing, events
         self._cycles = None if timing.why_not else np.zeros(steps, np.int64)
+        self._done = self._waiting = 0
+        self._parts: list[NDArray[np.int64]] = []
 
-    def add(self, start: int, neurons: NDArray[np.int64], generators: NDArray[np.int64]) -> None:
-        """Count the steps from ``start`` on.
+    def add(self, words: NDArray[np.int64]) -> None:
+        """Go on counting where the last call ended.
 
         Args:
-            start: the window's first step, counted from the run's.
-            neurons: (steps,) words that the spikes of neurons walked in each step.
-            generators: (steps,) words that the spikes of generators walked.
+            words: (2, steps) that the spikes of neurons and those of generators walked; not
+                written to any more.
         """
         if self._cycles is None:
             return
-        timing, events, steps = self._timing, self._events, len(neurons)
-        bounds = (start, start + steps)
-        host, graded = (
-            slice(*np.searchsorted(step, bounds))
-            for step in (events.spike_step, events.graded_step)
-        )
-        words = timing.words[events.spike_channel[host]]
-        work = StepWork(
-            neurons,
-            np.bincount(events.spike_step[host] - start, weights=words, minlength=steps),
-            generators,
-            np.bincount(events.graded_step[graded] - start, minlength=steps),
-            timing.groups,
-            timing.generator_groups,
-        )
-        self._cycles[slice(*bounds)] = step_cycles(work)
+        self._parts.append(words)
+        self._waiting += words.shape[1]
+        if self._waiting >= _STEPS:
+            self._count()
 
     def stamp(self, data: RunData) -> RunData:
         """The run with its cycles, or with the reason why they are not known."""
+        self._count()
         return replace(data, cycles=self._cycles, why_no_cycles=self._timing.why_not)
+
+    def _count(self) -> None:
+        if not self._parts or self._cycles is None:
+            return
+        timing, events = self._timing, self._events
+        words = np.concatenate(self._parts, axis=1)
+        self._parts, self._waiting = [], 0
+        for low in range(0, words.shape[1], _STEPS):
+            neurons, generators = words[:, low : low + _STEPS]
+            steps, start = len(neurons), self._done
+            self._done += steps
+            host, graded = (
+                slice(*np.searchsorted(step, (start, self._done)))
+                for step in (events.spike_step, events.graded_step)
+            )
+            of_host = timing.words[events.spike_channel[host]]
+            work = StepWork(
+                neurons,
+                np.bincount(events.spike_step[host] - start, weights=of_host, minlength=steps),
+                generators,
+                np.bincount(events.graded_step[graded] - start, minlength=steps),
+                timing.groups,
+                timing.generator_groups,
+            )
+            self._cycles[start : self._done] = step_cycles(work)
 
 
 def row_words(core: CoreImage, lanes: int) -> NDArray[np.int64]:

@@ -170,7 +170,7 @@ class NumpyKernel:
             channels.append(np.sort(channel[record.channels[channel]]))
         data = RunData(*_flat(neurons), *_flat(channels), states)
         counter = CycleCounter(self._timing, steps, events)
-        counter.add(0, *walked)
+        counter.add(walked)
         return counter.stamp(data)
 
     def _value(self, variable: str) -> NDArray[np.int32]:

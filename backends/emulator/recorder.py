@@ -91,7 +91,7 @@ class Recorder:
     def prepare(self, machine: native.Machine, done: int, steps: int) -> None:
         """Empty buffers for a call of at most ``steps`` steps that begins after ``done``."""
         self._per_step = np.zeros((2, machine.threads, steps), np.uint32)
-        self._words = np.zeros((machine.threads, steps, 2), np.int64)
+        self._words = np.empty((machine.threads, steps, 2), np.int64)
         for k in range(machine.threads):
             lane = machine.lanes[k]
             lane.recorded_neurons = self._neuron_buffer[k].ctypes.data
@@ -109,7 +109,7 @@ class Recorder:
 
     def drain(self, machine: native.Machine, done: int, computed: int) -> None:
         """Take over what a call recorded, as single numbers ``step · size + index``."""
-        self._counter.add(done, *self._words[:, :computed].sum(axis=0).T)
+        self._counter.add(self._words[:, :computed].sum(axis=0).T)
         for k in range(machine.threads):
             lane = machine.lanes[k]
             for found, buffer, used, counts, size in (
