@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = {"errors", "counter_hash", "stimulus", "recording", "regular_file"}
 PROGRAM = {f"compiler.{name}" for name in ("program", "program_file", "program_check", "target")}
-INTERFACE = "runtime.backend"
+INTERFACE = {"runtime.backend", "runtime.timing"}
 PLAIN = {
     f"hdl.{name}" for name in ("geometry", "layout", "registers", "streams", "cycles", "document")
 }
@@ -76,7 +76,7 @@ def allowed(name: str, module: Path) -> bool:
         return True
     if room == "backends":
         inside = ".".join(module.parts[:2]) + "."
-        return name in PROGRAM | {INTERFACE} or name.startswith(inside)
+        return name in PROGRAM | INTERFACE or name.startswith(inside)
     return room == "runtime" and (name in PROGRAM | PLAIN or name.startswith("runtime."))
 
 
