@@ -8,9 +8,12 @@ that fired in the step before, the host's channels, generators; a step needs thr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 OVERHEAD = 13
 """Cycles of a step without any spike, besides its groups of neurons: start, the update's pipeline

@@ -6,7 +6,7 @@ rest of what the formula (``hdl/cycles.py``) asks for follows from the Program a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +15,10 @@ from ..compiler.program import DENSE
 from ..hdl.cycles import StepWork, step_cycles
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ..compiler.program import CoreImage, Program
-    from .backend import Events, RunData
+    from .backend import Events
 
 _CHUNK = 1 << 20
 """Synapses that are looked at at a time, so that temporary arrays stay small."""
@@ -102,35 +102,39 @@ class CycleCounter:
         if self._waiting >= _STEPS:
             self._count()
 
-    def stamp(self, data: RunData) -> RunData:
-        """The run with its cycles, or with the reason why they are not known."""
+    def result(self) -> tuple[NDArray[np.int64] | None, str]:
+        """``RunData.cycles`` and ``RunData.why_no_cycles``."""
         self._count()
-        return replace(data, cycles=self._cycles, why_no_cycles=self._timing.why_not)
+        return self._cycles, self._timing.why_not
 
     def _count(self) -> None:
         if not self._parts or self._cycles is None:
             return
-        timing, events = self._timing, self._events
-        words = np.concatenate(self._parts, axis=1)
+        timing, parts = self._timing, self._parts
+        words = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         self._parts, self._waiting = [], 0
         for low in range(0, words.shape[1], _STEPS):
             neurons, generators = words[:, low : low + _STEPS]
             steps, start = len(neurons), self._done
             self._done += steps
-            host, graded = (
-                slice(*np.searchsorted(step, (start, self._done)))
-                for step in (events.spike_step, events.graded_step)
-            )
-            of_host = timing.words[events.spike_channel[host]]
+            host, graded = self._input(start, steps)
             work = StepWork(
-                neurons,
-                np.bincount(events.spike_step[host] - start, weights=of_host, minlength=steps),
-                generators,
-                np.bincount(events.graded_step[graded] - start, minlength=steps),
-                timing.groups,
-                timing.generator_groups,
+                neurons, host, generators, graded, timing.groups, timing.generator_groups
             )
             self._cycles[start : self._done] = step_cycles(work)
+
+    def _input(self, start: int, steps: int) -> tuple[ArrayLike, ArrayLike]:
+        """Words of the host's spikes and its graded events, in each step or in all of them."""
+        events, words, graded = self._events, 0, 0
+        bounds = (start, start + steps)
+        if len(events.spike_step):
+            these = slice(*np.searchsorted(events.spike_step, bounds))
+            cost = self._timing.words[events.spike_channel[these]]
+            words = np.bincount(events.spike_step[these] - start, cost, steps)
+        if len(events.graded_step):
+            these = slice(*np.searchsorted(events.graded_step, bounds))
+            graded = np.bincount(events.graded_step[these] - start, minlength=steps)
+        return words, graded
 
 
 def row_words(core: CoreImage, lanes: int) -> NDArray[np.int64]:

@@ -168,10 +168,9 @@ class NumpyKernel:
                 values[i] = self._value(variable)[which]
             neurons.append(self._fired[record.neurons[self._fired]])
             channels.append(np.sort(channel[record.channels[channel]]))
-        data = RunData(*_flat(neurons), *_flat(channels), states)
         counter = CycleCounter(self._timing, steps, events)
         counter.add(walked)
-        return counter.stamp(data)
+        return RunData(*_flat(neurons), *_flat(channels), states, *counter.result())
 
     def _value(self, variable: str) -> NDArray[np.int32]:
         if variable == "threshold":

@@ -123,12 +123,12 @@ class Recorder:
 
     def data(self) -> RunData:
         """Everything that was recorded."""
-        data = RunData(
+        return RunData(
             *_sorted(self._found_neurons, self._neurons),
             *_sorted(self._found_channels, self._channels),
             self._states,
+            *self._counter.result(),
         )
-        return self._counter.stamp(data)
 
 
 def _sorted(
