@@ -174,7 +174,7 @@ def test_run_tells_the_hardwares_clock_cycles(spikeloom):
     assert read_npz("out.npz")["cycles"].tolist() == [14, 23, 14, 14]
     code, out, _ = spikeloom(*command, "--clock", "50e6")
     assert out.splitlines()[2] == (
-        "65 clock cycles, 16.25 per step, at most 23; 1.3e-06 s at 5e+07 Hz"
+        "65 clock cycles, 16.25 per step, at most 23; 0.0013 ms at 50 MHz"
     )
     code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
     assert json.loads(out)["cycles"] == {

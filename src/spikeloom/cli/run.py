@@ -166,7 +166,9 @@ def _report(
     cycles = _cycles(result, options.clock)
     if cycles is not None:
         each = f"{cycles['per_step']:g} per step, at most {cycles['most']}"
-        took = "" if options.clock is None else f"; {cycles['seconds']:g} s at {options.clock:g} Hz"
+        took = ""
+        if options.clock is not None:
+            took = f"; {cycles['seconds'] * 1e3:g} ms at {options.clock / 1e6:g} MHz"
         print(f"{cycles['total']} clock cycles, {each}{took}")
     duration = result.steps * result.dt
     rows = [
