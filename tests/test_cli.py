@@ -251,6 +251,7 @@ def test_errors_as_text_and_as_json(spikeloom):
         "spikeloom: error: input for something that the network does not have\n"
         "  found: 'inn'\n"
         "  expected: one of 'in', 'pop'\n"
+        "  where: wrong.npz\n"
         "  remedy: did you mean 'in'?\n"
     )
     np.savez("wrong.npz", inn=[[0, 0]])
@@ -264,7 +265,7 @@ def test_errors_as_text_and_as_json(spikeloom):
             "problem": "input for something that the network does not have",
             "found": "'inn'",
             "expected": "one of 'in', 'pop'",
-            "where": None,
+            "where": "wrong.npz",
             "remedy": "did you mean 'in'?",
             "exit_code": 7,
         }
