@@ -74,6 +74,7 @@ class RunData:
         channel_step, channel: (k,) int64 and int32, sorted by step, then channel.
         states: for each pair of ``Record.states`` a (steps, k) int32 array, values after the step.
         cycles: (steps,) int64 clock cycles, or None where the device does not count them.
+        why_no_cycles: why a device that otherwise counts cycles did not count these.
     """
 
     neuron_step: NDArray[np.int64]
@@ -82,6 +83,7 @@ class RunData:
     channel: NDArray[np.int32]
     states: tuple[NDArray[np.int32], ...]
     cycles: NDArray[np.int64] | None = None
+    why_no_cycles: str = ""
 
 
 @dataclass(frozen=True, eq=False)

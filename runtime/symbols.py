@@ -202,6 +202,7 @@ class Symbols:
             dict(self._recorded_sizes),
             device,
             data.cycles,
+            data.why_no_cycles,
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from support.devices import install_broken
 from support.paper_program import paper_program
+from support.tiny import Synapse, tiny_program
 
 from spikeloom import Program, Snapshot, cli
 from spikeloom.runtime.npz import read_npz
@@ -152,10 +153,61 @@ def test_run_as_json(spikeloom, device):
             "clipped": {"u": 0, "v": 0, "threshold": 0},
             "saturations": {},
         },
+        "cycles": None,
         "warnings": [],
         "output": None,
         "snapshot": None,
     }
+
+
+def test_run_tells_the_hardwares_clock_cycles(spikeloom):
+    # 13 of overhead and a group of neurons in each step; a spike's first word comes after 7.
+    program = tiny_program(
+        [{"threshold": 9}], [Synapse("c0", 0, 1), Synapse("c0", 0, 1, receptor=1)], channels=1
+    )
+    program.save("one.loom")
+    np.savez("one.npz", channels=np.array([[1, 0]]))
+    command = ("run", "one.loom", "--inputs", "one.npz", "--steps", "4", "-o", "out.npz")
+    code, out, err = spikeloom(*command)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2] == "65 clock cycles, 16.25 per step, at most 23"
+    assert read_npz("out.npz")["cycles"].tolist() == [14, 23, 14, 14]
+    code, out, _ = spikeloom(*command, "--clock", "50e6")
+    assert out.splitlines()[2] == (
+        "65 clock cycles, 16.25 per step, at most 23; 0.0013 ms at 50 MHz"
+    )
+    code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
+    assert json.loads(out)["cycles"] == {
+        "total": 65,
+        "per_step": 16.25,
+        "most": 23,
+        "clock": 100e6,
+        "seconds": 65 / 100e6,
+    }
+    code, out, _ = spikeloom(*command[:2], "--steps", "0", "--json")
+    assert json.loads(out)["cycles"] == {"total": 0, "per_step": 0.0, "most": 0}
+
+
+@pytest.mark.parametrize("clock", ["0", "-5", "nan", "inf"])
+def test_a_clock_that_is_none(spikeloom, clock):
+    code, out, err = spikeloom("run", "paper.loom", "--steps", "3", "--clock", clock)
+    assert (code, out) == (7, "")
+    assert err == (
+        "spikeloom: error: this is no clock frequency\n"
+        f"  found: --clock {clock}\n"
+        "  expected: a number of Hz above 0, such as 50e6\n"
+    )
+
+
+def test_a_clock_for_cycles_that_are_not_known_is_refused_before_the_run(spikeloom):
+    # So many steps that it would not end.
+    command = ("run", "paper.loom", "--steps", "10000000000", "--clock", "1e6")
+    code, out, err = spikeloom(*command)
+    assert (code, out) == (9, "")
+    assert err.startswith("spikeloom: error: the clock cycles of this run are not known\n")
+    code, _, err = spikeloom(*command, "--device", "reference")
+    assert code == 9
+    assert err.startswith("spikeloom: error: this device does not count clock cycles\n")
 
 
 def test_run_goes_on_from_a_snapshot(spikeloom):
@@ -199,6 +251,7 @@ def test_errors_as_text_and_as_json(spikeloom):
         "spikeloom: error: input for something that the network does not have\n"
         "  found: 'inn'\n"
         "  expected: one of 'in', 'pop'\n"
+        "  where: wrong.npz\n"
         "  remedy: did you mean 'in'?\n"
     )
     np.savez("wrong.npz", inn=[[0, 0]])
@@ -212,7 +265,7 @@ def test_errors_as_text_and_as_json(spikeloom):
             "problem": "input for something that the network does not have",
             "found": "'inn'",
             "expected": "one of 'in', 'pop'",
-            "where": None,
+            "where": "wrong.npz",
             "remedy": "did you mean 'in'?",
             "exit_code": 7,
         }
@@ -381,8 +434,9 @@ def test_devices(spikeloom):
     assert {d["scheme"]: d["usable"] for d in told["devices"]} == {
         "emulator": True,
         "reference": True,
+        "rtl": True,
     }
-    assert sorted(told["later"]) == ["lava", "rtl", "serial", "tcp"]
+    assert sorted(told["later"]) == ["lava", "serial", "tcp"]
     code, out, _ = spikeloom("devices")
     assert out.startswith("emulator: fast C kernel, or NumPy without it\n  usable: True\n  kernel:")
 

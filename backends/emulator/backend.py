@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...runtime.backend import Backend, CoreWeights, State
+from ...runtime.timing import Timing
 from . import native
 from .c_kernel import CKernel
 from .numpy_kernel import NumpyKernel
@@ -30,6 +31,8 @@ class EmulatorBackend(Backend):
             depend on it; a thread that would have fewer than 64 neurons is not used.
         kernel: ``"c"`` for the compiled kernel, ``"numpy"`` for the NumPy one, ``"auto"`` for the
             compiled one where there is one.
+        lanes: count the clock cycles of hardware with so many lanes (a power of two, 1 to 64)
+            instead of the target's; nothing else depends on it.
 
     Raises:
         DeviceError: an option is wrong, or the compiled kernel was asked for and cannot be used.
@@ -37,8 +40,11 @@ class EmulatorBackend(Backend):
 
     scheme = "emulator"
 
-    def __init__(self, threads: int | str = 1, kernel: str = "auto") -> None:
+    def __init__(
+        self, threads: int | str = 1, kernel: str = "auto", lanes: int | str | None = None
+    ) -> None:
         self._threads = _thread_count(threads)
+        self._lanes = None if lanes is None else _lane_count(lanes)
         if kernel not in KERNELS:
             raise DeviceError(
                 "the emulator has no such kernel",
@@ -56,10 +62,11 @@ class EmulatorBackend(Backend):
         self._kernel = None  # the old one's memory is free before the new one is built
         self._program = program
         self._weights = tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
+        timing = Timing.of(program, self._lanes)
         if self._library is None:
-            self._kernel = NumpyKernel(program, self._weights)
+            self._kernel = NumpyKernel(program, self._weights, timing)
         else:
-            self._kernel = CKernel(self._library, program, self._weights, self._threads)
+            self._kernel = CKernel(self._library, program, self._weights, timing, self._threads)
 
     def _loaded(self) -> CKernel | NumpyKernel:
         if self._kernel is None:
@@ -69,7 +76,9 @@ class EmulatorBackend(Backend):
         return self._kernel
 
     def run(self, steps: int, events: Events, record: Record) -> RunData:
-        """Compute ``steps`` steps from where the last run ended; cycles are not counted.
+        """Compute ``steps`` steps from where the last run ended.
+
+        Cycles are those of the generated hardware, known for Programs of one core.
 
         Raises:
             DeviceError: the arguments do not belong to the loaded Program.
@@ -189,7 +198,7 @@ class EmulatorBackend(Backend):
             if self._library is None
             else min(self._threads, self._library.max_threads),
             "why_not_c": self._why_not_c,
-            "cycles": False,
+            "cycles": True,
         }
         return facts if self._kernel is None else {**facts, **self._kernel.describe()}
 
@@ -210,6 +219,21 @@ def _thread_count(threads: int | str) -> int:
             found=repr(threads),
             expected=f"an integer from 1 to {MOST_THREADS}",
             where="option threads",
+        )
+    return count
+
+
+def _lane_count(lanes: int | str) -> int:
+    try:
+        count = int(str(lanes))
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 64 or count & (count - 1):
+        raise DeviceError(
+            "the generated hardware cannot have that many lanes",
+            found=repr(lanes),
+            expected="a power of two from 1 to 64",
+            where="option lanes",
         )
     return count
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import CoreWeights, Events, Record
+    from ...runtime.timing import Timing
 
 _SECONDS_PER_CALL = 0.1
 """How long a call may take, about: in between, Python sees to Ctrl-C."""
@@ -36,6 +37,7 @@ class CKernel:
         library: the kernel's library.
         program: a verified Program.
         weights: mantissas per core.
+        timing: what its clock cycles follow from.
         threads: how many threads to use at most.
         instructions: index into INSTRUCTION_SETS of the best set to use.
     """
@@ -45,10 +47,11 @@ class CKernel:
         library: native.Library,
         program: Program,
         weights: tuple[CoreWeights, ...],
+        timing: Timing,
         threads: int,
         instructions: int = native.BEST,
     ) -> None:
-        self._library, self._program = library, program
+        self._library, self._program, self._timing = library, program, timing
         self._neurons = Neurons.of(program)
         self._wiring = Wiring.of(program)
         self._ranges = thread_ranges(program, min(threads, library.max_threads))
@@ -142,7 +145,7 @@ class CKernel:
             "bias": neurons.bias.copy(),
             "adapt_key": key_term(program.seed, neurons.key, THRESHOLD_DECAY),
             "wheel": wheel,
-            "events": self._streams.events,
+            "cost": np.stack([self._streams.events, self._timing.words], axis=1),
             "fired": np.zeros((2, max(1, n)), np.int32)[:, :n].copy(),
             "saturations": np.zeros((threads, cores, 3), np.int64),
             "drive_key": self._drives.key,
@@ -256,7 +259,7 @@ class CKernel:
         for name, array in inputs.items():
             setattr(machine, name, array.ctypes.data)
         machine.hosts, machine.gradeds = len(events.spike_step), len(events.graded_step)
-        recorder = Recorder(self._program, self._ranges, steps, events, record)
+        recorder = Recorder(self._program, self._timing, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
         done, call = 0, min(32, _LONGEST_CALL)
         while done < steps:
@@ -275,5 +278,4 @@ class CKernel:
                 call = min(2 * call, _LONGEST_CALL)
             elif call > 1 and time.perf_counter() - began > 2 * _SECONDS_PER_CALL:
                 call //= 2
-        # Clock cycles per step will come from the same call, once the kernel counts them.
         return recorder.data()

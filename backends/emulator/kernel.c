@@ -5,8 +5,8 @@
  * spike through its own stream of synapses, and only the lists of spikes are shared; there is one
  * barrier per step. Signed shifts to the right are arithmetic, as GCC, Clang and MSVC define them.
  *
- * Per-step clock cycles, once a timing model exists, belong at the end of `step_lane`, where a
- * lane knows how many rows and synapses it has walked for each core. */
+ * Clock cycles are computed outside (runtime/timing.py) from what the spikes of each step cost on
+ * the generated hardware, which is looked up once per spike. */
 
 #include "kernel.h"
 
@@ -249,11 +249,15 @@ static void walk_list(const Machine *m, const Lane *lane, const Spread *spread,
     }
 }
 
-static int64_t count_events(const Machine *m, const int32_t *list, int64_t count, int64_t offset)
+static Cost total_cost(const Machine *m, const int32_t *list, int64_t count, int64_t offset)
 {
-    int64_t events = 0;
-    for (int64_t k = 0; k < count; k++) events += m->events[list[k] + offset];
-    return events;
+    Cost total = {0, 0};
+    for (int64_t k = 0; k < count; k++) {
+        const Cost *cost = m->cost + list[k] + offset;
+        total.events += cost->events;
+        total.words += cost->words;
+    }
+    return total;
 }
 
 /* Append the numbers that are recorded to a buffer; returns how many it holds then. */
@@ -332,14 +336,18 @@ static void step_lane(Machine *view, int64_t id, Cursor *at, int64_t done, int n
     }
     const int32_t *own = m->fired + now * m->neurons + lane->first;
     const int32_t *generated = lane->generated + now * lane->generated_room;
-    lane->events += count_events(m, own, lane->fired_count[now], m->channels) +
-                    count_events(m, generated, lane->generated_count[now], 0);
-    if (id == 0) lane->events += count_events(m, hosts, host_count, 0);
+    Cost of_own = total_cost(m, own, lane->fired_count[now], m->channels);
+    Cost of_generated = total_cost(m, generated, lane->generated_count[now], 0);
+    lane->events += of_own.events + of_generated.events;
+    if (id == 0) lane->events += total_cost(m, hosts, host_count, 0).events;
 
     uint32_t term = mix((uint32_t)m->step + STEP_OFFSET);
-    int64_t channels_before = lane->channels_used;
+    int64_t channels_before = lane->channels_used, events_before = lane->events;
     for (int64_t d = lane->drive; d < lane->drive_end; d++)
         CALL(m, drive, m, lane, m->drives + d, term);
+    /* A drive's channel has one synapse, which is one word. */
+    lane->words_per_step[2 * done] = of_own.words;
+    lane->words_per_step[2 * done + 1] = of_generated.words + lane->events - events_before;
 
     /* A graded value enters exactly where the bias does, so it is lent to the bias. */
     while (at->graded < m->gradeds && m->graded_step[at->graded] == m->step) at->graded++;

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 1
+#define SL_ABI 2
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -28,6 +28,12 @@ enum {
 
 /* What the update of a segment must be able to do; each combination is compiled on its own. */
 enum { F_TWO = 1, F_ADAPT = 2, F_FULL = 4, F_MIXED = 8, F_COUNT = 16 };
+
+/* What a spike of a source sets off: synapses that it adds, and words of them that the generated
+ * hardware walks (zero where the Program's clock cycles are not known). */
+typedef struct {
+    int64_t events, words;
+} Cost;
 
 /* Neurons that follow each other on one core. Without F_MIXED they share `parameters`. */
 typedef struct {
@@ -66,6 +72,7 @@ typedef struct {
     int64_t neuron_limit, channel_limit;   /* beyond these, one more step may not fit */
     int64_t records_neurons, records_channels;
     uint32_t *neurons_per_step, *channels_per_step;
+    int64_t *words_per_step; /* (steps, 2): for spikes of the lane's neurons, its generators */
     int64_t spikes, events, generated_room;
     int32_t *generated; /* two lists of generated_room channels: this step's and the next */
     int64_t fired_count[2], generated_count[2];
@@ -85,7 +92,7 @@ typedef struct {
     const uint32_t *adapt_key;
     const int32_t *mixed; /* (P_COUNT, neurons), or null without F_MIXED */
     uint32_t *wheel;      /* (slots, receptors, stride) */
-    const int64_t *events; /* (sources,) synapses of each row */
+    const Cost *cost;      /* (sources,) */
     int32_t *fired;        /* (2, neurons): a lane's list starts at its first neuron */
     const Segment *segments;
     const Drive *drives;

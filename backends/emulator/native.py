@@ -18,7 +18,7 @@ from .checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 1
+ABI = 2
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (
@@ -76,7 +76,7 @@ class Lane(ctypes.Structure):
         *_fields(int64="periodic_end", pointer="saturations recorded_neurons recorded_channels"),
         *_fields(int64="neurons_used channels_used neuron_limit channel_limit"),
         *_fields(int64="records_neurons records_channels"),
-        *_fields(pointer="neurons_per_step channels_per_step"),
+        *_fields(pointer="neurons_per_step channels_per_step words_per_step"),
         *_fields(int64="spikes events generated_room", pointer="generated"),
         ("fired_count", c_int64 * 2),
         ("generated_count", c_int64 * 2),
@@ -91,7 +91,7 @@ class Machine(ctypes.Structure):
         *_fields(int64="neurons stride channels cores", uint64="step"),
         *_fields(int64="threads receptors slots parity instructions state_low state_high"),
         *_fields(pointer="u0 u1 v adapt refractory pending saturated theta bias adapt_key mixed"),
-        *_fields(pointer="wheel events fired segments drives drive_key drive_probability"),
+        *_fields(pointer="wheel cost fired segments drives drive_key drive_probability"),
         *_fields(pointer="drive_value poisson_key poisson_probability poisson_channel"),
         *_fields(pointer="periodic_channel periodic_phase periodic_period periodic_next"),
         *_fields(pointer="neuron_mask channel_mask host_step graded_step host_channel"),

@@ -13,6 +13,7 @@ import numpy as np
 from ...compiler.program import PERIODIC, POISSON
 from ...counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term, mix, step_term
 from ...runtime.backend import RunData, State
+from ...runtime.timing import CycleCounter
 from . import native as c
 from .neurons import Neurons
 from .rows import build_rows, gather
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import CoreWeights, Events, Record
+    from ...runtime.timing import Timing
 
 _U, _V, _THRESHOLD = range(3)
 
@@ -43,10 +45,11 @@ class NumpyKernel:
     Args:
         program: a verified Program.
         weights: mantissas per core.
+        timing: what its clock cycles follow from.
     """
 
-    def __init__(self, program: Program, weights: tuple[CoreWeights, ...]) -> None:
-        self._program = program
+    def __init__(self, program: Program, weights: tuple[CoreWeights, ...], timing: Timing) -> None:
+        self._program, self._timing = program, timing
         self._neurons = Neurons.of(program)
         self._wiring = Wiring.of(program)
         self._receptors = receptors_in_use(program)
@@ -152,17 +155,22 @@ class NumpyKernel:
         spike_at = np.searchsorted(events.spike_step, np.arange(steps + 1))
         graded_at = np.searchsorted(events.graded_step, np.arange(steps + 1))
         neurons, channels = [], []
+        words, walked = self._timing.words, np.zeros((2, steps), np.int64)
         for i in range(steps):
             host = events.spike_channel[spike_at[i] : spike_at[i + 1]].astype(np.int64)
             channel = self._channels(host)
-            self._deliver(np.concatenate([channel, self._fired + self._program.channels]))
+            fired = self._fired + self._program.channels
+            walked[:, i] = words[fired].sum(), words[channel[len(host) :]].sum()
+            self._deliver(np.concatenate([channel, fired]))
             due = slice(graded_at[i], graded_at[i + 1])
             self._update(events.graded_neuron[due], events.graded_value[due])
             for (variable, which), values in zip(record.states, states, strict=True):
                 values[i] = self._value(variable)[which]
             neurons.append(self._fired[record.neurons[self._fired]])
             channels.append(np.sort(channel[record.channels[channel]]))
-        return RunData(*_flat(neurons), *_flat(channels), states)
+        counter = CycleCounter(self._timing, steps, events)
+        counter.add(walked)
+        return RunData(*_flat(neurons), *_flat(channels), states, *counter.result())
 
     def _value(self, variable: str) -> NDArray[np.int32]:
         if variable == "threshold":

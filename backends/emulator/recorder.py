@@ -1,4 +1,4 @@
-"""Bringing spikes and states out of the compiled kernel, whatever their number.
+"""Bringing spikes, states and work out of the compiled kernel, whatever their number.
 
 The kernel writes into buffers of fixed size and stops in good time before one of them could
 overflow; :meth:`Recorder.drain` empties them between two calls.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...runtime.backend import RunData
+from ...runtime.timing import CycleCounter
 from . import native
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record
+    from ...runtime.timing import Timing
 
 VARIABLES = {"v": 0, "u0": 1, "u1": 2, "threshold": 3}
 _LEAST_ROOM = 1 << 15
@@ -30,6 +32,7 @@ class Recorder:
 
     Args:
         program: the Program that runs.
+        timing: what its clock cycles follow from.
         ranges: (threads + 1,) first neuron of each thread.
         steps: how many steps the run has.
         events: its input.
@@ -39,6 +42,7 @@ class Recorder:
     def __init__(
         self,
         program: Program,
+        timing: Timing,
         ranges: NDArray[np.int64],
         steps: int,
         events: Events,
@@ -73,6 +77,7 @@ class Recorder:
         self._trace_count = len(record.states)
         self._found_neurons: list[NDArray[np.int64]] = []
         self._found_channels: list[NDArray[np.int64]] = []
+        self._counter = CycleCounter(timing, steps, events)
 
     def attach(self, machine: native.Machine, drives: ctypes.Array[native.Drive]) -> None:
         """Tell the machine what is recorded."""
@@ -86,6 +91,7 @@ class Recorder:
     def prepare(self, machine: native.Machine, done: int, steps: int) -> None:
         """Empty buffers for a call of at most ``steps`` steps that begins after ``done``."""
         self._per_step = np.zeros((2, machine.threads, steps), np.uint32)
+        self._words = np.empty((machine.threads, steps, 2), np.int64)
         for k in range(machine.threads):
             lane = machine.lanes[k]
             lane.recorded_neurons = self._neuron_buffer[k].ctypes.data
@@ -97,11 +103,13 @@ class Recorder:
             lane.records_channels = self._most_channels > 0
             lane.neurons_per_step = self._per_step[0, k].ctypes.data
             lane.channels_per_step = self._per_step[1, k].ctypes.data
+            lane.words_per_step = self._words[k].ctypes.data
         for trace, states in zip(self._traces, self._states, strict=False):
             trace.out = states.ctypes.data + done * states.shape[1] * states.itemsize
 
     def drain(self, machine: native.Machine, done: int, computed: int) -> None:
         """Take over what a call recorded, as single numbers ``step · size + index``."""
+        self._counter.add(self._words[:, :computed].sum(axis=0).T)
         for k in range(machine.threads):
             lane = machine.lanes[k]
             for found, buffer, used, counts, size in (
@@ -119,6 +127,7 @@ class Recorder:
             *_sorted(self._found_neurons, self._neurons),
             *_sorted(self._found_channels, self._channels),
             self._states,
+            *self._counter.result(),
         )
 
 

@@ -98,6 +98,7 @@ class Result:
         device: what computed it.
         clock_cycles: (steps,) int64, or None where the device does not count clock cycles; use
             ``cycles``.
+        why_no_cycles: why a device that otherwise counts cycles did not count these.
     """
 
     steps: int
@@ -108,19 +109,28 @@ class Result:
     sizes: dict[str, int] = field(default_factory=dict)
     device: str = "simulation"
     clock_cycles: NDArray[np.int64] | None = None
+    why_no_cycles: str = ""
 
     @property
     def cycles(self) -> NDArray[np.int64]:
         """(steps,) clock cycles that each step took.
 
         Raises:
-            UnsupportedError: the device does not count them.
+            UnsupportedError: the device does not count them, or not those of this Program.
         """
+        if self.clock_cycles is None and self.why_no_cycles:
+            raise UnsupportedError(
+                "the clock cycles of this run are not known",
+                found=self.why_no_cycles,
+                expected="a program of one core",
+                where=f"device {self.device!r}",
+                remedy="compile for a target with larger cores",
+            )
         if self.clock_cycles is None:
             raise UnsupportedError(
                 "this device does not count clock cycles",
                 found=self.device,
-                remedy="run the Program on a device that has a clock, such as the generated RTL",
+                remedy='run the Program on "emulator", or on "rtl", the generated hardware',
             )
         return self.clock_cycles
 
@@ -198,7 +208,15 @@ class Result:
         counted = [part.clock_cycles for part in parts if part.clock_cycles is not None]
         cycles = np.concatenate(counted) if len(counted) == len(parts) else None
         return Result(
-            steps, first.start, first.dt, spikes, states, dict(first.sizes), first.device, cycles
+            steps,
+            first.start,
+            first.dt,
+            spikes,
+            states,
+            dict(first.sizes),
+            first.device,
+            cycles,
+            next((part.why_no_cycles for part in parts if part.why_no_cycles), ""),
         )
 
 

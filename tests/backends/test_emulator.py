@@ -88,7 +88,7 @@ def test_options_come_as_text_from_a_url():
         "instruction_set": "numpy",
         "threads": 1,
         "why_not_c": "the NumPy kernel was asked for",
-        "cycles": False,
+        "cycles": True,
     }
 
 

@@ -78,7 +78,7 @@ def test_a_device_without_a_clock():
     assert str(caught.value) == (
         "this device does not count clock cycles\n"
         "  found: reference\n"
-        "  remedy: run the Program on a device that has a clock, such as the generated RTL"
+        '  remedy: run the Program on "emulator", or on "rtl", the generated hardware'
     )
     assert result(clock_cycles=np.array([7, 8, 9])).cycles.tolist() == [7, 8, 9]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   spikeloom run net.loom --inputs spikes.npz --steps 100 -o out.npz
   spikeloom run net.loom --device 'emulator?threads=2' --steps 1000 --json
+  spikeloom run net.loom --steps 1000 --clock 50e6
 
 spikes.npz has an array for each source that gets spikes, for example "pixels": either (n, 2)
 integers (step, index), or a (steps, size) raster. docs/cli.md has the layout of both files."""
@@ -39,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
     add("--inputs", metavar="spikes.npz", help="spikes and graded values to feed in")
     add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
+    add(
+        "--clock",
+        type=float,
+        metavar="HZ",
+        help="say how long the hardware's clock cycles take at this frequency",
+    )
     add("-o", "--output", metavar="out.npz", help="where to write what the Program probes")
     add("--restore", metavar="snapshot.npz", help="go on from this snapshot")
     add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
@@ -52,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         warnings.simplefilter("always")
         device.load(options.program)
         program = device.program
+        _check_clock(options.clock, device)
         inputs, steps = _inputs(options, program)
         if options.restore:
             device.restore(Snapshot.load(options.restore))
@@ -67,6 +76,19 @@ def run(options: argparse.Namespace) -> int:
     seconds = {"load": loaded - begun, "run": ended - loaded}
     _report(options, program, result, counters, messages, seconds)
     return 0
+
+
+def _check_clock(clock: float | None, device: Device) -> None:
+    """Before a long run, not after it."""
+    if clock is None:
+        return
+    if not 0 < clock < math.inf:
+        raise InputError(
+            "this is no clock frequency",
+            found=f"--clock {clock:g}",
+            expected="a number of Hz above 0, such as 50e6",
+        )
+    _ = device.run(0).cycles
 
 
 def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, Any], int]:
@@ -128,6 +150,7 @@ def _report(
                 "spikes": {name: len(events) for name, events in result.spikes.items()},
                 "states": {name: list(of) for name, of in result.states.items()},
                 "counters": vars(counters),
+                "cycles": _cycles(result, options.clock),
                 "warnings": messages,
                 "seconds": seconds,
                 "output": options.output,
@@ -140,6 +163,13 @@ def _report(
         f"{seconds['run']:.3f} s"
     )
     print(f"{counters.spikes} spikes, {counters.synaptic_events} synaptic events since the reset")
+    cycles = _cycles(result, options.clock)
+    if cycles is not None:
+        each = f"{cycles['per_step']:g} per step, at most {cycles['most']}"
+        took = ""
+        if options.clock is not None:
+            took = f"; {cycles['seconds'] * 1e3:g} ms at {options.clock / 1e6:g} MHz"
+        print(f"{cycles['total']} clock cycles, {each}{took}")
     duration = result.steps * result.dt
     rows = [
         (name, result.sizes[name], len(events), _rate(len(events), result.sizes[name], duration))
@@ -149,6 +179,19 @@ def _report(
         print(table(rows, ("probed", "neurons", "spikes", "Hz per neuron")))
     if options.output:
         print(f"written to {options.output}")
+
+
+def _cycles(result: Result, clock: float | None) -> dict[str, Any] | None:
+    """The hardware's clock cycles in sum, or None where they are not known."""
+    if result.clock_cycles is None:
+        return None
+    total = int(result.cycles.sum())
+    facts = {
+        "total": total,
+        "per_step": total / max(result.steps, 1),
+        "most": int(result.cycles.max(initial=0)),
+    }
+    return facts if clock is None else {**facts, "clock": clock, "seconds": total / clock}
 
 
 def _rate(spikes: int, size: int, duration: float) -> float:
