@@ -99,7 +99,10 @@ class Descriptor:
                 any(not 1 <= r.word_bytes <= protocol.MAX_WORD_BYTES for r in self.regions),
                 f"a word has 1 to {8 * protocol.MAX_WORD_BYTES} bits",
             ),
-            (any(not 1 <= r.depth <= 1 << 32 for r in self.regions), "a region has 1 to 2^32 words"),
+            (
+                any(not 1 <= r.depth <= 1 << 32 for r in self.regions),
+                "a region has 1 to 2^32 words",
+            ),
         ]
 
     @property

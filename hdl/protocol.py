@@ -86,9 +86,7 @@ class Layout:
         """The fields' bytes; every field must be given and must fit."""
         if set(values) != {field.name for field in self.fields}:
             raise KeyError(f"{self.name} takes {[f.name for f in self.fields]}, not {[*values]}")
-        return b"".join(
-            values[field.name].to_bytes(field.size, "little") for field in self.fields
-        )
+        return b"".join(values[field.name].to_bytes(field.size, "little") for field in self.fields)
 
     def unpack(self, data: bytes | bytearray | memoryview) -> dict[str, int]:
         """Field values from exactly ``size`` bytes."""
@@ -131,8 +129,9 @@ class FrameType(IntEnum):
 FRAME_DOCS: dict[FrameType, tuple[str, str]] = {
     FrameType.HELLO: (
         "both",
-        "Host: opens the session that its header names, unless that is open already, and asks for a "
-        "piece of the description; with session 0 it only asks. Device: status, place, and the piece.",
+        "Host: opens the session that its header names, unless that is open already, and asks "
+        "for a piece of the description; with session 0 it only asks. Device: status, place, "
+        "and the piece.",
     ),
     FrameType.DATA: ("both", "A piece of the command stream or of the reply stream."),
     FrameType.ACK: ("to device", "Only the header's ack and credit; not answered."),
@@ -144,7 +143,8 @@ FRAME_DOCS: dict[FrameType, tuple[str, str]] = {
     ),
     FrameType.STOP: (
         "to device",
-        "RUN commands in frames before ``seq`` end at their next step boundary. Answered by STATUS.",
+        "RUN commands in frames before ``seq`` end at their next step boundary. Answered by "
+        "STATUS.",
     ),
     FrameType.STATUS: ("to host", "The device's status."),
     FrameType.REFUSED: (
@@ -173,8 +173,8 @@ STATUS = Layout(
         Field("lost_frames", 4, "frames dropped: out of order, or beyond the credit given"),
         Field("line_errors", 4, "bytes with a wrong stop bit, or that came too fast"),
     ),
-    "Starts the payload of STATUS, HELLO, RESEND and REFUSED frames from the device. Counters count "
-    "modulo 2^32 from the device's last reset.",
+    "Starts the payload of STATUS, HELLO, RESEND and REFUSED frames from the device. Counters "
+    "count modulo 2^32 from the device's last reset.",
 )
 
 
@@ -217,13 +217,9 @@ _SPAN = (
 )
 
 COMMANDS: tuple[Message, ...] = (
-    _message(
-        "WRITE", 0x01, _SPAN, "count words", "Writes words at absolute addresses."
-    ),
+    _message("WRITE", 0x01, _SPAN, "count words", "Writes words at absolute addresses."),
     _message("READ", 0x02, _SPAN, "", "Answered by WORDS."),
-    _message(
-        "DIGEST", 0x03, _SPAN, "", "Answered by DIGEST: the CRC-32 of what READ would bring."
-    ),
+    _message("DIGEST", 0x03, _SPAN, "", "Answered by DIGEST: the CRC-32 of what READ would bring."),
     _message(
         "RUN",
         0x04,
@@ -287,9 +283,7 @@ REPLIES: tuple[Message, ...] = (
         "",
         "Answers DIGEST.",
     ),
-    _message(
-        "BEGIN", 0x10, (Field("step", 4, "step about to be computed"),), "", "A RUN starts."
-    ),
+    _message("BEGIN", 0x10, (Field("step", 4, "step about to be computed"),), "", "A RUN starts."),
     _message(
         "DONE",
         0x11,

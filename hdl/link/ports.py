@@ -18,9 +18,7 @@ class BusRequest(data.StructLayout):
     """
 
     def __init__(self, word_bits: int):
-        super().__init__(
-            {"region": 8, "address": 32, "write": 1, "data": unsigned(word_bits)}
-        )
+        super().__init__({"region": 8, "address": 32, "write": 1, "data": unsigned(word_bits)})
 
 
 class Event(data.Struct):
