@@ -1,8 +1,8 @@
 """A session with a device: two reliable byte streams over a line that loses and damages bytes.
 
 Go-back-N in both directions, all timers on this side. What the caller reads is exactly what the
-device sent, or an error is raised; nothing is filled in when time runs out, and nothing waits for ever:
-a silent device is polled and given up, a device that answers but gets nowhere as well.
+device sent, or an error is raised. Nothing is filled in when time runs out, and nothing waits for
+ever: a silent device is polled and given up, and so is one that answers but gets nowhere.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Session:
     # The two streams
 
     def write(self, data: bytes) -> None:
-        """Append to the command stream; it goes out as frames fill, or by ``read`` and ``flush``."""
+        """Append to the command stream; it goes out in whole frames, the rest by ``flush``."""
         self._check()
         self._pending += data
         self._fill(whole=True)
