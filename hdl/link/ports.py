@@ -21,25 +21,15 @@ class BusRequest(data.StructLayout):
         super().__init__({"region": 8, "address": 32, "write": 1, "data": unsigned(word_bits)})
 
 
-class Event(data.Struct):
-    """Input for one step: a spike of a host channel, or a graded value for a neuron.
+Event = data.StructLayout({"graded": 1, "step": 32, "index": 16, "value": 32})
+"""Input for one step: a spike of a host channel, or a graded value for a neuron.
 
     Events arrive in ascending order of ``step``, and before the RUN that computes their step.
     """
 
-    graded: 1
-    step: 32
-    index: 16
-    value: 32
 
-
-class RunRequest(data.Struct):
-    """Compute ``steps`` steps (0: until ``stop``) and tell what is asked for."""
-
-    steps: 32
-    spikes: 1
-    cycles: 1
-    probes: 1
+RunRequest = data.StructLayout({"steps": 32, "spikes": 1, "cycles": 1, "probes": 1})
+"""Compute ``steps`` steps (0: until ``stop``) and tell what is asked for."""
 
 
 class ResultKind(enum.Enum, shape=3):
@@ -56,11 +46,8 @@ class ResultKind(enum.Enum, shape=3):
     DONE = 4
 
 
-class Result(data.Struct):
-    """One item of the result stream."""
-
-    kind: ResultKind
-    value: 32
+Result = data.StructLayout({"kind": ResultKind, "value": 32})
+"""One item of the result stream."""
 
 
 class CorePort(wiring.Signature):

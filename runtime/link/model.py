@@ -130,16 +130,17 @@ class DeviceModel:
         elif frame.session != self.session or frame.session == protocol.NO_SESSION:
             self._answer(FrameType.REFUSED, session=frame.session)
         else:
-            self._acknowledged(frame)
             if frame.type is FrameType.DATA:
                 self._data(frame)
             elif frame.type is FrameType.POLL:
                 self._answer(FrameType.STATUS)
-            elif frame.type is FrameType.RESEND:
-                self._sent = self._base
             elif frame.type is FrameType.STOP:
-                self.stop_before = frame.seq
+                ahead = (frame.seq - self.executed) % _SEQ
+                self.stop_before = frame.seq if 0 < ahead < _SEQ // 2 else None
                 self._answer(FrameType.STATUS)
+            self._acknowledged(frame)
+            if frame.type is FrameType.RESEND:
+                self._sent = self._base
 
     def _hello(self, frame: Frame) -> None:
         if len(frame.payload) != protocol.HELLO_REQUEST.size:
@@ -218,14 +219,9 @@ class DeviceModel:
         """Execute and send until neither can go on."""
         moved = True
         while moved:
-            self.core.stop = self._stopping()
+            self.core.stop = self.stop_before is not None
             moved = next(self._work)
             moved = self._transmit() or moved
-
-    def _stopping(self) -> bool:
-        if self.stop_before is None:
-            return False
-        return 0 < (self.stop_before - self.executed) % _SEQ < _SEQ // 2
 
     def _transmit(self) -> bool:
         """Send the next frame that the host has credit for."""

@@ -84,6 +84,8 @@ class Executor:
         while not device.room(0):
             yield False
         device.executed = (device.executed + 1) % protocol.SEQUENCES
+        if device.executed == device.stop_before:
+            device.stop_before = None
         device.inbox.popleft()
         self._frame = None
         device.commit()
