@@ -21,16 +21,19 @@ struct Model {
   int bits_left = 0; unsigned shift = 0; double due = 0;
   // host's receiver
   int rx_bit = -1; double sample = 0; unsigned rx_shift = 0; uint64_t framing = 0;
+  // A rising edge without the falling one before it: nothing depends on that, and it would
+  // cost as much. The second evaluation lets outputs follow the registers.
   void clock() {
-    top.p_clk.set<bool>(true); top.step();
-    top.p_clk.set<bool>(false); top.step(); ++clocks;
+    top.prev_p_clk = cxxrtl::value<1>{0u};
+    top.step(); ++clocks;
+    if (SETTLE) top.step();
   }
   bool send(const uint8_t *in, long n, long &at);
   bool receive(uint8_t *out, long room, long &got);
 };
 extern "C" {
 void *model_new(double bit) {
-  auto *m = new Model; m->bit = bit;
+  auto *m = new Model; m->bit = bit; m->top.p_clk.set<bool>(true);
   m->top.p_rst.set<bool>(true); m->idle_line();
   for (int i = 0; i < 4; ++i) m->clock();
   m->top.p_rst.set<bool>(false); m->clock();
@@ -59,7 +62,7 @@ void model_low(void *p, uint64_t cycles) {
 """
 
 _STREAM = r"""
-  bool sent = false, received = false;
+  static constexpr bool SETTLE = true;
   void idle_line() { top.p_line__in____valid.set<bool>(false);
                      top.p_line__out____ready.set<bool>(false); }
   void low() {}
@@ -67,14 +70,14 @@ _STREAM = r"""
 """
 _STREAM_BODY = r"""
 inline bool Model::send(const uint8_t *in, long n, long &at) {
-  if (sent) { sent = false; }
   bool valid = at < n;
   top.p_line__in____valid.set<bool>(valid);
-  if (valid) top.p_line__in____payload.set<uint8_t>(in[at]);
   top.p_line__out____ready.set<bool>(true);
-  top.step();
-  if (valid && top.p_line__in____ready.get<bool>()) { ++at; return true; }
-  return false;
+  if (!valid) return false;
+  top.p_line__in____payload.set<uint8_t>(in[at]);
+  top.step();                           // ready may depend on the byte
+  if (!top.p_line__in____ready.get<bool>()) return false;
+  ++at; return true;
 }
 inline bool Model::receive(uint8_t *out, long room, long &got) {
   if (!top.p_line__out____valid.get<bool>()) return false;
@@ -84,6 +87,7 @@ inline bool Model::receive(uint8_t *out, long room, long &got) {
 """
 
 _PINS = r"""
+  static constexpr bool SETTLE = false;  // a pin that follows a cycle later is as good
   void idle_line() { top.p_rx.set<bool>(true); }
   void low() { top.p_rx.set<bool>(false); }
   void after() {}
@@ -102,7 +106,10 @@ inline bool Model::send(const uint8_t *in, long n, long &at) {
 }
 inline bool Model::receive(uint8_t *out, long room, long &got) {
   bool level = top.p_tx.get<bool>(); double now = (double)clocks;
-  if (rx_bit < 0) { if (!level) { rx_bit = 0; sample = now + 1.5 * bit; rx_shift = 0; } return !level; }
+  if (rx_bit < 0) {
+    if (!level) { rx_bit = 0; sample = now + 1.5 * bit; rx_shift = 0; }
+    return !level;
+  }
   if (now < sample) return true;
   sample += bit;
   if (rx_bit < 8) { rx_shift |= (unsigned)level << rx_bit++; return true; }
@@ -145,8 +152,14 @@ class LineModel:
             *(pointer, ctypes.c_char_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_long),
             *(number, number, ctypes.POINTER(ctypes.c_long)),
         ]
+        self._bit = bit
         self._model: int | None = library.model_new(bit)
         self.quiet = quiet
+
+    def restart(self) -> None:
+        """As after power-up, memories included."""
+        self.close()
+        self._model = self._library.model_new(self._bit)
 
     def exchange(self, data: bytes, most: int = 1 << 62) -> bytes:
         """Send bytes, and return what comes until the device is idle or ``most`` cycles passed."""

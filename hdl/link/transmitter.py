@@ -132,7 +132,9 @@ class Transmitter(wiring.Component):
                 in_flight = (sent_at - self.tail)[: self.place]
                 m.d.sync += [kind.eq(int(FrameType.DATA)), session.eq(self.session)]
                 m.next = "IDLE"
-                with m.If(in_flight + length + RECORD_BYTES <= self.host_credit):
+                # New credit may have come with a question, or with a request to go back.
+                fits = in_flight + length + RECORD_BYTES <= self.host_credit
+                with m.If(fits & ~answer.valid & ~new_ack & ~rewinding):
                     m.d.comb += sender.start.eq(1)
                     m.next = "SEND"
             with m.State("SEND"):

@@ -1,1 +1,0 @@
-"""The generated hardware in simulation."""
