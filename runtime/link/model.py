@@ -122,6 +122,11 @@ class DeviceModel:
         self._out.clear()
         return out
 
+    def exchange(self, data: bytes) -> bytes:
+        """``receive`` and ``take`` in one: what transports and servers ask of a device."""
+        self.receive(data)
+        return self.take()
+
     def _handle(self, frame: Frame) -> None:
         if frame.type is FrameType.HELLO:
             self._hello(frame)

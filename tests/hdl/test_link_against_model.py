@@ -104,7 +104,9 @@ def commands(draw, step: int) -> bytes:
         (draw(st.integers(0, 51)), draw(st.integers(-(1 << 31), (1 << 31) - 1)))
         for _ in range(draw(st.integers(0, 3)))
     ]
-    data = b"".join(i.to_bytes(2, "little") + v.to_bytes(4, "little", signed=True) for i, v in pairs)
+    data = b"".join(
+        i.to_bytes(2, "little") + v.to_bytes(4, "little", signed=True) for i, v in pairs
+    )
     return command(kind, step=when, count=len(pairs), tail=data)
 
 
