@@ -152,10 +152,13 @@ def test_a_reset_at_every_frame_of_a_load(at, when):
         count += bool(data)
         return answer
 
+    failed = ""
     try:
         load(exchange)
     except DeviceError as error:
-        assert "the device was reset" in error.problem
+        failed = error.problem
+    if failed:
+        assert failed.startswith("the device was reset, or another host opened it")
     else:
         # It was reset before it held anything, or after it had confirmed everything.
         kept = bytes(model.core.memory[0][:800]) == IMAGE[:800]
@@ -177,11 +180,13 @@ def test_a_line_that_dies_at_any_frame(at):
         count += bool(data)
         return model.exchange(data) if count <= at else b""
 
-    session = Session(InProcess(exchange), timing=Timing(tries=3))
-    with pytest.raises(DeviceError, match="no device answers|the device has stopped answering"):
+    def everything() -> None:
+        session = Session(InProcess(exchange), timing=Timing(tries=3))
         session.open()
         Client(session).load({"data": IMAGE})
-        Client(session).run(10_000, spikes=False)
+
+    with pytest.raises(DeviceError, match=r"no device answers|the device has stopped answering"):
+        everything()
 
 
 def test_a_device_that_answers_but_does_nothing():
