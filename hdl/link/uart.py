@@ -21,7 +21,8 @@ BREAK_BITS = 20
 """A line that is low for this many bits says break; a byte of zeros is low for 9."""
 
 
-def _check(divisor: int) -> None:
+def check_divisor(divisor: int) -> None:
+    """Raise ValueError if a receiver could not keep up with so few cycles per bit."""
     if divisor < MIN_DIVISOR:
         raise ValueError(f"a bit takes at least {MIN_DIVISOR} clock cycles, not {divisor}")
 
@@ -34,7 +35,7 @@ class UartTx(wiring.Component):
     """
 
     def __init__(self, divisor: int):
-        _check(divisor)
+        check_divisor(divisor)
         self.divisor = divisor
         super().__init__({"data": In(stream.Signature(8)), "tx": Out(1, init=1)})
 
@@ -76,7 +77,7 @@ class UartRx(wiring.Component):
     """
 
     def __init__(self, divisor: int):
-        _check(divisor)
+        check_divisor(divisor)
         self.divisor = divisor
         super().__init__(
             {

@@ -7,7 +7,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from spikeloom.hdl.link.uart import BREAK_BITS, UartRx, UartTx
+from spikeloom.hdl.link.uart import BREAK_BITS, UartRx, UartTx, check_divisor
 
 CLOCK = 1e-6
 BYTES = bytes([0, 255, 0x55, 0xAA, 1, 128]) + random.Random(2).randbytes(34)
@@ -138,4 +138,4 @@ def test_transmitter(divisor):
 
 def test_too_small_a_divisor():
     with pytest.raises(ValueError, match="a bit takes at least 4 clock cycles, not 3"):
-        UartRx(3)
+        check_divisor(3)
