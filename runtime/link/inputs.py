@@ -64,18 +64,18 @@ def _pieces(per_step: NDArray[np.int64], capacity: int) -> list[int]:
 
 
 def _step_events(events: Events, step: int, start: int) -> list[bytes]:
-    """The commands for the events of one step."""
-    low, high = np.searchsorted(events.spike_step, [step, step + 1])
-    channels = events.spike_channel[low:high]
+    """The commands for the events of one step, graded ones first."""
     absolute = (start + step) % (1 << 32)
-    out = _spikes(channels, absolute) if len(channels) else []
+    out = []
     low, high = np.searchsorted(events.graded_step, [step, step + 1])
     for i in range(low, high, _MOST):
         pair = np.zeros(min(_MOST, high - i), [("neuron", "<u2"), ("value", "<i4")])
         pair["neuron"] = events.graded_neuron[i : i + len(pair)]
         pair["value"] = events.graded_value[i : i + len(pair)]
         out.append(command("GRADED", step=absolute, count=len(pair), tail=pair.tobytes()))
-    return out
+    low, high = np.searchsorted(events.spike_step, [step, step + 1])
+    channels = events.spike_channel[low:high]
+    return out + _spikes(channels, absolute) if len(channels) else out
 
 
 def _spikes(channels: NDArray[np.int32], step: int) -> list[bytes]:
