@@ -81,10 +81,10 @@ def fill(page: str) -> str:
         ValueError: a table has no place in the page.
     """
     for name, text in tables().items():
-        place = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        place = re.compile(f"(<!-- {name} -->\n)(?:(?!<!-- ).)*(<!-- end -->)", re.DOTALL)
         if not place.search(page):
             raise ValueError(f"the page has no place for the table {name!r}")
-        page = place.sub(lambda found, text=text: found[1] + text + found[2], page)
+        page = place.sub(lambda found, text=text: found[1] + text + "\n" + found[2], page)
     return page
 
 

@@ -24,9 +24,9 @@ class BusRequest(data.StructLayout):
 Event = data.StructLayout({"graded": 1, "step": 32, "index": 16, "value": 32})
 """Input for one step: a spike of a host channel, or a graded value for a neuron.
 
-    Events arrive in ascending order of ``step``, graded ones of a step before its spikes, and before the
-RUN that computes their step.
-    """
+Events arrive in ascending order of ``step``, graded ones of a step before its spikes, and before
+the RUN that computes their step.
+"""
 
 
 RunRequest = data.StructLayout({"steps": 32, "spikes": 1, "cycles": 1, "probes": 1})

@@ -208,7 +208,8 @@ def test_outbox_cuts_and_keeps():
     async def feed(ctx):
         for byte in data:
             await put(ctx, dut.data, byte)
-        for name, until in (("flush", dut.ready), ("finish", dut.finished), ("finish", dut.finished)):
+        finish = ("finish", dut.finished)
+        for name, until in (("flush", dut.ready), finish, finish):
             await ctx.tick().repeat(8)
             ctx.set(getattr(dut, name), 1)
             await ctx.tick().until(until)
