@@ -110,7 +110,7 @@ class Client:
         """``count`` words from ``address`` on; all to the region's end if not given."""
         number, spec, count = self._span(region, address, count)
         span = {"region": number, "address": address, "count": count}
-        self.session.write(command("READ", **span))
+        self.session.write(command("READ", b"", **span))
         self._expect("WORDS", **span)
         return self.session.read(count * spec.word_bytes)
 
@@ -118,7 +118,7 @@ class Client:
         """CRC-32 of what ``read`` would bring, computed by the device."""
         number, _, count = self._span(region, address, count)
         span = {"region": number, "address": address, "count": count}
-        self.session.write(command("DIGEST", **span))
+        self.session.write(command("DIGEST", b"", **span))
         return self._expect("DIGEST", **span)["crc"]
 
     def load(self, images: dict[str, bytes]) -> None:

@@ -119,7 +119,7 @@ class Executor:
 
     def _read(self, args: dict[str, int]) -> Iterator[bool]:
         self._span(args, writing=False)
-        yield from self._emit(reply("WORDS", **args))
+        yield from self._emit(reply("WORDS", b"", **args))
         for address in range(args["address"], args["address"] + args["count"]):
             yield from self._emit(self._core.read(args["region"], address))
 
@@ -128,7 +128,7 @@ class Executor:
         crc = 0
         for address in range(args["address"], args["address"] + args["count"]):
             crc = zlib.crc32(self._core.read(args["region"], address), crc)
-        yield from self._emit(reply("DIGEST", **args, crc=crc))
+        yield from self._emit(reply("DIGEST", b"", **args, crc=crc))
 
     # Events
 
@@ -172,7 +172,8 @@ class Executor:
         counting = flags[RunFlag.COUNTS]
         device.running = True
         yield from self._emit(reply("BEGIN", step=core.step))
-        quiet, since, spikes = 0, 0, []
+        quiet, since, value = 0, 0, 0
+        spikes: list[int] = []
         results = core.run(
             args["steps"],
             spikes=flags[RunFlag.SPIKES] or counting,
@@ -204,7 +205,7 @@ class Executor:
                 break
             else:
                 field = "value" if kind == "PROBE" else "count"
-                yield from self._emit(reply(kind, **{field: value & 0xFFFFFFFF}))
+                yield from self._emit(reply(kind, b"", **{field: value & 0xFFFFFFFF}))
             yield True  # so that what is complete is sent, and a STOP is noticed
         reason = DoneReason.STOPPED if value else DoneReason.COMPLETE
         yield from self._emit(reply("DONE", step=core.step, reason=reason))
