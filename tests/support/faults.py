@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -49,13 +50,16 @@ class FaultyLine:
     def _damage(self, data: bytes) -> bytes:
         if not self._rate or not data:
             return data
-        out, draw = bytearray(), self._random
-        for byte in data:
-            if draw.random() >= self._rate:
-                out.append(byte)
-                continue
+        out, draw, at = bytearray(), self._random, 0
+        while True:
+            # How many bytes pass before the next one is hit is geometric, as with a draw for each.
+            passed = int(math.log(1.0 - draw.random()) / math.log(1.0 - self._rate))
+            out += data[at : at + passed]
+            at += passed + 1
+            if at > len(data):
+                break
             self.hits += 1
-            kind = draw.choice(self._kinds)
+            byte, kind = data[at - 1], draw.choice(self._kinds)
             if kind == "flip":
                 out.append(byte ^ 1 << draw.randrange(8))
             elif kind == "double":
