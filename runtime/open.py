@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 BACKENDS = {
     "emulator": ("backends.emulator", "EmulatorBackend", "fast C kernel, or NumPy without it"),
     "reference": ("backends.reference", "ReferenceBackend", "the definition, plain NumPy, slow"),
+    "rtl": ("backends.rtl", "RtlBackend", "the generated hardware, simulated, with its cycles"),
 }
 """Scheme -> module and class, and what it is."""
 
 LATER = {
-    "rtl": "the generated hardware in simulation",
     "serial": "boards at a serial port",
     "tcp": "boards behind a network",
     "lava": "the Lava simulator",

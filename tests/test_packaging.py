@@ -59,6 +59,7 @@ def test_the_wheel_holds_the_kernel_and_the_type_marker(distributions):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "spikeloom/py.typed" in names
+    assert "spikeloom/backends/rtl/driver.cpp" in names
     assert any(re.fullmatch(r"spikeloom/backends/emulator/_kernel.*", n) for n in names)
     assert not any(n.startswith(("tests/", "compiler/", "examples/")) for n in names)
 
@@ -67,7 +68,9 @@ def test_the_wheel_holds_the_kernel_and_the_type_marker(distributions):
 def test_the_sdist_holds_the_kernel_source(distributions):
     sdist, _ = distributions
     with tarfile.open(sdist) as archive:
-        assert any(n.endswith("backends/emulator/kernel.c") for n in archive.getnames())
+        names = archive.getnames()
+    assert any(n.endswith("backends/emulator/kernel.c") for n in names)
+    assert any(n.endswith("backends/rtl/driver.cpp") for n in names)
 
 
 def test_the_room_links_are_relative():

@@ -36,7 +36,7 @@ def test_unknown_device():
     assert refusal(DeviceError, "emulater?threads=2") == (
         "no such device\n"
         "  found: 'emulater?threads=2'\n"
-        "  expected: one of emulator, reference\n"
+        "  expected: one of emulator, reference, rtl\n"
         "  remedy: did you mean 'emulator'?"
     )
 
@@ -46,7 +46,6 @@ def test_unknown_device():
     [
         ("serial:///dev/ttyUSB1?baud=3000000", "serial", "boards at a serial port"),
         ("tcp://host:9000", "tcp", "boards behind a network"),
-        ("rtl", "rtl", "the generated hardware in simulation"),
         ("lava", "lava", "the Lava simulator"),
     ],
 )
@@ -54,7 +53,7 @@ def test_devices_of_later_versions(url, scheme, what):
     assert refusal(UnsupportedError, url) == (
         f"devices of the kind {scheme!r} ({what}) are not in this version\n"
         f"  found: {url}\n"
-        "  expected: one of emulator, reference\n"
+        "  expected: one of emulator, reference, rtl\n"
         '  remedy: use "emulator": every device computes the same bits'
     )
 

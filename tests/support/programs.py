@@ -71,6 +71,7 @@ def random_program(
     cores: int | None = None,
     neurons: int | None = None,
     delays: int | None = None,
+    **widths: int,
 ) -> Program:
     """A random Program; the same arguments give the same one.
 
@@ -79,6 +80,7 @@ def random_program(
         cores: number of cores; None draws 1 to 9.
         neurons: most neurons per core; None draws, up to 60.
         delays: largest wheel delay, 0 to 63; None draws.
+        widths: fields of the Target to be set instead of drawn, such as ``state_bits``.
     """
     rng = np.random.default_rng(seed)
     cores = int(rng.choice([1, 1, 1, 2, 2, 3, 4, 6, 9])) if cores is None else cores
@@ -87,7 +89,7 @@ def random_program(
     sizes = rng.integers(0, largest + 1, cores)
     if not sizes.any() and largest:
         sizes[rng.integers(cores)] = largest
-    target = _target(rng, sizes, delays)
+    target = _target(rng, sizes, delays).with_(**widths)
     labels, populations = _populations(rng, sizes)
     sources, generators = _sources(rng)
     projections = _projections(rng, target, sources, populations, delays)

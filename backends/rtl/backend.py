@@ -1,0 +1,369 @@
+"""The generated hardware as a device, loaded and read through the back door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DeviceError, UnsupportedError
+from ...hdl.geometry import Geometry
+from ...hdl.registers import CONTROL_HOST_INPUT, COUNTERS, REGISTER
+from ...hdl.streams import (
+    INPUT_END,
+    INPUT_GRADED,
+    INPUT_SPIKE,
+    OUTPUT_END,
+    OUTPUT_GENERATORS,
+    OUTPUT_NEURONS,
+)
+from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.images import HardwareImage
+from .build import missing_tools
+from .fit import geometry_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...compiler.program import Program
+    from ...runtime.backend import Events, Record, Variable
+    from .model import Model
+
+SIMULATORS = ("auto", "cxxrtl", "amaranth")
+BATCH = 4096
+"""Most steps per call of the simulator; bounds the memory for its output."""
+MOST_CYCLES = 1 << 32
+"""A step that takes longer has gone wrong."""
+
+
+class RtlBackend(Backend):
+    """One simulated core.
+
+    Args:
+        lanes: build the core with so many lanes instead of the target's; changes cycles only.
+        simulator: "cxxrtl" (compiled, fast), "amaranth" (slow, needs no compiler), or "auto".
+        geometry: build exactly this core; by default one that fits the Program.
+    """
+
+    scheme = "rtl"
+
+    def __init__(
+        self,
+        lanes: int | str | None = None,
+        simulator: str = "auto",
+        geometry: Geometry | None = None,
+    ) -> None:
+        self._lanes = _lanes(lanes)
+        if simulator not in SIMULATORS:
+            raise DeviceError(
+                "no such simulator",
+                found=repr(simulator),
+                expected="one of " + ", ".join(SIMULATORS),
+                where="device 'rtl'",
+            )
+        problem = missing_tools()
+        if simulator == "cxxrtl" and problem:
+            raise DeviceError(
+                "the core cannot be compiled here",
+                found=problem,
+                where="device 'rtl'",
+                remedy='install it, or open "rtl?simulator=amaranth", which is slower',
+            )
+        if simulator == "auto":
+            simulator = "amaranth" if problem else "cxxrtl"
+        self._simulator = simulator
+        self._geometry = geometry
+        self._model: Model | None = None
+
+    # ------------------------------------------------------------------ loading
+
+    def load(self, program: Program) -> None:
+        """Take a verified Program and reset everything to its beginning.
+
+        Raises:
+            UnsupportedError: it has more than one core.
+            FitError: the given geometry does not hold it.
+            DeviceError: the core could not be built.
+        """
+        if len(program.cores) != 1:
+            raise UnsupportedError(
+                "the generated hardware is a single core in this version",
+                found=f"a program of {len(program.cores)} cores",
+                expected="one core",
+                where="device 'rtl'",
+                remedy='compile for a target with larger cores, or use "emulator"',
+            )
+        geometry = self._geometry or geometry_for(program, self._lanes)
+        image = HardwareImage(program, geometry)
+        model = self._model
+        if model is None or model.geometry != geometry:
+            self.close()
+            self._model = model = _make(self._simulator, geometry)
+        self._program, self._image = program, image
+        for name, columns in image.parameters().items():
+            model.load_table(name, columns)
+        for name in ("injected", "generated"):
+            if name in model.tables:
+                model.load_table(name, [np.zeros(0, np.uint32)] * len(model.tables[name].widths))
+        core = program.cores[0]
+        self.write_weights((CoreWeights(core.sparse_weight, core.dense_weight),))
+        groups = -(-core.neurons // geometry.lanes)
+        self._write("GROUPS", max(1, groups))
+        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.lanes))
+        self._write("CONTROL", CONTROL_HOST_INPUT)
+        self._write("PACE", 0)
+        self.write_state(State.initial(program))
+
+    @property
+    def model(self) -> Model:
+        """The simulated core.
+
+        Raises:
+            DeviceError: nothing is loaded.
+        """
+        if self._model is None:
+            raise DeviceError("nothing is loaded", where="device 'rtl'")
+        return self._model
+
+    @property
+    def image(self) -> HardwareImage:
+        """Where everything of the loaded Program is.
+
+        Raises:
+            DeviceError: nothing is loaded.
+        """
+        if self._model is None:
+            raise DeviceError("nothing is loaded", where="device 'rtl'")
+        return self._image
+
+    def _write(self, register: str, value: int) -> None:
+        self.model.write(REGISTER[register].address, value)
+
+    def _counter(self, name: str) -> int:
+        low, high = (self.model.read(REGISTER[f"{name}_{h}"].address) for h in ("LOW", "HIGH"))
+        return high << 32 | low
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, steps: int, events: Events, record: Record) -> RunData:
+        """Compute ``steps`` steps from where the last run ended.
+
+        Raises:
+            UnsupportedError: graded events for a core built without them.
+        """
+        if len(events.graded_step) and not self.model.geometry.graded:
+            raise UnsupportedError(
+                "this core is built without graded events",
+                found=f"{len(events.graded_step)} graded events",
+                where="device 'rtl'",
+                remedy="generate it with graded=True",
+            )
+        batch = 1 if record.states else BATCH
+        bounds = list(range(0, steps, batch))
+        given = self._input(steps, events)
+        at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
+        states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
+        parts = []
+        for start in bounds:
+            stop = min(start + batch, steps)
+            parts.append(self._steps(stop - start, given[at[start] : at[stop]]))
+            for (variable, which), values in zip(record.states, states, strict=True):
+                values[start] = self._value(variable)[which]
+        items = np.concatenate([np.zeros((0, 3), np.int64), *parts])
+        self._step += steps
+
+        ends = items[:, 0] == OUTPUT_END
+        step = np.cumsum(ends) - ends
+        neuron_step, neuron = self._spikes(items, step, OUTPUT_NEURONS)
+        driven_step, generator = self._spikes(items, step, OUTPUT_GENERATORS)
+        channel_step = np.concatenate([events.spike_step.astype(np.int64), driven_step])
+        driven = self._program.generators["channel"][generator]
+        channel = np.concatenate([events.spike_channel, driven.astype(np.int32)])
+        order = np.lexsort((channel, channel_step))
+        channel_step, channel = channel_step[order], channel[order]
+        kept = record.neurons[neuron]
+        kept_channels = record.channels[channel]
+        return RunData(
+            neuron_step[kept],
+            neuron[kept].astype(np.int32),
+            channel_step[kept_channels],
+            channel[kept_channels].astype(np.int32),
+            states,
+            items[ends, 2],
+        )
+
+    def _input(self, steps: int, events: Events) -> NDArray[np.int64]:
+        """(n, 3): per step the graded events, the spikes, an END."""
+        sends = self._image.channel_sends[events.spike_channel]
+        spikes = events.spike_channel[sends]
+        step = np.concatenate([events.graded_step, events.spike_step[sends], np.arange(steps)])
+        sizes = (len(events.graded_step), len(spikes), steps)
+        kind = np.repeat([INPUT_GRADED, INPUT_SPIKE, INPUT_END], sizes)
+        rank = np.repeat([0, 1, 2], sizes)
+        origins = self._image.channel_origin[spikes]
+        index = np.concatenate([events.graded_neuron, origins, np.zeros(steps)])
+        value = np.concatenate([events.graded_value, np.zeros(len(spikes) + steps)])
+        order = np.lexsort((rank, step))
+        return np.stack([kind, index, value], axis=1).astype(np.int64)[order]
+
+    def _steps(self, steps: int, given: NDArray[np.int64]) -> NDArray[np.int64]:
+        out = self.model.steps(steps, given, MOST_CYCLES)
+        if out.ended != steps or out.used != len(given):
+            raise DeviceError(
+                "the simulated core stopped",
+                found=f"{out.ended} of {steps} steps, {out.used} of {len(given)} inputs taken"
+                f" in {out.cycles} clock cycles",
+                where="device 'rtl'",
+            )
+        return out.items
+
+    def _spikes(
+        self, items: NDArray[np.int64], step: NDArray[np.int64], kind: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Step and number of everything of a kind that fired, sorted."""
+        lanes = self.model.geometry.lanes
+        own = items[:, 0] == kind
+        masks = items[own, 2].view(np.uint64)
+        row, lane = np.nonzero(masks[:, None] >> np.arange(lanes, dtype=np.uint64) & np.uint64(1))
+        return step[own][row], items[own, 1][row] * lanes + lane
+
+    def _value(self, variable: Variable) -> NDArray[np.int64]:
+        state = self._image.neuron_state(self.model.table("state"))
+        if variable == "threshold":
+            return self._program.cores[0].threshold + state["adapt"]
+        return state[variable]
+
+    # ------------------------------------------------------------------ state
+
+    def read_state(self) -> State:
+        """A copy of the state."""
+        model, image = self.model, self._image
+        fields = image.neuron_state(model.table("state"))
+        wheels = [model.table(f"wheel{r}") for r in range(model.geometry.receptors)]
+        return State(
+            step=self._step,
+            u=np.stack([fields["u0"], fields["u1"]]).astype(np.int32),
+            v=fields["v"].astype(np.int32),
+            adapt=fields["adapt"].astype(np.int32),
+            refractory=fields["refractory"].astype(np.int32),
+            reset_pending=fields["pending"].astype(np.uint8),
+            fired=fields["fired"].astype(np.uint8),
+            wheel=image.wheel(wheels, self._step),
+            saturated=fields["saturated"].astype(np.uint8),
+            saturations=self._saturations(),
+            spikes=self._base["SPIKES"] + self._counter("SPIKES"),
+            synaptic_events=self._base["EVENTS"] + self._counter("EVENTS"),
+        )
+
+    def _saturations(self) -> NDArray[np.int64]:
+        names = ("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")
+        return np.array([[self._base[n] + self._counter(n) for n in names]], np.int64)
+
+    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Copies of ``State.saturations`` and ``State.saturated`` alone."""
+        fields = self._image.neuron_state(self.model.table("state"))
+        return self._saturations(), fields["saturated"].astype(np.uint8)
+
+    def write_state(self, state: State) -> None:
+        """Continue from ``state``; its future is exactly the one it would have had.
+
+        Raises:
+            DeviceError: an array's shape is not the loaded Program's, or the core has no θa.
+        """
+        for name, expected in vars(State.initial(self._program)).items():
+            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        if state.adapt.any() and not self.model.geometry.adaptation:
+            raise DeviceError(
+                "the state has adapted thresholds, but this core is built without them",
+                where="device 'rtl'",
+            )
+        tables, fired = self._image.state_tables(state)
+        for name, columns in tables.items():
+            self.model.load_table(name, columns)
+        self._write("FIRED", fired)
+        self._write("STEP", state.step & 0xFFFFFFFF)
+        self._write("CLEAR", 0)
+        self._step = int(state.step)
+        # The hardware's counters are narrower than a State's numbers, so they begin at zero.
+        self._base = dict.fromkeys(COUNTERS, 0)
+        self._base["SPIKES"], self._base["EVENTS"] = int(state.spikes), int(state.synaptic_events)
+        for kind, name in enumerate(("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")):
+            self._base[name] = int(state.saturations[0, kind])
+
+    # ------------------------------------------------------------------ weights
+
+    def read_weights(self) -> tuple[CoreWeights, ...]:
+        """A copy of the weights."""
+        return (self._image.weights(self.model.table("synapse")),)
+
+    def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
+        """Replace the weights.
+
+        Raises:
+            DeviceError: an array's shape is not the loaded Program's.
+        """
+        if len(weights) != 1:
+            raise DeviceError(
+                "weights do not fit the loaded program",
+                found=f"weights of {len(weights)} cores",
+                expected="weights of 1 core",
+            )
+        core = self._program.cores[0]
+        _check_shape("sparse weights", weights[0].sparse, core.sparse_weight)
+        _check_shape("dense weights", weights[0].dense, core.dense_weight)
+        self.model.load_table("synapse", self._image.synapses(weights[0]))
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for ``spikeloom devices`` and ``doctor``."""
+        facts: dict[str, Any] = {
+            "scheme": self.scheme,
+            "simulator": self._simulator,
+            "cycles": True,
+            "compiler": missing_tools() or "there",
+        }
+        if self._model is not None:
+            facts["geometry"] = self._model.geometry.to_dict()
+        return facts
+
+    def close(self) -> None:
+        """Free the simulated core."""
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+
+
+def _make(simulator: str, geometry: Geometry) -> Model:
+    if simulator == "cxxrtl":
+        from .compiled import CompiledModel
+
+        return CompiledModel(geometry)
+    from .interpreted import InterpretedModel
+
+    return InterpretedModel(geometry)
+
+
+def _lanes(lanes: int | str | None) -> int | None:
+    if lanes is None:
+        return None
+    try:
+        number = int(lanes)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 64 or number & (number - 1):
+        raise DeviceError(
+            "no core has so many lanes",
+            found=repr(lanes),
+            expected="a power of two from 1 to 64",
+            where="device 'rtl'",
+        )
+    return number
+
+
+def _check_shape(what: str, found: Any, expected: Any) -> None:
+    if np.shape(found) != np.shape(expected):
+        raise DeviceError(
+            f"{what} does not fit the loaded program",
+            found=f"shape {np.shape(found)}",
+            expected=f"shape {np.shape(expected)}",
+            remedy="load the program that it was read from",
+        )

@@ -1,0 +1,309 @@
+"""The core: one bus, one stream of input, one stream of output, and everything between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from .accumulators import SynapseLane
+from .bus import Bus, BusDecoder
+from .component import Component
+from .control import Control
+from .fetch import TABLES, Fetch
+from .generators import Generators
+from .geometry import Geometry
+from .hash_unit import STEP_OFFSET, Mix
+from .layout import layout
+from .memory import Bank
+from .neuron_array import NeuronArray
+from .sequencer import Sequencer
+from .spike_queue import SpikeQueue
+from .streams import (
+    INPUT_END,
+    INPUT_GRADED,
+    INPUT_SPIKE,
+    OUTPUT_END,
+    OUTPUT_GENERATORS,
+    OUTPUT_NEURONS,
+    input_layout,
+    output_layout,
+)
+
+
+class Core(Component):
+    """A whole core.
+
+    Attributes:
+        bus: registers and memories (``registers.REGISTER``, ``layout.layout``).
+        input: spikes and graded events of the next step, ended by an END; only if CONTROL says so.
+        output: per step the generators and neurons that fired, group by group, then an END.
+    """
+
+    def __init__(self, geometry: Geometry, *, build: int = 0) -> None:
+        self.geometry = geometry
+        self.build = build
+        super().__init__(
+            {
+                "bus": In(Bus()),
+                "input": In(stream.Signature(StructLayout(input_layout(geometry)))),
+                "output": Out(stream.Signature(StructLayout(output_layout(geometry)))),
+            }
+        )
+        self._fetch = Fetch(geometry)
+        self._array = NeuronArray(geometry)
+        self._fired = SpikeQueue(layout(geometry)["fired"], geometry.lanes)
+        self._synapses = [SynapseLane(geometry) for _ in range(geometry.lanes)]
+        self._generators = Generators(geometry) if geometry.generators else None
+
+    def banks(self) -> dict[str, list[Bank]]:
+        """Table -> the bank of each lane (or the only one); ``layout.path`` has their names."""
+        found = {name: [lookup.bank] for name, lookup in self._fetch.lookups.items()}
+        found["fired"] = [self._fired.lookup.bank]
+        found["synapse"] = [lane.synapses for lane in self._synapses]
+        for r in range(self.geometry.receptors):
+            found[f"wheel{r}"] = [lane.accumulators.banks[r] for lane in self._synapses]
+        for name in self._array.lanes[0].banks:
+            found[name] = [lane.banks[name] for lane in self._array.lanes]
+        if self._generators is not None:
+            found["generated"] = [self._generators.queue.lookup.bank]
+            found["generator"] = self._generators.banks
+        return found
+
+    def elaborate(self, platform: Any) -> Module:
+        """The parts and what connects them."""
+        m = Module()
+        g = self.geometry
+        tables = layout(g)
+        m.submodules.decoder = decoder = BusDecoder(tables, g.lanes)
+        m.submodules.control = control = Control(g, self.build)
+        m.submodules.sequencer = sequencer = Sequencer()
+        m.submodules.fetch = fetch = self._fetch
+        m.submodules.array = array = self._array
+        m.submodules.spike_queue = fired = self._fired
+        synapses, generators = self._synapses, self._generators
+        for i, lane in enumerate(synapses):
+            m.submodules[f"synapses{i}"] = lane
+        if generators is not None:
+            m.submodules.generators = generators
+
+        wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
+        for name in TABLES:
+            decoder.attach(name, [getattr(fetch, f"host_{name}")])
+        decoder.attach("fired", [fired.host])
+        decoder.attach("synapse", [lane.host_synapse for lane in synapses])
+        for r in range(g.receptors):
+            decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses])
+        for port in array.ports:
+            decoder.attach(
+                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in range(g.lanes)]
+            )
+        if generators is not None:
+            decoder.attach("generator", [getattr(generators, f"host{i}") for i in range(g.lanes)])
+            decoder.attach("generated", [generators.host_queue])
+
+        self._control(m, control, decoder, sequencer, array, fetch, fired)
+        self._random(m, control, array, generators)
+        ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
+        self._lanes(m, control, synapses, fetch, array)
+        m.d.comb += [
+            sequencer.delivered.eq(ready & ~fetch.busy),
+            sequencer.updated.eq(~array.busy),
+            array.start.eq(sequencer.update),
+            array.groups.eq(control.groups),
+            fired.start.eq(sequencer.start),
+            fired.clear.eq(sequencer.update),
+            fired.push.eq(array.valid & array.sending.any()),
+            fired.group.eq(array.group),
+            fired.mask.eq(array.sending),
+        ]
+        if generators is not None:
+            m.d.comb += [
+                generators.start.eq(sequencer.start),
+                generators.groups.eq(control.generator_groups),
+            ]
+        self._output(m, control, sequencer, decoder, array, generators)
+        return m
+
+    def _control(
+        self,
+        m: Module,
+        control: Control,
+        decoder: BusDecoder,
+        sequencer: Sequencer,
+        array: NeuronArray,
+        fetch: Fetch,
+        fired: SpikeQueue,
+    ) -> None:
+        """Registers to and from everywhere."""
+        m.d.comb += [
+            control.number.eq(decoder.register_number),
+            control.write.eq(decoder.register_write),
+            control.data.eq(decoder.data),
+            decoder.register_read.eq(control.read),
+            decoder.idle.eq(sequencer.idle),
+            sequencer.wanted.eq(control.wanted),
+            sequencer.pace.eq(control.pace),
+            control.busy.eq(~sequencer.idle | control.wanted),
+            control.late.eq(sequencer.late),
+            control.started.eq(sequencer.start),
+            control.end.eq(sequencer.end),
+            control.cycles.eq(sequencer.cycles),
+            control.next_step.eq(array.taken),
+            control.spikes.eq(array.spikes),
+            control.clipped_u.eq(array.clipped_u),
+            control.clipped_v.eq(array.clipped_v),
+            control.clipped_threshold.eq(array.clipped_threshold),
+            control.events.eq(Mux(fetch.counted, fetch.synapses, 0)),
+            control.fired.eq(fired.count),
+            fired.set_count.eq(control.set_fired),
+            fired.new_count.eq(decoder.data),
+        ]
+
+    def _random(
+        self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
+    ) -> None:
+        """One hash per lane, for the generators while they scan and for the neurons after."""
+        m.submodules.step_hash = step_hash = Mix()
+        m.d.comb += step_hash.value.eq(control.step + STEP_OFFSET)
+        if generators is None and not self.geometry.adaptation:
+            return
+        for i in range(self.geometry.lanes):
+            m.submodules[f"hash{i}"] = lane = Mix()
+            key: Any = getattr(array, f"key{i}")
+            if generators is not None:
+                key = Mux(generators.scanning, getattr(generators, f"key{i}"), key)
+                m.d.comb += getattr(generators, f"random{i}").eq(lane.hashed)
+            m.d.comb += [
+                lane.value.eq(key + step_hash.hashed),
+                getattr(array, f"random{i}").eq(lane.hashed),
+            ]
+
+    def _senders(
+        self,
+        m: Module,
+        control: Control,
+        sequencer: Sequencer,
+        fired: SpikeQueue,
+        fetch: Fetch,
+        array: NeuronArray,
+        generators: Generators | None,
+    ) -> Any:
+        """Who sends in this step: first neurons, then the host, then generators.
+
+        Returns:
+            whether all have been handed on.
+        """
+        g = self.geometry
+        head, lane_bits = self.input.p, (g.lanes - 1).bit_length()
+        closed, waiting = Signal(), Signal()
+        host_done, spike = Signal(), Signal()
+        delivering = Signal()
+        m.d.comb += [
+            delivering.eq(~sequencer.idle & ~closed),
+            waiting.eq(delivering & self.input.valid),
+            spike.eq(waiting & (head.kind == INPUT_SPIKE)),
+            host_done.eq(closed | (waiting & (head.kind == INPUT_END))),
+            self.input.ready.eq(delivering & Mux(spike, fetch.input.ready & fired.done, 1)),
+        ]  # fmt: skip
+        with m.If(sequencer.start):
+            m.d.sync += closed.eq(~control.host_input)
+        with m.Elif(waiting & (head.kind == INPUT_END)):
+            m.d.sync += closed.eq(1)
+        graded = waiting & (head.kind == INPUT_GRADED)
+        m.d.comb += control.refused.eq(
+            waiting & ~spike & (head.kind != INPUT_END) & ~(graded if g.graded else 0)
+        )
+        if g.graded:
+            m.d.comb += [
+                array.inject.eq(Mux(graded, 1 << head.index[:lane_bits], 0)),
+                array.inject_group.eq(head.index[lane_bits:]),
+                array.inject_value.eq(head.value),
+            ]
+
+        with m.If(~fired.done):
+            m.d.comb += [
+                fetch.input.valid.eq(fired.output.valid),
+                fetch.input.payload.eq(fired.output.payload),
+                fired.output.ready.eq(fetch.input.ready),
+            ]
+        with m.Elif(spike):
+            m.d.comb += [fetch.input.valid.eq(1), fetch.input.payload.eq(head.index)]
+        if generators is None:
+            return fired.done & host_done
+        with m.Elif(host_done):
+            m.d.comb += [
+                fetch.input.valid.eq(generators.output.valid),
+                fetch.input.payload.eq(generators.output.payload + g.first_generator),
+                generators.output.ready.eq(fetch.input.ready),
+            ]
+        return fired.done & host_done & generators.done
+
+    def _lanes(
+        self,
+        m: Module,
+        control: Control,
+        synapses: list[SynapseLane],
+        fetch: Fetch,
+        array: NeuronArray,
+    ) -> None:
+        """Words to all lanes; each lane's sums to its neurons."""
+        for i, lane in enumerate(synapses):
+            m.d.comb += [
+                lane.valid.eq(fetch.valid),
+                lane.word.eq(fetch.word),
+                lane.slot.eq(control.step),
+                lane.take.eq(array.take),
+                lane.take_group.eq(array.take_group),
+                *(getattr(array, f"sum{r}_{i}").eq(getattr(lane, f"sum{r}"))
+                  for r in range(self.geometry.receptors)),
+            ]  # fmt: skip
+
+    def _output(
+        self,
+        m: Module,
+        control: Control,
+        sequencer: Sequencer,
+        decoder: BusDecoder,
+        array: NeuronArray,
+        generators: Generators | None,
+    ) -> None:
+        """A queue with room for a whole step before it begins: no step ever waits for the host."""
+        g = self.geometry
+        most = g.groups + g.generator_groups + 1
+        made = Signal(StructLayout(output_layout(g)))
+        m.submodules.queue = queue = SyncFIFOBuffered(
+            width=len(made.as_value()), depth=2 * most + 2
+        )
+        m.d.comb += [
+            sequencer.wait.eq(decoder.wait | (queue.w_level > most + 2)),
+            queue.w_data.eq(made),
+            self.output.valid.eq(queue.r_rdy),
+            self.output.payload.eq(queue.r_data),
+            queue.r_en.eq(self.output.ready),
+        ]
+        with m.If(sequencer.end):
+            m.d.comb += [
+                made.kind.eq(OUTPUT_END),
+                made.data.eq(sequencer.cycles),
+                queue.w_en.eq(1),
+            ]
+        with m.Elif(array.valid & array.fired.any()):
+            m.d.comb += [
+                made.kind.eq(OUTPUT_NEURONS),
+                made.group.eq(array.group),
+                made.data.eq(array.fired),
+                queue.w_en.eq(1),
+            ]
+        if generators is not None:
+            with m.Elif(generators.spikes_valid):
+                m.d.comb += [
+                    made.kind.eq(OUTPUT_GENERATORS),
+                    made.group.eq(generators.spikes_group),
+                    made.data.eq(generators.spikes),
+                    queue.w_en.eq(1),
+                ]

@@ -1,0 +1,120 @@
+"""The parameters of one generated core, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import UnsupportedError
+
+MAX_DECAY_BITS = 13
+"""Bits of a decay constant, 0 … 4096 (docs/machine.md §3)."""
+
+
+def index_bits(count: int) -> int:
+    """Bits of a number 0 … count − 1; at least one, because hardware has no empty wires."""
+    return max(1, (count - 1).bit_length())
+
+
+def count_bits(largest: int) -> int:
+    """Bits of a number 0 … largest; at least one."""
+    return max(1, largest.bit_length())
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How large a core is built and what it can do.
+
+    Attributes:
+        neurons: neuron slots, ``N``.
+        lanes: neurons updated and synapses added per clock cycle, ``P`` (a power of two).
+        axons: rows of synapses that a spike can arrive on, ``A``.
+        rows: row groups.
+        words: words of synapse memory; one holds a synapse per lane (or several dense weights).
+        destinations: entries of the destination lists of neurons and channels.
+        channels: host channels.
+        generators: channels that the core drives itself; 0 leaves the generators out.
+        profiles: parameter sets that neurons share.
+        state_bits, weight_bits, accumulator_bits: widths of numbers, as in a Target.
+        delay_slots: depth of the delay wheel (a power of two).
+        receptors: accumulators per neuron, 1 or 2.
+        refractory_bits: width of the refractory counter (16 holds every legal period).
+        adaptation: build the adaptive threshold.
+        graded: build the input of graded events.
+    """
+
+    neurons: int = 256
+    lanes: int = 8
+    axons: int = 512
+    rows: int = 512
+    words: int = 8192
+    destinations: int = 512
+    channels: int = 256
+    generators: int = 0
+    profiles: int = 16
+    state_bits: int = 24
+    weight_bits: int = 8
+    accumulator_bits: int = 24
+    delay_slots: int = 16
+    receptors: int = 1
+    refractory_bits: int = 16
+    adaptation: bool = True
+    graded: bool = True
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("neurons", 1, 4096),
+            ("lanes", 1, 64),
+            ("axons", 1, 1 << 20),
+            ("rows", 1, 1 << 20),
+            ("words", 1, 1 << 22),
+            ("destinations", 1, 1 << 20),
+            ("channels", 1, 1 << 16),
+            ("generators", 0, 1 << 16),
+            ("profiles", 1, 4096),
+            ("state_bits", 12, 24),
+            ("weight_bits", 2, 16),
+            ("accumulator_bits", 16, 31),
+            ("delay_slots", 1, 64),
+            ("receptors", 1, 2),
+            ("refractory_bits", 1, 16),
+            ("adaptation", 0, 1),
+            ("graded", 0, 1),
+        ):
+            value = getattr(self, name)
+            power = name in ("lanes", "delay_slots")
+            if not low <= value <= high or (power and value & (value - 1)):
+                raise UnsupportedError(
+                    f"a core cannot be built: {name} is out of range",
+                    found=repr(value),
+                    expected=f"{'a power of two' if power else 'an integer'} from {low} to {high}",
+                )
+
+    @property
+    def groups(self) -> int:
+        """Groups of ``lanes`` neurons; neuron ``i`` is in lane ``i mod P`` of group ``i div P``."""
+        return -(-self.neurons // self.lanes)
+
+    @property
+    def generator_groups(self) -> int:
+        """Groups of ``lanes`` generators."""
+        return -(-self.generators // self.lanes)
+
+    @property
+    def first_generator(self) -> int:
+        """Origin number of generator 0; neurons are numbered by their slots, before it."""
+        return self.groups * self.lanes
+
+    @property
+    def first_channel(self) -> int:
+        """Origin number of host channel 0."""
+        return self.first_generator + self.generator_groups * self.lanes
+
+    @property
+    def origins(self) -> int:
+        """Everything that can send a spike: neurons, generators, host channels."""
+        return self.first_channel + self.channels
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; the inverse of ``Geometry(**data)``."""
+        return asdict(self)

@@ -1,0 +1,238 @@
+"""Every memory of a core, as data: which fields an entry has and where each bit is.
+
+The hardware builds its memories from these tables, the image packer fills them, and a host reads
+and writes them by the address map below. An entry is cut into *columns* of at most 32 bits, so that
+one host word is one column of one entry, whatever the widths; the core reads all columns at once.
+A field never crosses columns.
+
+A table's kind says where its entries are:
+
+- ``BANKED``: entry ``i`` is in lane ``i mod P`` at address ``i div P``: one memory per lane;
+- ``COPIED``: every lane has a copy of every entry; a write goes to all of them;
+- ``SINGLE``: one memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .geometry import MAX_DECAY_BITS, Geometry, count_bits, index_bits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BANKED, COPIED, SINGLE = "banked", "copied", "single"
+COLUMN_BITS = 32
+
+REGION_SHIFT, INDEX_SHIFT = 27, 3
+"""A host address is ``region << 27 | entry << 3 | column``, in words of 32 bits."""
+REGISTERS = 0
+"""The region of the control registers; a register's number stands where entries have theirs."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One number in an entry, and its place: column and lowest bit there."""
+
+    name: str
+    width: int
+    signed: bool
+    column: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """One memory region.
+
+    Attributes:
+        name: how hardware, packer and documentation call it.
+        region: its number in host addresses.
+        kind: BANKED, COPIED or SINGLE.
+        depth: entries per memory (for BANKED: per lane).
+        fields: in the order of their places.
+        meaning: one sentence for the documentation.
+    """
+
+    name: str
+    region: int
+    kind: str
+    depth: int
+    fields: tuple[Field, ...]
+    meaning: str
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each column in bits."""
+        widths = [0] * (1 + max(field.column for field in self.fields))
+        for field in self.fields:
+            widths[field.column] = max(widths[field.column], field.offset + field.width)
+        return tuple(widths)
+
+    @property
+    def bits(self) -> int:
+        """Width of an entry in bits."""
+        return sum(self.widths)
+
+    def field(self, name: str) -> Field:
+        """The field of that name."""
+        return next(field for field in self.fields if field.name == name)
+
+    def has(self, name: str) -> bool:
+        """Whether this build has that field."""
+        return any(field.name == name for field in self.fields)
+
+    def address(self, entry: int, column: int = 0) -> int:
+        """Host address of one column of one entry."""
+        return self.region << REGION_SHIFT | entry << INDEX_SHIFT | column
+
+    def encode(self, size: int, values: Mapping[str, NDArray]) -> list[NDArray[np.uint32]]:
+        """Columns of ``size`` entries whose fields have these values; the others are zero.
+
+        Values outside a field's range are the caller's mistake and raise ValueError.
+        """
+        columns = [np.zeros(size, np.uint32) for _ in self.widths]
+        for name, value in values.items():
+            field = self.field(name)
+            wide = np.asarray(value, np.int64)
+            low = -(1 << field.width - 1) if field.signed else 0
+            high = (1 << field.width - field.signed) - 1
+            if wide.size and (wide.min() < low or wide.max() > high):
+                raise ValueError(f"{self.name}.{name}: {wide.min()} … {wide.max()} do not fit")
+            bits = (wide & ((1 << field.width) - 1)) << field.offset
+            columns[field.column][:] |= bits.astype(np.uint32)
+        return columns
+
+    def decode(self, columns: list[NDArray[np.uint32]]) -> dict[str, NDArray[np.int64]]:
+        """The inverse of ``encode``: every field's values."""
+        values = {}
+        for field in self.fields:
+            raw = columns[field.column].astype(np.int64) >> field.offset
+            raw &= (1 << field.width) - 1
+            sign = 1 << field.width - 1
+            values[field.name] = (raw ^ sign) - sign if field.signed else raw
+        return values
+
+
+def _table(
+    name: str,
+    region: int,
+    kind: str,
+    depth: int,
+    fields: Iterable[tuple[str, int] | tuple[str, int, bool] | None],
+    meaning: str,
+) -> Table:
+    """Give each field its place: the next bits of the column, or a new one if they do not fit."""
+    placed: list[Field] = []
+    column = offset = 0
+    for entry in fields:
+        if entry is None:
+            continue
+        field, width, signed = (*entry, False)[:3]
+        if offset + width > COLUMN_BITS:
+            column, offset = column + 1, 0
+        placed.append(Field(field, width, signed, column, offset))
+        offset += width
+    return Table(name, region, kind, depth, tuple(placed), meaning)
+
+
+def dense_weights_per_entry(g: Geometry) -> int:
+    """How many dense weights share one lane's entry of a synapse word (a power of two)."""
+    return 1 << (_synapse(g).widths[0] // g.weight_bits).bit_length() - 1
+
+
+def _synapse(g: Geometry) -> Table:
+    return _table(
+        "synapse", 4, BANKED, g.words,
+        [("weight", g.weight_bits, True), ("group", index_bits(g.groups)),
+         ("delay", index_bits(g.delay_slots))],
+        "A sparse synapse: mantissa, group of its target, wheel delay; or several dense mantissas,"
+        " the first in the lowest bits",
+    )  # fmt: skip
+
+
+def layout(g: Geometry) -> dict[str, Table]:
+    """All tables of a core, by name; those of features that are not built are missing."""
+    state, group, P = g.state_bits, index_bits(g.groups), g.lanes
+    per_entry = dense_weights_per_entry(g)
+    mask = [(f"mask{i}", min(32, P - i)) for i in range(0, P, 32)]
+    second, adapt = g.receptors == 2, g.adaptation
+    tables = [
+        _table("origin", 1, SINGLE, g.origins,
+               [("start", index_bits(g.destinations)), ("count", count_bits(g.destinations))],
+               "Where a sender's destination list is: neurons first, then generators, then host"
+               " channels"),
+        _table("destination", 2, SINGLE, g.destinations, [("axon", index_bits(g.axons))],
+               "One destination of a spike: an axon of this core"),
+        _table("axon", 3, SINGLE, g.axons,
+               [("start", index_bits(g.rows)), ("count", count_bits(g.rows))],
+               "Where an axon's row groups are"),
+        _synapse(g),
+        _table("row", 5, SINGLE, g.rows,
+               [("address", index_bits(g.words * per_entry)), ("dense", 1), ("receptor", 1),
+                ("exponent", 4), ("words", count_bits(g.words * per_entry)), ("group", group),
+                ("delay", index_bits(g.delay_slots)),
+                ("synapses", count_bits(g.words * per_entry * P))],
+               "A row group: where its words are and how many (dense rows count in parts of a"
+               " word), first group and delay of a dense row, number of synapses"),
+        _table("profile", 6, COPIED, g.profiles,
+               [("spiking", 1), ("linear", 1), ("subtract", 1), ("late", 1), ("hold", 1),
+                ("shift", 4), ("decay_u0", MAX_DECAY_BITS),
+                ("decay_u1", MAX_DECAY_BITS) if second else None,
+                # kv of an exponential leak and L of a linear one never meet.
+                ("leak", max(MAX_DECAY_BITS, state - 1)),
+                ("v_reset", state, True), ("refractory", g.refractory_bits),
+                ("adapt_decay", MAX_DECAY_BITS) if adapt else None,
+                ("adapt_step", state - 1) if adapt else None],
+               "A parameter set; `leak` is kv or L, `late` the delayed reset"),
+        _table("select", 7, BANKED, g.groups,
+               [("profile", index_bits(g.profiles)), ("sends", 1)],
+               "A neuron's profile, and whether it has destinations"),
+        _table("neuron", 8, BANKED, g.groups,
+               [("threshold", state, True), ("bias", state, True),
+                ("key", 32) if adapt else None],
+               "What a neuron has of its own; `key` is the key term of its random numbers"),
+        _table("state", 9, BANKED, g.groups,
+               [("u0", state, True), ("u1", state, True) if second else None, ("v", state, True),
+                ("adapt", state - 1) if adapt else None, ("refractory", g.refractory_bits),
+                ("pending", 1), ("fired", 1), ("saturated", 3)],
+               "A neuron's state; `pending` is a delayed reset, `saturated` the sticky bits"),
+        _table("fired", 10, SINGLE, g.groups, [("group", group), *mask],
+               "Neurons that fired in the last step and have destinations: their groups and lanes"),
+        *(_table(f"wheel{r}", 11 + r, BANKED, g.groups * g.delay_slots,
+                 [("sum", g.accumulator_bits, True)],
+                 f"Accumulators of receptor {r}: group · delay_slots + step mod delay_slots")
+          for r in range(g.receptors)),
+        _table("injected", 13, BANKED, g.groups, [("value", state, True)],
+               "Graded events of the next step") if g.graded else None,
+        *((_table("generator", 14, BANKED, g.generator_groups,
+                  [("state", 32), ("value", 32), ("periodic", 1), ("sends", 1)],
+                  "A generator: key term and probability, or steps to its next spike and period"),
+           _table("generated", 15, SINGLE, g.generator_groups,
+                  [("group", index_bits(g.generator_groups)), *mask],
+                  "Generators that fire in this step and have destinations"))
+          if g.generators else ()),
+    ]  # fmt: skip
+    return {table.name: table for table in tables if table is not None}
+
+
+_PATHS = {
+    **{name: f"fetch.{name}.bank" for name in ("origin", "destination", "axon", "row")},
+    **{name: f"array.lane#.bank_{name}" for name in
+       ("profile", "select", "neuron", "state", "injected")},
+    **{name: f"synapses#.accumulators.{name}" for name in ("wheel0", "wheel1")},
+    "synapse": "synapses#.synapses",
+    "fired": "spike_queue.lookup.bank",
+    "generated": "generators.queue.lookup.bank",
+    "generator": "generators.bank#",
+}  # fmt: skip
+
+
+def path(table: str, lane: int, column: int) -> str:
+    """Where a memory is in the core's hierarchy, for simulators that reach in by the back door."""
+    return _PATHS[table].replace("#", str(lane)) + f".column{column}"

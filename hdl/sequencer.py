@@ -1,0 +1,74 @@
+"""The order of things: deliver, update, tell the host; and when the next step begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from .component import Component
+
+
+class Sequencer(Component):
+    """Runs steps while ``wanted``.
+
+    Attributes:
+        wanted: another step is to be computed.
+        wait: it must not begin yet (the host is in the memories, or its output has no room).
+        pace: least number of cycles from one step's beginning to the next, 0: none.
+        delivered: everything due in this step is in the accumulators.
+        updated: all neurons are written.
+        idle: between steps.
+        start: first cycle of a step (the core is still ``idle`` in it).
+        update: the update begins.
+        end: last cycle of a step; ``cycles`` is its length, this cycle included.
+        late: a step begins later than ``pace`` asks for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "wanted": In(1),
+                "wait": In(1),
+                "pace": In(32),
+                "delivered": In(1),
+                "updated": In(1),
+                "idle": Out(1),
+                "start": Out(1),
+                "update": Out(1),
+                "end": Out(1),
+                "cycles": Out(32),
+                "late": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Four states; the cycle counter runs from `start` to `end`."""
+        m = Module()
+        since, following = Signal(32), Signal()
+        m.d.sync += self.cycles.eq(self.cycles + 1)
+        with m.If(~since.all()):
+            m.d.sync += since.eq(since + 1)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq(1)
+                due = ~following | (since >= self.pace)
+                with m.If(self.wanted & ~self.wait & due):
+                    m.d.comb += [
+                        self.start.eq(1),
+                        self.late.eq(following & (self.pace != 0) & (since > self.pace)),
+                    ]
+                    m.d.sync += [self.cycles.eq(2), since.eq(1), following.eq(1)]
+                    m.next = "DELIVER"
+                with m.Elif(~self.wanted):
+                    m.d.sync += following.eq(0)
+            with m.State("DELIVER"), m.If(self.delivered):
+                m.d.comb += self.update.eq(1)
+                m.next = "UPDATE"
+            with m.State("UPDATE"), m.If(self.updated):
+                m.next = "END"
+            with m.State("END"):
+                m.d.comb += self.end.eq(1)
+                m.next = "IDLE"
+        return m

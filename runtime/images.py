@@ -1,0 +1,334 @@
+"""A Program's core as the memory contents of the generated hardware, and back.
+
+``CoreImage`` of a Program says *what*; ``hdl.layout`` says *where each bit is*; here is the way
+between them: which word and lane each synapse takes, where destination lists lie, and how state is
+read out of the memories again. Tables are columns of 32-bit words, as ``Table.encode`` makes them.
+
+Sparse rows are packed so that lane ``l`` only holds targets ``≡ l mod P`` and each word has at most
+one synapse per lane; unused places hold a zero weight, which changes nothing. Dense rows take the
+aligned groups of lanes that they touch, with zeros beside their ends. All sparse words come first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..compiler.program import DENSE, LINEAR, MASK, PERIODIC, RESET_SUBTRACT, SPARSE
+from ..counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term
+from ..errors import FitError
+from ..hdl.layout import dense_weights_per_entry, layout
+from .backend import CoreWeights, State
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..compiler.program import Program
+    from ..hdl.geometry import Geometry
+
+Columns = list["NDArray[np.uint32]"]
+
+
+class HardwareImage:
+    """One core of a Program on one geometry.
+
+    Attributes:
+        geometry: of the hardware.
+        tables: its memories.
+        row_words: (rows,) words (dense: parts of words) that a walk over each row group takes.
+        axon_cycles: (axons,) cycles that a spike arriving on each axon takes.
+        channel_origin: (channels,) origin number of each channel.
+        channel_sends: (channels,) whether its spikes reach a synapse; others need not be sent.
+    """
+
+    def __init__(self, program: Program, geometry: Geometry, core: int = 0) -> None:
+        """Place everything.
+
+        Raises:
+            FitError: the core does not hold the Program.
+        """
+        self.program = program
+        self.core = program.cores[core]
+        self.geometry = geometry
+        self.tables = layout(geometry)
+        self._per_entry = dense_weights_per_entry(geometry)
+        self._place_sparse()
+        self._place_dense()
+        rows, axon_start = self.core.rows, self.core.axon_start
+        self.row_words = np.where(rows["kind"] == DENSE, self._dense_words, self._sparse_words)
+        walked = np.concatenate([[0], np.cumsum(self.row_words)])
+        self.axon_cycles = (walked[axon_start[1:]] - walked[axon_start[:-1]]).astype(np.int64)
+        self._place_senders()
+        check_fit(self)
+
+    # ------------------------------------------------------------------ placing
+
+    def _place_sparse(self) -> None:
+        """Within its row, a synapse's word is its rank among those of its lane."""
+        core, P = self.core, self.geometry.lanes
+        rows = core.rows
+        sparse = rows["kind"] == SPARSE
+        counts = np.where(sparse, rows["count"], 0).astype(np.int64)
+        order = np.argsort(np.where(sparse, rows["offset"], -1), kind="stable")
+        row = np.repeat(order, counts[order])  # of each synapse; all have an owner
+        lane = core.sparse_target.astype(np.int64) % P
+        by_lane = np.lexsort((lane, row))
+        run = (row * P + lane)[by_lane]
+        first = np.flatnonzero(np.diff(run, prepend=-1))
+        length = np.diff(np.append(first, len(run)))
+        rank = np.empty(len(row), np.int64)
+        rank[by_lane] = np.arange(len(row)) - np.repeat(first, length)
+        self._sparse_words = np.zeros(len(rows), np.int64)
+        np.maximum.at(self._sparse_words, row, rank + 1)
+        starts = np.cumsum(self._sparse_words) - self._sparse_words
+        self._sparse_start = starts
+        self._sparse_total = int(self._sparse_words.sum())
+        self._sparse_entry = (starts[row] + rank) * P + lane
+
+    def _place_dense(self) -> None:
+        """A dense row begins in the lane of its first target."""
+        rows, P = self.core.rows, self.geometry.lanes
+        dense = rows["kind"] == DENSE
+        base, count = rows["base"].astype(np.int64), rows["count"].astype(np.int64)
+        self._dense_words = np.where(dense, -(-(base % P + count) // P), 0)
+        starts = np.cumsum(self._dense_words) - self._dense_words
+        self._dense_start = self._sparse_total * self._per_entry + starts
+        own = np.flatnonzero(dense)
+        own = own[np.argsort(rows["offset"][own], kind="stable")]
+        first = np.repeat((self._dense_start * P + base % P)[own], count[own])
+        within = np.arange(int(count[own].sum()))
+        within -= np.repeat(np.cumsum(count[own]) - count[own], count[own])
+        place = first + within  # in units of one dense weight, lanes side by side
+        part, lane = place // P, place % P
+        self._dense_entry = part // self._per_entry * P + lane
+        self._dense_shift = part % self._per_entry * self.geometry.weight_bits
+        total = int(self._dense_words.sum())
+        self.words = self._sparse_total + -(-total // self._per_entry)
+
+    def _place_senders(self) -> None:
+        """Destination lists, without axons that have no rows: these could only waste time."""
+        program, core, g = self.program, self.core, self.geometry
+        driven = program.generators["channel"].astype(np.int64)
+        hosted = np.setdiff1d(np.arange(program.channels), driven)
+        self.channel_origin = np.zeros(program.channels, np.int64)
+        self.channel_origin[driven] = g.first_generator + np.arange(len(driven))
+        self.channel_origin[hosted] = g.first_channel + np.arange(len(hosted))
+        self.hosted = len(hosted)
+        parts = []
+        for start, to, origin in (
+            (core.spike_start, core.spike_to, np.arange(core.neurons)),
+            (program.channel_start, program.channel_to, self.channel_origin),
+        ):
+            sender = np.repeat(origin, np.diff(start))
+            useful = self.axon_cycles[to["axon"]] > 0
+            parts.append((sender[useful], to["axon"][useful].astype(np.int64)))
+        sender = np.concatenate([p[0] for p in parts])
+        axon = np.concatenate([p[1] for p in parts])
+        order = np.argsort(sender, kind="stable")
+        self._destinations = axon[order]
+        size = max(g.origins, int(sender.max(initial=-1)) + 1, g.first_channel + self.hosted)
+        self._destination_count = np.bincount(sender, minlength=size)
+        self.origin_cycles = np.bincount(
+            sender, weights=self.axon_cycles[axon], minlength=size
+        ).astype(np.int64)
+        self.channel_sends = self._destination_count[self.channel_origin] > 0
+
+    # ------------------------------------------------------------------ parameters
+
+    def parameters(self) -> dict[str, Columns]:
+        """All tables that stay as they are while the core runs, but for the synapses."""
+        core, g = self.core, self.geometry
+        count = self._destination_count
+        sends = count[: core.neurons] > 0
+        profiles = core.profiles
+        profile = {
+            "spiking": profiles["spiking"],
+            "linear": profiles["leak"] == LINEAR,
+            "subtract": profiles["reset"] == RESET_SUBTRACT,
+            "late": profiles["reset_delay"],
+            "hold": profiles["refractory_mode"] != MASK,
+            "shift": profiles["shift"],
+            "decay_u0": profiles["decay_u"][:, 0],
+            "decay_u1": profiles["decay_u"][:, 1],
+            "leak": np.where(
+                profiles["leak"] == LINEAR, profiles["leak_step"], profiles["decay_v"]
+            ),
+            "v_reset": profiles["v_reset"],
+            "refractory": profiles["refractory"],
+            "adapt_decay": profiles["adapt_decay"],
+            "adapt_step": profiles["adapt_step"],
+        }
+        rows = core.rows
+        dense = rows["kind"] == DENSE
+        neuron: dict[str, NDArray] = {"threshold": core.threshold, "bias": core.bias}
+        if g.adaptation:
+            neuron["key"] = key_term(self.program.seed, core.key, THRESHOLD_DECAY).astype(np.int64)
+        values = {
+            "origin": {"start": np.where(count > 0, np.cumsum(count) - count, 0), "count": count},
+            "destination": {"axon": self._destinations},
+            "axon": {"start": np.where(np.diff(core.axon_start), core.axon_start[:-1], 0),
+                     "count": np.diff(core.axon_start)},
+            "row": {"address": np.where(dense, self._dense_start, self._sparse_start),
+                    "dense": dense, "receptor": rows["receptor"], "exponent": rows["exponent"],
+                    "words": self.row_words, "group": rows["base"] // g.lanes,
+                    "delay": rows["delay"], "synapses": rows["count"]},
+            "profile": {k: v for k, v in profile.items() if self.tables["profile"].has(k)},
+            "select": {"profile": core.profile, "sends": sends},
+            "neuron": neuron,
+        }  # fmt: skip
+        return {
+            name: self.tables[name].encode(len(next(iter(fields.values()))), fields)
+            for name, fields in values.items()
+        }
+
+    def generators(self, step: int) -> Columns:
+        """The generators as they stand before ``step``."""
+        all_, t = self.program.generators, step
+        periodic = all_["kind"] == PERIODIC
+        since = t - all_["phase"].astype(object)  # steps may exceed 64 bits' comfort, never wrap
+        period = np.maximum(all_["value"].astype(np.int64), 1)
+        left = np.array(
+            [-s if s < 0 else -s % int(p) for s, p in zip(since, period, strict=True)], np.int64
+        )
+        key = key_term(all_["seed"], all_["key"], POISSON_SOURCE).astype(np.int64)
+        count = self._destination_count
+        first = self.geometry.first_generator
+        return self.tables["generator"].encode(
+            len(all_),
+            {
+                "state": np.where(periodic, left, key),
+                "value": all_["value"].astype(np.int64),
+                "periodic": periodic,
+                "sends": count[first : first + len(all_)] > 0,
+            },
+        )
+
+    # ------------------------------------------------------------------ weights
+
+    def synapses(self, weights: CoreWeights) -> Columns:
+        """The synapse memory with these weights."""
+        core, g, table = self.core, self.geometry, self.tables["synapse"]
+        columns = [np.zeros(self.words * g.lanes, np.uint32) for _ in table.widths]
+        sparse = table.encode(
+            len(core.sparse_target),
+            {
+                "weight": weights.sparse,
+                "group": core.sparse_target // g.lanes,
+                "delay": core.sparse_delay,
+            },
+        )
+        for column, values in zip(columns, sparse, strict=True):
+            column[self._sparse_entry] = values
+        mask = (1 << g.weight_bits) - 1
+        parts = (weights.dense.astype(np.int64) & mask) << self._dense_shift
+        np.bitwise_or.at(columns[0], self._dense_entry, parts.astype(np.uint32))
+        return columns
+
+    def weights(self, columns: Columns) -> CoreWeights:
+        """The inverse of ``synapses``."""
+        core, bits = self.core, self.geometry.weight_bits
+        dense = columns[0][self._dense_entry].astype(np.int64) >> self._dense_shift
+        sparse = columns[0][self._sparse_entry].astype(np.int64)
+        half, mask = 1 << bits - 1, (1 << bits) - 1
+        return CoreWeights(
+            (((sparse & mask) ^ half) - half).astype(core.sparse_weight.dtype),
+            (((dense & mask) ^ half) - half).astype(core.dense_weight.dtype),
+        )
+
+    # ------------------------------------------------------------------ state
+
+    def state_tables(self, state: State) -> tuple[dict[str, Columns], int]:
+        """The tables that change while the core runs, and how many entries of `fired` count."""
+        g, n = self.geometry, self.core.neurons
+        fields = {
+            "u0": state.u[0],
+            "u1": state.u[1],
+            "v": state.v,
+            "adapt": state.adapt,
+            "refractory": state.refractory,
+            "pending": state.reset_pending,
+            "fired": state.fired,
+            "saturated": state.saturated,
+        }
+        table = self.tables["state"]
+        tables = {"state": table.encode(n, {k: v for k, v in fields.items() if table.has(k)})}
+        padded = np.zeros(g.groups * g.lanes, np.int64)
+        padded[:n] = (state.fired != 0) & (self._destination_count[:n] > 0)
+        groups = padded.reshape(g.groups, g.lanes)
+        sending = np.flatnonzero(groups.any(axis=1))
+        masks = {
+            f"mask{i}": groups[sending, i : i + 32]
+            @ (1 << np.arange(min(32, g.lanes - i), dtype=np.int64))
+            for i in range(0, g.lanes, 32)
+        }
+        tables["fired"] = self.tables["fired"].encode(len(sending), {"group": sending, **masks})
+        slots = (state.step + np.arange(len(state.wheel))) % g.delay_slots
+        for r in range(g.receptors):
+            sums = np.zeros((g.groups, g.delay_slots, g.lanes), np.int64)
+            wheel = np.zeros((len(state.wheel), g.groups * g.lanes), np.int64)
+            wheel[:, :n] = state.wheel[:, r]
+            by_group = wheel.reshape(len(state.wheel), g.groups, g.lanes)
+            sums[:, slots] = by_group.transpose(1, 0, 2)
+            tables[f"wheel{r}"] = self.tables[f"wheel{r}"].encode(sums.size, {"sum": sums.ravel()})
+        if g.generators:
+            tables["generator"] = self.generators(state.step)
+        return tables, len(sending)
+
+    def neuron_state(self, columns: Columns) -> dict[str, NDArray[np.int64]]:
+        """The fields of table `state` of the used neurons; what is not built is zero."""
+        n = self.core.neurons
+        found = self.tables["state"].decode([column[:n] for column in columns])
+        return {name: found.get(name, np.zeros(n, np.int64)) for name in (
+            "u0", "u1", "v", "adapt", "refractory", "pending", "fired", "saturated")}  # fmt: skip
+
+    def wheel(self, columns: list[Columns], step: int) -> NDArray[np.int32]:
+        """``State.wheel`` from the tables `wheel0`, `wheel1`."""
+        g, n = self.geometry, self.core.neurons
+        depth = self.program.wheel_depth
+        wheel = np.zeros((depth, 2, n), np.int32)
+        slots = (step + np.arange(depth)) % g.delay_slots
+        for r in range(g.receptors):
+            sums = self.tables[f"wheel{r}"].decode(columns[r])["sum"]
+            by_slot = sums.reshape(g.groups, g.delay_slots, g.lanes)[:, slots]
+            wheel[:, r] = by_slot.transpose(1, 0, 2).reshape(depth, -1)[:, :n]
+        return wheel
+
+
+def check_fit(image: HardwareImage) -> None:
+    """Refuse a Program that this hardware would not compute exactly.
+
+    Raises:
+        FitError: with everything that does not fit.
+    """
+    program, core, g = image.program, image.core, image.geometry
+    target = program.target
+    longest = int(core.profiles["refractory"].max(initial=0))
+    adapts = bool((core.profiles["adapt_step"] != 0).any())
+    needs = (
+        ("neurons", core.neurons, g.neurons),
+        ("axons", core.axons, g.axons),
+        ("rows", len(core.rows), g.rows),
+        ("words", image.words, g.words),
+        ("destinations", len(image._destinations), g.destinations),
+        ("channels", image.hosted, g.channels),
+        ("generators", len(program.generators), g.generators),
+        ("profiles", len(core.profiles), g.profiles),
+        ("weight_bits", target.weight_bits, g.weight_bits),
+        ("accumulator_bits", target.accumulator_bits, g.accumulator_bits),
+        ("delay_slots", program.wheel_depth, g.delay_slots),
+        ("receptors", target.receptors, g.receptors),
+        ("refractory_bits", longest.bit_length(), g.refractory_bits),
+        ("adaptation", int(adapts), int(g.adaptation)),
+    )
+    missing = [
+        f"{name}: {needed} needed, {there} there" for name, needed, there in needs if needed > there
+    ]
+    if target.state_bits != g.state_bits:
+        missing.append(f"state_bits: exactly {target.state_bits} needed, {g.state_bits} there")
+    if missing:
+        raise FitError(
+            "the program does not fit the hardware core",
+            found="; ".join(missing),
+            remedy="generate a larger core, or compile for a target with this geometry",
+        )

@@ -1,0 +1,62 @@
+"""Cases whose cycles the documentation names, and lanes by the dozen, on the hardware itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.programs import (
+    assert_same_run,
+    assert_same_state,
+    random_events,
+    random_program,
+    record_everything,
+)
+
+import spikeloom as sl
+from spikeloom.backends.reference import ReferenceBackend
+from spikeloom.backends.rtl import RtlBackend
+from spikeloom.hdl.cycles import step_cycles
+from spikeloom.runtime.step_work import step_work
+
+
+def cycles_of(sizes, lanes, spikes_in, steps):
+    """Cycles per step of a dense feed-forward network in which nobody fires."""
+    net = sl.Network(dt=1e-3)
+    before = net.source("in", sizes[0])
+    for number, size in enumerate(sizes[1:]):
+        population = net.population(f"p{number}", size, sl.IF(v_threshold=1e6))
+        net.connect(before, population, weights=np.ones((before.size, size)))
+        before = population
+    program = sl.compile(net, quantization=sl.Quantization(scale=1))
+    raster = np.zeros((steps, sizes[0]), bool)
+    raster[:, np.linspace(0, sizes[0] - 1, spikes_in).astype(int)] = True
+    with sl.open("rtl", lanes=lanes, simulator="amaranth") as device:
+        device.load(program)
+        return device.run(steps, inputs={"in": raster}).cycles.tolist()
+
+
+@pytest.mark.slow
+def test_ninety_neurons_with_sixty_four_inputs():
+    # NeuroCoreX takes 96,000 clock cycles. 7 + 20 · ⌈90 / 8⌉ + 13 + ⌈90 / 8⌉:
+    assert cycles_of((64, 90), 8, 20, 3) == [272] * 3
+
+
+@pytest.mark.slow
+def test_many_lanes_compute_the_same():
+    lanes = 32
+    program = random_program(
+        50, cores=1, neurons=60, delays=2, lanes=lanes, state_bits=16, weight_bits=8,
+        accumulator_bits=20, receptors=1,
+    )  # fmt: skip
+    device, reference = RtlBackend(simulator="amaranth"), ReferenceBackend()
+    events = random_events(program, 6, np.random.default_rng(50))
+    record = record_everything(program)
+    for each in (device, reference):
+        each.load(program)
+    found = device.run(6, events, record)
+    assert_same_run(reference.run(6, events, record), found, program, record)
+    assert_same_state(reference.read_state(), device.read_state(), program)
+    work = step_work(device.image, 6, found, events)
+    np.testing.assert_array_equal(found.cycles, step_cycles(work))
+    assert len(np.unique(found.neuron % lanes)) > 20
+    device.close()

@@ -1,0 +1,110 @@
+"""Geometry, memory layout, registers and the cycle formula: plain data, and the page made of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikeloom.errors import UnsupportedError
+from spikeloom.hdl import document
+from spikeloom.hdl.cycles import StepWork, step_cycles
+from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.layout import dense_weights_per_entry, layout
+from spikeloom.hdl.registers import REGISTER
+
+PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
+
+geometries = st.builds(
+    Geometry,
+    neurons=st.integers(1, 4096),
+    lanes=st.sampled_from([1, 2, 4, 8, 16, 32, 64]),
+    axons=st.integers(1, 1 << 20),
+    rows=st.integers(1, 1 << 20),
+    words=st.integers(1, 1 << 22),
+    destinations=st.integers(1, 1 << 20),
+    channels=st.integers(1, 1 << 16),
+    generators=st.integers(0, 1 << 16),
+    profiles=st.integers(1, 4096),
+    state_bits=st.integers(12, 24),
+    weight_bits=st.integers(2, 16),
+    accumulator_bits=st.integers(16, 31),
+    delay_slots=st.sampled_from([1, 2, 4, 8, 16, 32, 64]),
+    receptors=st.integers(1, 2),
+    refractory_bits=st.integers(1, 16),
+    adaptation=st.booleans(),
+    graded=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(geometries, st.integers(0, 1 << 30))
+def test_every_field_of_every_table_comes_back_as_it_was_written(g, seed):
+    rng = np.random.default_rng(seed)
+    for table in layout(g).values():
+        assert max(table.widths) <= 32
+        assert len(table.widths) <= 8
+        values = {}
+        for field in table.fields:
+            low = -(1 << field.width - 1) if field.signed else 0
+            high = (1 << field.width - field.signed) - 1
+            values[field.name] = rng.integers(low, high, 20, endpoint=True)
+            values[field.name][:2] = low, high
+        found = table.decode(table.encode(20, values))
+        for name, expected in values.items():
+            np.testing.assert_array_equal(found[name], expected, err_msg=f"{table.name}.{name}")
+    assert dense_weights_per_entry(g) * g.weight_bits <= layout(g)["synapse"].widths[0]
+
+
+def test_a_value_that_does_not_fit_its_field_is_an_error():
+    with pytest.raises(ValueError, match=r"^neuron\.threshold: 0 … 8388608 do not fit$"):
+        layout(Geometry())["neuron"].encode(2, {"threshold": np.array([0, 1 << 23])})
+
+
+def test_addresses_and_registers_are_unique():
+    tables = layout(Geometry(receptors=2, generators=9)).values()
+    regions = [t.region for t in tables]
+    assert len(set(regions)) == len(regions)
+    assert 0 not in regions
+    numbers = [r.number for r in REGISTER.values()]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) < 256
+
+
+def test_a_core_that_cannot_be_built_is_refused():
+    with pytest.raises(UnsupportedError) as error:
+        Geometry(lanes=12)
+    assert str(error.value) == (
+        "a core cannot be built: lanes is out of range\n"
+        "  found: 12\n"
+        "  expected: a power of two from 1 to 64"
+    )
+
+
+@pytest.mark.parametrize("part", ["registers", "memories"])
+def test_the_page_shows_what_the_hardware_is_built_from(part):
+    shown = re.search(f"<!-- {part} -->\n(.*?)\n?<!-- end -->", PAGE.read_text(), re.DOTALL)
+    assert shown is not None
+    assert shown[1] == getattr(document, part)()
+
+
+def test_the_formula_of_the_page_in_the_cases_that_it_names():
+    def cycles(n, h, groups):
+        return int(step_cycles(StepWork(n, h, 0, 0, groups, 0)))
+
+    assert cycles(20 * 12, 0, 12) == 274
+    assert cycles(26 * 32, 0, 32) == 886
+    assert cycles(26 * 8, 0, 8) == 238
+    assert cycles(10 * 1, 100 * 4, 5) == 437
+
+
+def test_senders_wait_for_each_other_only_as_far_as_the_page_says():
+    assert int(step_cycles(StepWork(0, 0, 0, 0, 0, 0))) == 14
+    assert int(step_cycles(StepWork(0, 0, 0, 40, 2, 0))) == 40 + 15
+    assert int(step_cycles(StepWork(5, 10, 0, 40, 2, 0))) == 47 + 10 + 15
+    assert int(step_cycles(StepWork(100, 10, 7, 40, 2, 9))) == 9 + 100 + 10 + 7 + 15
+    assert int(step_cycles(StepWork(1, 0, 7, 0, 2, 9))) == 9 + 16 + 7 + 15

@@ -1,0 +1,73 @@
+"""A few cores, each built once, on which many random Programs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikeloom.backends.rtl import RtlBackend
+from spikeloom.backends.rtl.build import missing_tools
+from spikeloom.compiler.program import Program
+from spikeloom.hdl.geometry import Geometry
+from support.programs import random_program
+
+_ROOM = {"axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
+         "generators": 64}  # fmt: skip
+
+GEOMETRIES: dict[str, Geometry] = {
+    "1 lane, 12 bits": Geometry(
+        neurons=64, lanes=1, state_bits=12, weight_bits=16, accumulator_bits=31, delay_slots=64,
+        receptors=2, **_ROOM | {"words": 4096},
+    ),
+    "2 lanes, 16 bits": Geometry(
+        neurons=33, lanes=2, state_bits=16, weight_bits=4, accumulator_bits=20, delay_slots=1,
+        receptors=1, graded=False, **_ROOM,
+    ),
+    "4 lanes, 24 bits": Geometry(
+        neurons=64, lanes=4, weight_bits=9, accumulator_bits=24, delay_slots=8, receptors=2,
+        **_ROOM,
+    ),
+    "8 lanes, 18 bits": Geometry(
+        neurons=60, lanes=8, state_bits=18, weight_bits=8, accumulator_bits=24, delay_slots=64,
+        receptors=1, **_ROOM,
+    ),
+    "16 lanes, 24 bits, no generators": Geometry(
+        neurons=64, lanes=16, weight_bits=8, accumulator_bits=24, delay_slots=16, receptors=1,
+        adaptation=False, refractory_bits=9, **_ROOM | {"generators": 0},
+    ),
+}  # fmt: skip
+"""Widths at both ends, features on and off; up to 60 neurons, the second up to 33."""
+
+needs_compiler = pytest.mark.skipif(
+    missing_tools() is not None, reason=f"cores cannot be compiled here: {missing_tools()}"
+)
+
+
+def device(name: str) -> RtlBackend:
+    """The compiled core of that name."""
+    return RtlBackend(simulator="cxxrtl", geometry=GEOMETRIES[name])
+
+
+def program_for(name: str, seed: int, **options: Any) -> Program:
+    """A random Program that the core of that name can hold."""
+    g = GEOMETRIES[name]
+    rng = np.random.default_rng(seed)
+    sizes = [n for n in (1, 5, 12, 25, 33, 60) if n <= g.neurons]
+    options.setdefault("neurons", int(rng.choice(sizes)))
+    options.setdefault("delays", int(rng.integers(0, g.delay_slots)))
+    while True:
+        program = random_program(
+            rng,
+            cores=1,
+            lanes=g.lanes,
+            state_bits=g.state_bits,
+            weight_bits=int(rng.integers(2, g.weight_bits + 1)),
+            accumulator_bits=int(rng.integers(16, g.accumulator_bits + 1)),
+            receptors=g.receptors,
+            **options,
+        )
+        adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
+        if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
+            return program
