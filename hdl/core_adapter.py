@@ -224,11 +224,13 @@ class CoreAdapter(wiring.Component):
             with m.State("START"):
                 steps = Mux(single, Const(1, 32), asked.steps)
                 self._access(m, "RUN", steps, "OUTPUT")
-                with m.If(link.stop & ~self._own & ~self._own_done):
-                    m.next = "STOP"
             with m.State("OUTPUT"):
                 m.d.comb += output.ready.eq(1)
-                with m.If(output.valid & (output.payload.kind == OUTPUT_END)):
+                # First of all: a core that is faster than the line always has output waiting.
+                with m.If(link.stop & ~ending):
+                    m.d.comb += output.ready.eq(0)
+                    m.next = "STOP"
+                with m.Elif(output.valid & (output.payload.kind == OUTPUT_END)):
                     m.d.sync += [cycles.eq(output.payload.data), self._at.eq(0)]
                     m.next = "PROBE"
                 with m.Elif(output.valid):
@@ -243,9 +245,6 @@ class CoreAdapter(wiring.Component):
                 with m.Elif(ending):
                     m.d.comb += output.ready.eq(0)
                     m.next = "STATUS"
-                with m.Elif(link.stop):
-                    m.d.comb += output.ready.eq(0)
-                    m.next = "STOP"
             self._spikes(m, mask, group, is_generator)
             self._probe(m, single)
             with m.State("CYCLES"):
