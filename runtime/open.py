@@ -21,9 +21,13 @@ BACKENDS = {
 }
 """Scheme -> module and class, and what it is."""
 
+ADDRESSED = {
+    "serial": ("backends.rtl.remote", "SerialBackend", "boards at a serial port"),
+    "tcp": ("backends.rtl.remote", "TcpBackend", "boards behind a network"),
+}
+"""The same for devices with an address: ``scheme://address?name=value``."""
+
 LATER = {
-    "serial": "boards at a serial port",
-    "tcp": "boards behind a network",
     "lava": "the Lava simulator",
 }
 """Schemes that are reserved for devices of later versions."""
@@ -33,7 +37,8 @@ def open(url: str, **options: Any) -> Device:
     """Open a device.
 
     Args:
-        url: ``"reference"``, ``"emulator"``, or with options ``"emulator?threads=2&kernel=numpy"``.
+        url: ``"reference"``, ``"emulator"``, with options ``"emulator?threads=2&kernel=numpy"``,
+            with an address ``"serial:///dev/ttyUSB1?baud=3000000"`` or ``"tcp://host:port"``.
         options: the same options as keywords.
 
     Returns:
@@ -75,7 +80,7 @@ def load_backend(scheme: str, url: str) -> type[Backend]:
             expected="one of " + ", ".join(BACKENDS),
             remedy='use "emulator": every device computes the same bits',
         )
-    if scheme not in BACKENDS:
+    if scheme not in BACKENDS and scheme not in ADDRESSED:
         from difflib import get_close_matches
 
         close = get_close_matches(scheme, BACKENDS, n=1)
@@ -85,7 +90,7 @@ def load_backend(scheme: str, url: str) -> type[Backend]:
             expected="one of " + ", ".join(BACKENDS),
             remedy=f"did you mean {close[0]!r}?" if close else None,
         )
-    module, name, _ = BACKENDS[scheme]
+    module, name, _ = (BACKENDS | ADDRESSED)[scheme]
     package = __package__.rpartition(".")[0] if __package__ else "spikeloom"
     return getattr(importlib.import_module(f"{package}.{module}"), name)
 
@@ -98,13 +103,21 @@ def _parse(url: Any) -> tuple[str, dict[str, str]]:
         )
     address, _, query = url.partition("?")
     scheme, separator, _ = address.partition(":")
-    if scheme not in LATER and separator:
+    if scheme not in LATER and scheme not in ADDRESSED and separator:
         raise DeviceError(
             f"device {scheme!r} has no address",
             found=repr(url),
             expected=f"{scheme!r}, with options {scheme + '?name=value'!r}",
         )
     options: dict[str, str] = {}
+    if scheme in ADDRESSED:
+        options["address"] = address.partition("://")[2]
+        if not options["address"]:
+            raise DeviceError(
+                f"device {scheme!r} needs an address",
+                found=repr(url),
+                expected="for example 'serial:///dev/ttyUSB1' or 'tcp://host:port'",
+            )
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:

@@ -44,8 +44,6 @@ def test_unknown_device():
 @pytest.mark.parametrize(
     ("url", "scheme", "what"),
     [
-        ("serial:///dev/ttyUSB1?baud=3000000", "serial", "boards at a serial port"),
-        ("tcp://host:9000", "tcp", "boards behind a network"),
         ("lava", "lava", "the Lava simulator"),
     ],
 )

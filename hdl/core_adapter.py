@@ -1,0 +1,344 @@
+"""Between link and core: addresses, events in their steps, masks as indexes.
+
+Everything of a step that the host sends lies in the queue before the step begins, and goes into
+the core without a pause: so no step takes longer because of the link.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
+from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+
+from .bus import Bus
+from .core_regions import core_regions
+from .geometry import Geometry
+from .layout import INDEX_SHIFT
+from .link.ports import CorePort, Event, ResultKind
+from .registers import CONTROL_FREE_RUN, CONTROL_HOST_INPUT, REGISTER, STATUS_BUSY
+from .streams import (
+    INPUT_END,
+    INPUT_GRADED,
+    INPUT_SPIKE,
+    OUTPUT_END,
+    OUTPUT_GENERATORS,
+    input_layout,
+    output_layout,
+)
+
+
+class CoreAdapter(wiring.Component):
+    """Makes a ``core.Core`` look like ``CorePort`` says.
+
+    Attributes:
+        link: the link's side.
+        bus, input, output: the core's.
+
+    Args:
+        geometry: of the core.
+        event_capacity: events that can be queued.
+        probes: words that can be probed.
+    """
+
+    def __init__(self, geometry: Geometry, event_capacity: int, probes: int):
+        self.geometry = geometry
+        self.event_capacity, self.probes = event_capacity, probes
+        super().__init__(
+            {
+                "link": In(CorePort(32)),
+                "bus": Out(Bus()),
+                "input": Out(stream.Signature(StructLayout(input_layout(geometry)))),
+                "output": In(stream.Signature(StructLayout(output_layout(geometry)))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """One machine for the bus, one for a run; events flow by themselves."""
+        m = Module()
+        self._count = Signal(range(self.probes + 1))  # probed words
+        self._at = Signal(range(self.probes + 1))  # the one in hand
+        m.submodules.probes = probes = memory.Memory(shape=32, depth=self.probes, init=[])
+        self._probe_write, self._probe_read = probes.write_port(), probes.read_port()
+        self._own = Signal()  # the adapter itself uses the bus
+        self._own_write = Signal()
+        self._own_address, self._own_data = Signal(32), Signal(32)
+        self._own_done = Signal()
+        self._read = Signal(32)
+        set_step = self._bus(m)
+        self._feed(m, set_step)
+        self._run(m, set_step)
+        return m
+
+    # The bus
+
+    def _bus(self, m: Module) -> Any:
+        """Requests of the link and of the adapter, one at a time.
+
+        Returns:
+            1 in the cycle in which the host writes the core's step number.
+        """
+        entries = core_regions(self.geometry)
+        request, response, bus = self.link.request, self.link.response, self.bus
+        asked = request.payload
+        base = Signal(32)
+        with m.Switch(asked.region):
+            for number, entry in enumerate(entries):
+                with m.Case(number):
+                    m.d.comb += base.eq(entry.base)
+        probe, count = asked.region == len(entries), asked.region == len(entries) + 1
+        address = Signal(32)
+        m.d.comb += [
+            address.eq(base + (asked.address << INDEX_SHIFT)),
+            self._probe_write.addr.eq(asked.address),
+            self._probe_write.data.eq(asked.data),
+            self._probe_read.addr.eq(Mux(self._own, self._at, asked.address)),
+            bus.write.eq(Mux(self._own, self._own_write, asked.write)),
+            bus.address.eq(Mux(self._own, self._own_address, address)),
+            bus.data.eq(Mux(self._own, self._own_data, asked.data)),
+        ]
+        set_step = Signal()
+        answer = Signal(32)
+        m.d.comb += response.payload.eq(answer)
+        with m.FSM(name="access"):
+            with m.State("IDLE"):
+                with m.If(self._own):
+                    m.d.comb += bus.valid.eq(1)
+                    with m.If(bus.ready):
+                        m.next = "OWN"
+                with m.Elif(request.valid & (probe | count)):
+                    m.d.comb += request.ready.eq(1)
+                    with m.If(asked.write):
+                        m.d.comb += self._probe_write.en.eq(probe)
+                        with m.If(count):
+                            m.d.sync += self._count.eq(asked.data)
+                    with m.Else():
+                        m.d.sync += answer.eq(self._count)
+                        m.next = "ANSWER"
+                        with m.If(probe):
+                            m.next = "PROBE"
+                with m.Elif(request.valid):
+                    m.d.comb += bus.valid.eq(1)
+                    with m.If(bus.ready):
+                        m.d.comb += [
+                            request.ready.eq(1),
+                            set_step.eq(asked.write & (address == REGISTER["STEP"].address)),
+                        ]
+                        m.next = "READ"
+                        with m.If(asked.write):
+                            m.next = "WRITTEN"
+            with m.State("OWN"), m.If(bus.done):
+                m.d.sync += self._read.eq(bus.read)
+                m.next = "OWN DONE"
+            with m.State("OWN DONE"):
+                m.d.comb += self._own_done.eq(1)
+                m.next = "IDLE"
+            with m.State("PROBE"):
+                m.d.sync += answer.eq(self._probe_read.data)
+                m.next = "ANSWER"
+            with m.State("WRITTEN"), m.If(bus.done):
+                m.next = "IDLE"
+            with m.State("READ"), m.If(bus.done):
+                m.d.sync += answer.eq(bus.read)
+                m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.comb += response.valid.eq(1)
+                with m.If(response.ready):
+                    m.next = "IDLE"
+        return set_step
+
+    # Events
+
+    def _feed(self, m: Module, set_step: Any) -> None:
+        """Events of the step being delivered, then an END, without a pause.
+
+        Setting the step number empties the queue: what waits there belongs to another time.
+        """
+        queue = fifo.SyncFIFOBuffered(width=Event.size, depth=self.event_capacity)
+        m.submodules.queue = ResetInserter(set_step)(queue)
+        step = Signal(32)
+        event = Signal(Event)
+        due = queue.r_rdy & (event.step == step)
+        out = self.input.payload
+        first = self.geometry.first_channel
+        m.d.comb += [
+            queue.w_data.eq(self.link.event.payload),
+            queue.w_en.eq(self.link.event.valid),
+            self.link.event.ready.eq(queue.w_rdy),
+            event.eq(queue.r_data),
+            self.input.valid.eq(1),
+            out.kind.eq(Mux(due, Mux(event.graded, INPUT_GRADED, INPUT_SPIKE), INPUT_END)),
+            out.index.eq(Mux(event.graded, event.index, event.index + first)),
+            out.value.eq(event.value),
+            queue.r_en.eq(due & self.input.ready),
+        ]
+        with m.If(set_step):
+            m.d.sync += step.eq(self.link.request.payload.data)
+        with m.Elif(self.input.ready & ~due):
+            m.d.sync += step.eq(step + 1)
+
+    # Runs
+
+    def _access(self, m: Module, name: str, value: Any, then: str) -> None:
+        """Write a register, then go on."""
+        m.d.comb += [
+            self._own.eq(~self._own_done),
+            self._own_write.eq(1),
+            self._own_address.eq(REGISTER[name].address),
+            self._own_data.eq(value),
+        ]
+        with m.If(self._own_done):
+            m.next = then
+
+    def _run(self, m: Module, set_step: Any) -> None:
+        """Start the core, turn its output into results, end.
+
+        With probes the core is given one step at a time, so that it rests while they are read.
+        """
+        link, output = self.link, self.output
+        asked = Signal.like(link.run.payload)
+        left = Signal(32)
+        ending, fresh = Signal(), Signal()
+        single = asked.probes & (self._count != 0)
+        free = (asked.steps == 0) & ~single
+        result = link.result.payload
+        mask = Signal.like(output.payload.data)
+        group = Signal.like(output.payload.group)
+        is_generator, cycles = Signal(), Signal(32)
+        with m.If(set_step):
+            m.d.sync += link.step.eq(link.request.payload.data)
+        with m.FSM(name="run") as machine:
+            m.d.comb += link.running.eq(~machine.ongoing("IDLE"))
+            with m.State("IDLE"):
+                m.d.comb += link.run.ready.eq(1)
+                with m.If(link.run.valid):
+                    m.d.sync += [
+                        asked.eq(link.run.payload), left.eq(link.run.payload.steps), ending.eq(0),
+                    ]  # fmt: skip
+                    m.next = "CONTROL"
+            with m.State("CONTROL"):
+                mode = CONTROL_HOST_INPUT | Mux(free, CONTROL_FREE_RUN, 0)
+                self._access(m, "CONTROL", mode, "START")
+            with m.State("START"):
+                steps = Mux(single, Const(1, 32), asked.steps)
+                self._access(m, "RUN", steps, "OUTPUT")
+            with m.State("OUTPUT"):
+                m.d.comb += output.ready.eq(1)
+                # First of all: a core that is faster than the line always has output waiting.
+                with m.If(link.stop & ~ending):
+                    m.d.comb += output.ready.eq(0)
+                    m.next = "STOP"
+                with m.Elif(output.valid & (output.payload.kind == OUTPUT_END)):
+                    m.d.sync += [cycles.eq(output.payload.data), self._at.eq(0)]
+                    m.next = "PROBE"
+                with m.Elif(output.valid):
+                    m.d.sync += [
+                        mask.eq(output.payload.data),
+                        group.eq(output.payload.group),
+                        is_generator.eq(output.payload.kind == OUTPUT_GENERATORS),
+                    ]
+                    m.next = "SPIKES"
+                    with m.If(~asked.spikes):
+                        m.next = "OUTPUT"
+                with m.Elif(ending):
+                    m.d.comb += output.ready.eq(0)
+                    m.next = "STATUS"
+            self._spikes(m, mask, group, is_generator)
+            self._probe(m, single)
+            with m.State("CYCLES"):
+                m.d.comb += [
+                    link.result.valid.eq(asked.cycles),
+                    result.kind.eq(ResultKind.CYCLES),
+                    result.value.eq(cycles),
+                ]
+                with m.If(link.result.ready | ~asked.cycles):
+                    m.d.sync += fresh.eq(1)
+                    m.next = "STEP"
+            with m.State("STEP"):
+                m.d.comb += [link.result.valid.eq(1), result.kind.eq(ResultKind.STEP)]
+                with m.If(fresh):
+                    m.d.sync += [fresh.eq(0), link.step.eq(link.step + 1), left.eq(left - 1)]
+                with m.If(link.result.ready):
+                    m.next = "NEXT"
+            with m.State("NEXT"):
+                m.next = "OUTPUT"
+                with m.If((left == 0) & (asked.steps != 0)):
+                    m.next = "DONE"
+                with m.Elif(single & link.stop):
+                    m.next = "DONE"
+                with m.Elif(single):
+                    m.next = "START"
+            # A step may be under way; it is waited for, and told.
+            with m.State("STOP"):
+                m.d.sync += ending.eq(1)
+                self._access(m, "STOP", Const(0, 32), "STATUS")
+            with m.State("STATUS"):
+                m.d.comb += [
+                    self._own.eq(~self._own_done),
+                    self._own_address.eq(REGISTER["STATUS"].address),
+                ]
+                with m.If(self._own_done):
+                    m.next = "OUTPUT"
+                    with m.If(~self._read[STATUS_BUSY.bit_length() - 1]):
+                        m.next = "DRAIN"
+            with m.State("DRAIN"):
+                m.next = "DONE"
+                with m.If(output.valid):
+                    m.next = "OUTPUT"
+            with m.State("DONE"):
+                m.d.comb += [
+                    link.result.valid.eq(1),
+                    result.kind.eq(ResultKind.DONE),
+                    result.value.eq((asked.steps == 0) | (left != 0)),
+                ]
+                with m.If(link.result.ready):
+                    m.next = "IDLE"
+
+    def _spikes(self, m: Module, mask: Any, group: Any, is_generator: Any) -> None:
+        """One result per bit of a mask; a cycle for each lane."""
+        g, result = self.geometry, self.link.result
+        lane = Signal(range(max(2, g.lanes)))
+        number = Signal(range(g.first_channel + g.lanes))
+        m.d.comb += number.eq(group * g.lanes + lane + Mux(is_generator, g.first_generator, 0))
+        with m.State("SPIKES"):
+            m.d.comb += [
+                result.valid.eq(mask[0]),
+                result.payload.kind.eq(ResultKind.SPIKE),
+                result.payload.value.eq(number),
+            ]
+            with m.If(result.ready | ~mask[0]):
+                m.d.sync += [mask.eq(mask[1:]), lane.eq(lane + 1)]
+                with m.If(mask[1:] == 0):
+                    m.d.sync += lane.eq(0)
+                    m.next = "OUTPUT"
+
+    def _probe(self, m: Module, single: Any) -> None:
+        """Read the probed words, one after the other."""
+        result = self.link.result
+        with m.State("PROBE"):
+            m.next = "CYCLES"
+            with m.If(single & (self._at != self._count)):
+                m.next = "PROBE ADDRESS"
+        with m.State("PROBE ADDRESS"):
+            # The address is being read; the bus belongs to us from here on.
+            m.d.comb += self._probe_read.addr.eq(self._at)
+            m.next = "PROBE READ"
+        with m.State("PROBE READ"):
+            m.d.comb += [
+                self._probe_read.addr.eq(self._at),
+                self._own.eq(~self._own_done),
+                self._own_address.eq(self._probe_read.data),
+            ]
+            with m.If(self._own_done):
+                m.next = "PROBE TOLD"
+        with m.State("PROBE TOLD"):
+            m.d.comb += [
+                result.valid.eq(1),
+                result.payload.kind.eq(ResultKind.PROBE),
+                result.payload.value.eq(self._read),
+            ]
+            with m.If(result.ready):
+                m.d.sync += self._at.eq(self._at + 1)
+                m.next = "PROBE"

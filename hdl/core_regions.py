@@ -1,0 +1,105 @@
+"""A core's memories as regions of the link, and the description of a device that holds a core.
+
+One region is one column of one table (``layout.py``), entry after entry: so a region is contiguous,
+and takes no more bytes on the line than the column is wide. Needs no Amaranth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .descriptor import Descriptor, Region
+from .geometry import Geometry
+from .layout import BANKED, REGION_SHIFT, REGISTERS, Table, layout
+from .registers import REGISTER
+
+REGISTER_REGION = "registers"
+"""The registers of ``registers.REGISTER``, by number."""
+
+PROBE_REGION, PROBE_COUNT_REGION = "probes", "probe_count"
+"""Host addresses of the words that a run with probes reads after each step, and how many."""
+
+_CONSTANT = frozenset(
+    {"origin", "destination", "axon", "synapse", "row", "profile", "select", "neuron"}
+)
+"""Tables that the core never writes."""
+
+
+@dataclass(frozen=True)
+class CoreRegion:
+    """A region of the link that lies in the core.
+
+    Attributes:
+        region: as the link describes it.
+        table: the core's table, None for the registers.
+        column: of the table.
+    """
+
+    region: Region
+    table: Table | None
+    column: int
+
+    @property
+    def base(self) -> int:
+        """Host address of word 0; word ``i`` is ``i << INDEX_SHIFT`` further."""
+        number = REGISTERS if self.table is None else self.table.region
+        return number << REGION_SHIFT | self.column
+
+
+def column_region(table: str, column: int) -> str:
+    """Name of the region that holds a table's column."""
+    return f"{table}.{column}"
+
+
+def core_regions(g: Geometry) -> tuple[CoreRegion, ...]:
+    """The registers, then every column of every table."""
+    registers = 1 + max(register.number for register in REGISTER.values())
+    out = [CoreRegion(Region(REGISTER_REGION, 32, registers, volatile=True), None, 0)]
+    for name, table in layout(g).items():
+        depth = table.depth * (g.lanes if table.kind == BANKED else 1)
+        for column, width in enumerate(table.widths):
+            region = Region(
+                column_region(name, column), width, depth, volatile=name not in _CONSTANT
+            )
+            out.append(CoreRegion(region, table, column))
+    return tuple(out)
+
+
+def describe(
+    g: Geometry,
+    *,
+    build: str,
+    clock_hz: int = 0,
+    baud: int = 0,
+    max_payload: int = 1024,
+    credit: int = 8192,
+    event_capacity: int = 512,
+    probes: int = 1024,
+) -> Descriptor:
+    """The description of a device with this core.
+
+    Args:
+        g: of the core.
+        build: hash of the design, hexadecimal.
+        clock_hz, baud: 0 in a simulation.
+        max_payload: bytes of a frame.
+        credit: bytes of the rings of frames, each way (a power of two).
+        event_capacity: events that may be queued.
+        probes: words that may be probed.
+    """
+    regions = [entry.region for entry in core_regions(g)]
+    regions += [Region(PROBE_REGION, 32, probes), Region(PROBE_COUNT_REGION, 32, 1)]
+    return Descriptor(
+        build=build,
+        clock_hz=clock_hz,
+        baud=baud,
+        max_payload=max_payload,
+        rx_credit=credit - 16,
+        tx_credit=credit,
+        channels=g.channels,
+        neurons=g.neurons if g.graded else 0,
+        outputs=g.first_channel,
+        event_capacity=event_capacity,
+        regions=tuple(regions),
+        geometry=g.to_dict(),
+    )

@@ -1,0 +1,47 @@
+"""The generated top level: UART pins, link, adapter, core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .core import Core
+from .core_adapter import CoreAdapter
+from .core_regions import PROBE_REGION
+from .descriptor import Descriptor
+from .geometry import Geometry
+from .link.link import UartLink
+
+
+class Device(wiring.Component):
+    """A core that is talked to at two pins.
+
+    Args:
+        geometry: of the core.
+        descriptor: what the device tells about itself (``core_regions.describe``).
+        divisor: clock cycles per bit.
+    """
+
+    def __init__(self, geometry: Geometry, descriptor: Descriptor, divisor: int):
+        self.geometry, self.descriptor, self.divisor = geometry, descriptor, divisor
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Nothing but wires; a break resets all."""
+        m = Module()
+        d = self.descriptor
+        build = int(d.build, 16) & 0xFFFFFFFF
+        m.submodules.link = link = UartLink(d, self.divisor)
+        own = ResetInserter(link.reset_core)
+        core = Core(self.geometry, build=build)
+        adapter = CoreAdapter(self.geometry, d.event_capacity, d.region(PROBE_REGION)[1].depth)
+        m.submodules.core, m.submodules.adapter = own(core), own(adapter)
+        wiring.connect(m, link.core, adapter.link)
+        wiring.connect(m, adapter.bus, core.bus)
+        wiring.connect(m, adapter.input, core.input)
+        wiring.connect(m, core.output, adapter.output)
+        m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
+        return m

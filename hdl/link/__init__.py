@@ -1,0 +1,1 @@
+"""The host link in hardware: UART, frames, sessions, commands (``docs/link.md``)."""

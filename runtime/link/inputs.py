@@ -1,0 +1,94 @@
+"""A run as commands: events packed per step, and grants that the device's queue can follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import DeviceError
+from ...hdl.protocol import COMMAND, command
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...hdl.descriptor import Descriptor
+    from ..backend import Events
+
+_MOST = (1 << 16) - 1
+
+
+def run_commands(
+    descriptor: Descriptor, start: int, steps: int, events: Events | None, flags: int
+) -> tuple[bytes, list[int]]:
+    """EVENTS, BITMAP, GRADED and RUN commands, and the lengths of the runs.
+
+    A run is granted only with all its events queued, and the queue is bounded: so a run is as
+    long as its events fit.
+
+    Raises:
+        DeviceError: one step has more events than the device can queue.
+    """
+    per_step = np.zeros(steps, np.int64)
+    if events is not None:
+        per_step += np.bincount(events.spike_step, minlength=steps)
+        per_step += np.bincount(events.graded_step, minlength=steps)
+    out: list[bytes] = []
+    pieces = _pieces(per_step, descriptor.event_capacity)
+    at = 0
+    for length in pieces:
+        if events is not None:
+            for step in at + np.flatnonzero(per_step[at : at + length]):
+                out += _step_events(events, int(step), start)
+        out.append(command("RUN", steps=length, flags=flags, flush=0))
+        at += length
+    return b"".join(out), pieces
+
+
+def _pieces(per_step: NDArray[np.int64], capacity: int) -> list[int]:
+    """Cut the steps so that each piece has at most ``capacity`` events."""
+    if len(per_step) and per_step.max() > capacity:
+        raise DeviceError(
+            "one step has more input events than the device can queue",
+            found=f"{int(per_step.max())} events in step {int(per_step.argmax())} of the run",
+            expected=f"at most {capacity}",
+            remedy="build the device with a longer event queue",
+        )
+    total = np.concatenate([[0], np.cumsum(per_step)])
+    pieces, at = [], 0
+    while at < len(per_step):
+        end = int(np.searchsorted(total, total[at] + capacity, side="right")) - 1
+        pieces.append(end - at)
+        at = end
+    return pieces
+
+
+def _step_events(events: Events, step: int, start: int) -> list[bytes]:
+    """The commands for the events of one step, graded ones first."""
+    absolute = (start + step) % (1 << 32)
+    out = []
+    low, high = np.searchsorted(events.graded_step, [step, step + 1])
+    for i in range(low, high, _MOST):
+        pair = np.zeros(min(_MOST, high - i), [("neuron", "<u2"), ("value", "<i4")])
+        pair["neuron"] = events.graded_neuron[i : i + len(pair)]
+        pair["value"] = events.graded_value[i : i + len(pair)]
+        out.append(command("GRADED", step=absolute, count=len(pair), tail=pair.tobytes()))
+    low, high = np.searchsorted(events.spike_step, [step, step + 1])
+    channels = events.spike_channel[low:high]
+    return out + _spikes(channels, absolute) if len(channels) else out
+
+
+def _spikes(channels: NDArray[np.int32], step: int) -> list[bytes]:
+    """As a list or a bitmap, whichever is shorter."""
+    first = int(channels.min()) & ~7
+    span = int(channels.max()) - first + 1
+    as_bitmap = COMMAND["BITMAP"].args.size + (span + 7) // 8
+    if as_bitmap < COMMAND["EVENTS"].args.size + 2 * len(channels):
+        bits = np.zeros(span, bool)
+        bits[channels - first] = True
+        data = np.packbits(bits, bitorder="little").tobytes()
+        return [command("BITMAP", step=step, first=first, count=len(data), tail=data)]
+    pieces = [channels[i : i + _MOST] for i in range(0, len(channels), _MOST)]
+    return [
+        command("EVENTS", step=step, count=len(p), tail=p.astype("<u2").tobytes()) for p in pieces
+    ]

@@ -1,0 +1,142 @@
+"""The whole device at its pins, driven by the host's own session over simulated wires."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+import numpy as np
+import pytest
+from support.echo import EchoCore, descriptor
+from support.faults import FaultyLine
+
+from spikeloom.backends.rtl.cxxrtl import missing_tools
+from spikeloom.errors import DeviceError
+from spikeloom.hdl.link.uart import BREAK_BITS
+from spikeloom.runtime.backend import Events
+from spikeloom.runtime.link.client import Client
+from spikeloom.runtime.link.model import DeviceModel
+from spikeloom.runtime.link.serial_port import SerialPort
+from spikeloom.runtime.link.serve import PtyServer
+from spikeloom.runtime.link.session import Session, Timing
+from spikeloom.runtime.link.transport import InProcess
+
+pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=", ".join(missing_tools()))
+
+DIVISOR = 4
+IMAGE = random.Random(4).randbytes(4 * 700)
+
+
+@functools.cache
+def board(percent: int = 0):
+    """A compiled device at its pins, and a host whose clock is so many percent fast."""
+    from support.echo_hdl import EchoBoard
+
+    from spikeloom.backends.rtl.line import LineModel
+
+    design = EchoBoard(descriptor(), DIVISOR)
+    return LineModel(design, bit=DIVISOR / (1 + percent / 100), quiet=4000)
+
+
+def work(exchange, tries: int = 10) -> list:
+    """Load, run, read back; what came of it."""
+    session = Session(InProcess(exchange), nonce=99, timing=Timing(tries=tries))
+    session.open()
+    client = Client(session)
+    client.load({"data": IMAGE, "wide": bytes(range(144))})
+    draw = np.random.default_rng(3)
+    spikes = np.argwhere(draw.random((30, 60)) < 0.1)
+    none = np.zeros(0, np.int32)
+    events = Events(spikes[:, 0], spikes[:, 1].astype(np.int32), none, none, none)
+    steps = client.run(30, events, cycles=True, probes=True)
+    return [steps.spikes, steps.probes, steps.cycles, client.read("data"), client.read("wide")]
+
+
+MODEL = work(DeviceModel(descriptor(), EchoCore()).exchange)
+
+
+def equal(found: list) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(found, MODEL, strict=True))
+
+
+@pytest.mark.parametrize("percent", [-2, -1, 0, 1, 2])
+def test_a_whole_session_through_the_pins(percent):
+    device = board(percent)
+    device.restart()
+    assert equal(work(device.exchange))
+    # What the device sends is timed by its own clock; we sample it with the host's.
+    assert device.framing_errors == 0
+
+
+def test_through_damaged_wires():
+    device = board()
+    device.restart()
+    line = FaultyLine(device.exchange, 2e-3, 7)
+    assert equal(work(line, tries=60))
+    assert line.hits > 10
+
+
+def test_a_break_resets_the_device():
+    device = board()
+    device.restart()
+    session = Session(InProcess(device.exchange))
+    session.open()
+    client = Client(session)
+    client.run(5)
+    assert session.poll()["step"] == 5
+    device.send_break(2 * BREAK_BITS * DIVISOR)
+    with pytest.raises(DeviceError, match="the device was reset"):
+        client.run(5, start=5)
+    again = Session(InProcess(device.exchange))
+    again.open()
+    assert again.poll()["step"] == 0
+    assert Client(again).run(3).steps == 3
+
+
+def test_free_running_until_stopped():
+    device = board()
+    device.restart()
+    session = Session(InProcess(lambda data: device.exchange(data, 20_000)))
+    session.open()
+    client, told = Client(session), []
+    for steps, spikes in client.free_run(flush=50):
+        told.append(steps)
+        assert len(spikes) == 0
+        if len(told) == 5:
+            session.stop()
+        assert len(told) < 10_000
+    assert told == sorted(told)
+    assert told[0] >= 50
+    assert session.poll()["step"] == told[-1]
+    # The next run goes on where that one was stopped.
+    assert client.run(4, start=told[-1]).steps == 4
+
+
+def test_giving_a_free_run_up_and_opening_again():
+    """A new host takes over a device that is running and whose replies nobody takes."""
+    device = board()
+    device.restart()
+    first = Session(InProcess(lambda data: device.exchange(data, 20_000)))
+    first.open()
+    next(Client(first).free_run(flush=10))
+    second = Session(InProcess(lambda data: device.exchange(data, 20_000)))
+    second.open()
+    status = second.poll()
+    assert status["flags"] == 0
+    assert Client(second).run(10, start=status["step"], counts=True).steps == 10
+
+
+def test_plain_serial_programs_can_open_it():
+    """Served behind a pseudo-terminal, opened by the code that a board is opened by."""
+    device = board()
+    device.restart()
+    with PtyServer(lambda data: device.exchange(data, 100_000)) as server:
+        port = SerialPort(server.address, 3_000_000)
+        try:
+            session = Session(port)
+            session.open()
+            client = Client(session)
+            client.load({"data": IMAGE})
+            assert client.read("data", 0, 700) == IMAGE
+        finally:
+            port.close()
