@@ -97,7 +97,7 @@ LIMITS = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_fire\]")
+@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_(fire|be_silent)\]")
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1 << 20), limits=LIMITS)
 def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[str, int]) -> None:

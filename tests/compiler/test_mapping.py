@@ -30,7 +30,9 @@ def small_cores(neurons: int, **more: Any) -> sl.Target:
 def _random_networks_may_be_damaged():
     """Random networks are compiled at scale 1, where some of them fall silent, as they are told."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*\[(neurons_can_fire|weights_survive)\]")
+        warnings.filterwarnings(
+            "ignore", message=r".*\[(neurons_can_fire|neurons_can_be_silent|weights_survive)\]"
+        )
         yield
 
 

@@ -154,7 +154,7 @@ def test_dump_to_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "passes" / "00_import.txt").read_text(encoding="utf-8") == REAL
 
 
-@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_fire\]")
+@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_(fire|be_silent)\]")
 @pytest.mark.parametrize("seed", range(5))
 def test_passes_leave_their_input_alone(seed: int) -> None:
     state = random_network(seed)

@@ -104,7 +104,7 @@ def test_delays_and_currents() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:numbers were clipped")
-@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_fire\]")
+@pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_(fire|be_silent)\]")
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 1 << 20))
 def test_same_noise_as_the_device(seed: int) -> None:

@@ -15,7 +15,7 @@ import spikeloom as sl
 # Random networks may run away, or have neurons that barely reach their threshold.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:numbers were clipped"),
-    pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_fire\]"),
+    pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_(fire|be_silent)\]"),
 ]
 
 DEVICES = ("reference", "emulator", "emulator?kernel=numpy", "emulator?threads=2")
