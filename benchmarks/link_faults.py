@@ -29,7 +29,8 @@ RATE = 1e-3
 
 def main(frames: int) -> int:
     """Run until so many frames of data have been accepted; 1 if anything was wrong."""
-    model = DeviceModel(descriptor(PAYLOAD, 1024), EchoCore())
+    core = EchoCore()
+    model = DeviceModel(descriptor(PAYLOAD, 1024), core)
     line = FaultyLine(model.exchange, RATE, seed=1)
     session = Session(InProcess(line), timing=Timing(tries=100))
     session.open()
@@ -39,7 +40,7 @@ def main(frames: int) -> int:
         image = draw.randbytes(16384)
         client.write("data", 0, image)
         session.flush()
-        wrong += bytes(model.core.memory[0]) != image
+        wrong += bytes(core.memory[0]) != image
         wrong += client.read("data") != image
         done += 2 * -(-len(image) // PAYLOAD)
     seconds, counts = time.process_time() - began, session.statistics

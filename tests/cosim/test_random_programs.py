@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spikeloom.backends.emulator import EmulatorBackend
 from support.programs import (
     assert_same_run,
     assert_same_state,
@@ -23,6 +22,7 @@ from support.programs import (
 )
 from support.tiny import Synapse, tiny_program
 
+from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.compiler.program import DENSE, Program
 from spikeloom.runtime.backend import Backend, CoreWeights, Events, RunData, State
