@@ -94,7 +94,9 @@ def test_missing_file_and_things_that_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert refusal(tmp_path / "pipe").startswith("not a regular file")
     assert refusal("/dev/zero").startswith("not a regular file")
-    assert refusal("a\0b").startswith("the file cannot be read\n  found: embedded null byte\n")
+    # Python 3.13 says "null character".
+    assert refusal("a\0b").startswith("the file cannot be read\n  found: ")
+    assert "embedded null" in refusal("a\0b")
 
 
 @pytest.mark.parametrize("name", ["file/out.npz", "n" * 300 + ".npz", "none/out.npz", "."])
