@@ -17,7 +17,12 @@ from support.peers import run_peer
 
 import spikeloom as sl
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.slow,
+    # Some thresholds are drawn below the resting state on purpose.
+    pytest.mark.filterwarnings(r"ignore:.*\[neurons_can_be_silent\]"),
+]
 
 NETWORKS = 50
 DT = 1e-3
