@@ -32,6 +32,8 @@ class Target:
         profiles: distinct neuron parameter sets per core.
         synapse_bits: synapse memory per core, in bits. A dense weight takes ``weight_bits``, a
             sparse synapse ``sparse_synapse_bits``.
+        trace_bits: width of the (unsigned) learning traces in bits (2 to 8).
+        products: products per learning rule; 0 means that the target cannot learn.
     """
 
     name: str = "core"
@@ -47,6 +49,8 @@ class Target:
     receptors: int = 2
     profiles: int = 1024
     synapse_bits: int = 4 << 20
+    trace_bits: int = 7
+    products: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
@@ -64,6 +68,8 @@ class Target:
             ("receptors", 1, 2),
             ("profiles", 1, MAX_NEURONS_PER_CORE),
             ("synapse_bits", 0, 1 << 48),
+            ("trace_bits", 2, 8),
+            ("products", 0, 64),
         ):
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
@@ -105,6 +111,11 @@ class Target:
     def weight_max(self) -> int:
         """Largest weight mantissa; the smallest is ``-weight_max - 1``."""
         return (1 << (self.weight_bits - 1)) - 1
+
+    @property
+    def trace_max(self) -> int:
+        """Largest value of a learning trace; the smallest is 0."""
+        return (1 << self.trace_bits) - 1
 
     @property
     def state_max(self) -> int:

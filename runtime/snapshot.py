@@ -170,6 +170,8 @@ def _check_state(state: State, program: Program) -> None:
         "saturations": (0, _MOST),
     }
     for name, like in vars(State.initial(program)).items():
+        if name == "learning":
+            continue
         value = getattr(state, name)
         if not isinstance(like, np.ndarray):
             if type(value) is not int or not 0 <= value <= _MOST:

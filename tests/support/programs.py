@@ -342,7 +342,7 @@ def _group(
         weight = _weights(rng, projection.style, high - low, target)
         rows.dense.append(weight)
         offset, rows.dense_used = rows.dense_used, rows.dense_used + len(weight)
-        return (DENSE, receptor, exponent, delay, run[low], len(weight), offset, number, pre)
+        return (DENSE, receptor, exponent, delay, run[low], len(weight), offset, number, pre, 0)
     chosen = slots[rng.random(len(slots)) < projection.chance]
     if not len(chosen):
         chosen = slots[:1]
@@ -351,7 +351,7 @@ def _group(
     weight = _weights(rng, projection.style, len(chosen), target)
     rows.sparse.append((chosen, weight, rng.integers(0, projection.deepest + 1, len(chosen))))
     offset, rows.sparse_used = rows.sparse_used, rows.sparse_used + len(chosen)
-    return (SPARSE, receptor, exponent, 0, 0, len(chosen), offset, number, pre)
+    return (SPARSE, receptor, exponent, 0, 0, len(chosen), offset, number, pre, 0)
 
 
 def _weights(rng: np.random.Generator, style: str, size: int, target: Target) -> NDArray[np.int64]:
