@@ -222,6 +222,20 @@ class CoreWeights:
     dense: NDArray[np.int8 | np.int16]
     delay: NDArray[np.uint8] | None = None
 
+    @staticmethod
+    def initial(program: Program) -> tuple[CoreWeights, ...]:
+        """What a Program starts with, one entry per core; not copies."""
+        learned = any(rule.changes_delays for rule in program.rules)
+        return tuple(
+            CoreWeights(c.sparse_weight, c.dense_weight, c.sparse_delay if learned else None)
+            for c in program.cores
+        )
+
+    def copy(self) -> CoreWeights:
+        """A copy that may be changed."""
+        delay = None if self.delay is None else self.delay.copy()
+        return CoreWeights(self.sparse.copy(), self.dense.copy(), delay)
+
 
 class Backend(ABC):
     """One device. Methods are called by one thread at a time, ``load`` before any other."""
