@@ -8,7 +8,7 @@ backend and is the same for all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -268,6 +268,16 @@ class Backend(ABC):
     @abstractmethod
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights; shapes and widths are those of the Program."""
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change synapses, or not; traces go on in any case.
+
+        Nothing happens where the Program has no rules. A device whose whole state is slow to
+        move overrides it.
+        """
+        state = self.read_state()
+        if state.learning is not None:
+            self.write_state(replace(state, learning=replace(state.learning, on=on)))
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone.

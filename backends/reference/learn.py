@@ -261,9 +261,7 @@ class _PlasticProjection:
         return ((a * n.astype(np.uint64) + b) % (1 << 32)).astype(np.int64)
 
 
-def _enabled_synapses(
-    program: Program, rule: int, post: NDArray[np.int64]
-) -> Iterator[Synapses]:
+def _enabled_synapses(program: Program, rule: int, post: NDArray[np.int64]) -> Iterator[Synapses]:
     """The synapses that a rule may change, memory by memory.
 
     Args:
