@@ -249,16 +249,25 @@ class _PlasticProjection:
             return total >> shift
         if rounding == Rounding.NEAREST:
             return (total + (1 << (shift - 1))) >> shift
-        return (total + (self._random(group, t, synapses) >> (32 - shift))) >> shift
-
-    def _random(self, group: Group, t: int, synapses: Synapses) -> NDArray[np.int64]:
-        """(k,) 32-bit numbers by multiply-shift."""
         i, j = synapses.i, synapses.j
-        key, n = (j, i) if group.when == When.POST else (i, j)
-        purpose = LEARNING + 6 * group.changes + 2 * group.when
-        a = random(self.rule.seed, t, key, purpose).astype(np.uint64)
-        b = random(self.rule.seed, t, key, purpose + 1).astype(np.uint64)
-        return ((a * n.astype(np.uint64) + b) % (1 << 32)).astype(np.int64)
+        q = rounding_random(self.rule.seed, t, group.when, group.changes, i, j)
+        return (total + (q >> (32 - shift))) >> shift
+
+
+def rounding_random(
+    seed: int,
+    step: int,
+    when: When,
+    changes: Changes,
+    i: NDArray[np.int64],
+    j: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """(k,) the 32-bit numbers q of the synapses from ``i`` to ``j``, by multiply-shift."""
+    key, n = (j, i) if when == When.POST else (i, j)
+    purpose = LEARNING + 6 * changes + 2 * when
+    a = random(seed, step, key, purpose).astype(np.uint64)
+    b = random(seed, step, key, purpose + 1).astype(np.uint64)
+    return ((a * n.astype(np.uint64) + b) % (1 << 32)).astype(np.int64)
 
 
 def _enabled_synapses(program: Program, rule: int, post: NDArray[np.int64]) -> Iterator[Synapses]:

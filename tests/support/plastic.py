@@ -6,6 +6,7 @@ are scaled so that weights, tags and delays do move, some of them to their limit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ from spikeloom.compiler.microcode import (
     TraceKind,
     When,
 )
-from spikeloom.compiler.program import SPARSE, CoreImage, Program
+from spikeloom.compiler.program import DENSE, SPARSE, CoreImage, Program
 
 _POST_CONDITIONS = [
     Condition.Y0,
@@ -227,3 +228,32 @@ def _plastic_core(
         **plastic,
     )
     return image, int(load.max(initial=0))
+
+
+def with_rule(program: Program, rule: LearningRule) -> Program:
+    """The Program with one rule; all synapses of its projection are enabled."""
+    cores = []
+    for core in program.cores:
+        rows = core.rows.copy()
+        own = rows["projection"] == rule.projection
+        rows["rule"][own] = 1
+        enable = [np.zeros(len(w), np.uint8) for w in (core.sparse_weight, core.dense_weight)]
+        for row in rows[own]:
+            enable[row["kind"]][row["offset"] : row["offset"] + row["count"]] = 1
+        enabled = {"sparse_enable": enable[SPARSE], "dense_enable": enable[DENSE]}
+        cores.append(replace(core, rows=rows, **(enabled if own.any() else {})))
+    return replace(program, cores=tuple(cores), rules=(rule,))
+
+
+def synapses_of_rules(
+    program: Program, core: CoreImage
+) -> Iterator[tuple[int, LearningRule, NDArray[np.int64], NDArray[np.int64]]]:
+    """For each plastic row group its kind, its rule and the places of its synapses.
+
+    The places are those of enabled synapses and those of the others.
+    """
+    for row in core.rows[core.rows["rule"] > 0]:
+        enable = core.sparse_enable if row["kind"] == SPARSE else core.dense_enable
+        places = np.arange(row["offset"], row["offset"] + row["count"])
+        on = enable[places] != 0
+        yield int(row["kind"]), program.rules[row["rule"] - 1], places[on], places[~on]
