@@ -202,7 +202,9 @@ class Rule:
         for name, trace in self.traces.items():
             if name not in TRACES:
                 hint = did_you_mean(name, TRACES)
-                reasons.add(f"traces are x1, x2, y1 and y2, not {name!r}; {hint or ''}".rstrip("; "))
+                reasons.add(
+                    f"traces are x1, x2, y1 and y2, not {name!r}; {hint or ''}".rstrip("; ")
+                )
             if not isinstance(trace, (Trace, Window)):
                 reasons.add(f"trace {name!r} must be sl.Trace(…) or sl.Window(…), got {trace!r}")
 
@@ -285,6 +287,11 @@ class Rule:
     def needs_delays(self) -> bool:
         """Whether it changes or reads delays; each synapse then keeps its own."""
         return Changes.DELAY in self.products or self.reads(Factor.DELAY)
+
+    @property
+    def needs_tags(self) -> bool:
+        """Whether it changes or reads tags."""
+        return Changes.TAG in self.products or self.reads(Factor.TAG)
 
     def canonical(self) -> str:
         """The rule as the compiler understands it, one product per line with what it needs."""

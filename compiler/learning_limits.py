@@ -75,7 +75,10 @@ def _check_delays(
     base = 0 if from_source else 1
     low, high = delay_limits(rule, dt, base, 63)
     wheel = synapses.delay.astype(np.int64) - base
-    for beyond, name in ((learns & (wheel < low), "delay_min"), (learns & (wheel > high), "delay_max")):
+    for beyond, name in (
+        (learns & (wheel < low), "delay_min"),
+        (learns & (wheel > high), "delay_max"),
+    ):
         if beyond.any():
             reasons.add(
                 f"{at('delay', beyond)} of {int(synapses.delay[beyond][0])} steps is beyond "

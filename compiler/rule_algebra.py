@@ -160,7 +160,12 @@ class Sum:
         if constant is not None:
             return Sum.number(math.copysign(1.0, constant) if constant else 0.0, at)
         only = self.terms[0]
-        if len(self.terms) > 1 or len(only.factors) != 1 or only.condition or only.epoch is not None:
+        if (
+            len(self.terms) > 1
+            or len(only.factors) != 1
+            or only.condition
+            or only.epoch is not None
+        ):
             raise Unsummable("sgn takes one value, such as sgn(w), sgn(w_max - w) or sgn(r)")
         factor = only.factors[0] | Factor.SIGN
         sign = math.copysign(1.0, only.coefficient)
@@ -224,6 +229,10 @@ def _merge(alone: Term, with_w: Term, limits: Limits) -> Term | None:
 
 
 def _sum(terms: list[Term]) -> Sum:
+    return Sum(collected(terms))
+
+
+def collected(terms: list[Term]) -> tuple[Term, ...]:
     """Equal products added, in canonical order."""
     found: dict[tuple[int, int, tuple[int, ...]], Term] = {}
     for term in terms:
@@ -238,5 +247,4 @@ def _sum(terms: list[Term]) -> Sum:
     kept = [found[key] for key in sorted(found) if found[key].coefficient]
     if len(kept) > MOST_PRODUCTS:
         raise TooManyProductsError(_TOO_MANY)
-    return Sum(tuple(kept))
-
+    return tuple(kept)
