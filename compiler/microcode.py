@@ -168,3 +168,21 @@ class LearningRule:
     def changes_delays(self) -> bool:
         """Whether it learns delays; the projection's rows are then sparse."""
         return any(group.changes == Changes.DELAY for group in self.groups)
+
+    @property
+    def needs_delays(self) -> bool:
+        """Whether it learns or reads delays, which only synapses of sparse rows have."""
+        return self.changes_delays or self._reads(Factor.DELAY)
+
+    @property
+    def needs_tags(self) -> bool:
+        """Whether its synapses have a tag to keep."""
+        return any(group.changes == Changes.TAG for group in self.groups) or self._reads(Factor.TAG)
+
+    def _reads(self, factor: Factor) -> bool:
+        return any(
+            f & ~Factor.SIGN == factor
+            for group in self.groups
+            for product in group.products
+            for f in product.factors
+        )

@@ -11,6 +11,8 @@ MAX_NEURONS_PER_CORE = 4096
 MAX_CORES = 65535
 MAX_EXPONENT = 15
 MAX_SHIFT = 15
+TAG_BITS = 8
+"""Width of a synapse's tag, where the rule has tags."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Target:
         receptors: synaptic currents per neuron, 1 or 2.
         profiles: distinct neuron parameter sets per core.
         synapse_bits: synapse memory per core, in bits. A dense weight takes ``weight_bits``, a
-            sparse synapse ``sparse_synapse_bits``.
+            sparse synapse ``sparse_synapse_bits``; one more for each synapse of a plastic
+            projection, and 8 where its rule has tags.
         trace_bits: width of the (unsigned) learning traces in bits (2 to 8).
         products: products per learning rule; 0 means that the target cannot learn.
     """
@@ -106,6 +109,11 @@ class Target:
         return (
             self.weight_bits + (self.neurons - 1).bit_length() + (self.delay_slots - 1).bit_length()
         )
+
+    def synapse_width(self, *, dense: bool, plastic: bool, tagged: bool) -> int:
+        """Bits that one synapse takes; a plastic one has an enable bit, and perhaps a tag."""
+        width = self.weight_bits if dense else self.sparse_synapse_bits
+        return width + plastic + TAG_BITS * tagged
 
     @property
     def weight_max(self) -> int:

@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMON = {"errors", "counter_hash", "stimulus", "recording", "regular_file"}
 PROGRAM = {
     f"compiler.{name}"
-    for name in ("microcode", "program", "program_file", "program_check", "target")
+    for name in (
+        *("microcode", "program", "program_file", "program_check", "target"),
+        *("program_rules", "program_check_rules"),
+    )
 }
 INTERFACE = {"runtime.backend", "runtime.timing"}
 PLAIN = {
