@@ -58,11 +58,11 @@ def with_random_rules(program: Program, rng: np.random.Generator) -> Program:
             replace(r, weight_min=int(r.weight_min / 2), weight_max=int(r.weight_max / 2))
             for r in rules
         )
-    products = sum(len(g.products) for r in rules for g in r.groups)
+    products = max((sum(len(g.products) for g in r.groups) for r in rules), default=0)
     target = program.target.with_(
         accumulator_bits=bits,
-        products=max(1, min(64, products)),
-        synapse_bits=4 * program.target.synapse_bits,
+        products=products,
+        synapse_bits=8 * program.target.synapse_bits,  # enable bits and tags need room, too
     )
     return replace(program, target=target, cores=tuple(cores), rules=rules)
 
