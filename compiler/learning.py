@@ -188,9 +188,9 @@ class Rule:
         for name in ("delay_min", "delay_max"):
             if getattr(self, name) is not None:
                 numbers(reasons, name, getattr(self, name), ndim=(0,), low=0.0)
-        if self.delay_min is not None and self.delay_max is not None:
-            if not reasons and self.delay_min > self.delay_max:
-                reasons.add(f"delay_max {self.delay_max:g} is below delay_min {self.delay_min:g}")
+        low, high = self.delay_min, self.delay_max
+        if not reasons and low is not None and high is not None and low > high:
+            reasons.add(f"delay_max {high:g} is below delay_min {low:g}")
         numbers(reasons, "post_delay", self.post_delay, ndim=(0,), low=0.0)
         choice(reasons, "rounding", self.rounding, get_args(RoundingName))
         choice(reasons, "units", self.units, get_args(Units))
