@@ -50,9 +50,15 @@ def check_rules(program: Program, require: Require) -> None:
     for number, rule in enumerate(program.rules):
         own[rule.projection] = number + 1
     for index, core in enumerate(program.cores):
-        where = f"core {index}, rows"
+        where, named = f"core {index}, rows", core.rows["projection"]
         require(
-            bool((core.rows["rule"] == own[core.rows["projection"]]).all()),
+            bool(((named >= 0) & (named < len(own))).all()),
+            where,
+            "projection is out of range",
+            None,
+        )
+        require(
+            bool((core.rows["rule"] == own[named]).all()),
             where, "a row names another rule than its projection has", None,
         )  # fmt: skip
         _check_synapses(core, program.rules, f"core {index}", require)
