@@ -8,7 +8,7 @@ backend and is the same for all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -222,6 +222,20 @@ class CoreWeights:
     dense: NDArray[np.int8 | np.int16]
     delay: NDArray[np.uint8] | None = None
 
+    @staticmethod
+    def initial(program: Program) -> tuple[CoreWeights, ...]:
+        """What a Program starts with, one entry per core; not copies."""
+        learned = any(rule.changes_delays for rule in program.rules)
+        return tuple(
+            CoreWeights(c.sparse_weight, c.dense_weight, c.sparse_delay if learned else None)
+            for c in program.cores
+        )
+
+    def copy(self) -> CoreWeights:
+        """A copy that may be changed."""
+        delay = None if self.delay is None else self.delay.copy()
+        return CoreWeights(self.sparse.copy(), self.dense.copy(), delay)
+
 
 class Backend(ABC):
     """One device. Methods are called by one thread at a time, ``load`` before any other."""
@@ -254,6 +268,16 @@ class Backend(ABC):
     @abstractmethod
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights; shapes and widths are those of the Program."""
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change synapses, or not; traces go on in any case.
+
+        Nothing happens where the Program has no rules. A device whose whole state is slow to
+        move overrides it.
+        """
+        state = self.read_state()
+        if state.learning is not None:
+            self.write_state(replace(state, learning=replace(state.learning, on=on)))
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone.

@@ -17,7 +17,6 @@ import numpy as np
 from ..errors import FileError, InputError
 from .backend import SATURATION_KINDS, CoreWeights, State
 from .npz import NpzReader, write_npz
-from .weights import initial_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,7 +189,7 @@ def _check_state(state: State, program: Program) -> None:
 
 
 def _check_weights(weights: tuple[CoreWeights, ...], program: Program) -> None:
-    initial = initial_weights(program)
+    initial = CoreWeights.initial(program)
     if len(weights) != len(initial):
         raise _impossible("weights", f"{len(weights)} cores", f"{len(initial)} cores")
     top = program.target.weight_max
