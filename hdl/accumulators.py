@@ -6,13 +6,13 @@ from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
 from .geometry import Geometry, index_bits
-from .layout import dense_weights_per_entry, layout
+from .layout import layout
 from .memory import Bank, HostPort
+from .row_walker import RowWalker, row_layout
 
 
 def wheel_index_bits(g: Geometry) -> int:
@@ -77,41 +77,27 @@ class Accumulators(Component):
         return m
 
 
-def word_layout(g: Geometry) -> StructLayout:
-    """One word of a row on its way to the lanes."""
-    return StructLayout(
-        {
-            "address": index_bits(g.words * dense_weights_per_entry(g)),
-            "dense": 1,
-            "receptor": 1,
-            "exponent": 4,
-            "group": index_bits(g.groups),  # of a dense word
-            "delay": index_bits(g.delay_slots),  # of a dense word
-        }
-    )
-
-
 class SynapseLane(Component):
-    """A lane's synapse memory and its accumulators.
+    """A lane's synapse memory, its way through it, and its accumulators.
 
     Attributes:
-        valid, word: what to deliver; any number of words, back to back.
+        push, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
-        take, take_group: as ``take`` of the accumulators, of this step.
+        take, take_group: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
+            the cycle after.
         sum0, sum1: what was taken.
         host_synapse, host0, host1: the host's ports.
     """
-
-    DELAY = 3
-    """Cycles from a word to its sums' being in memory."""
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         self.synapses = Bank(layout(g)["synapse"])
         self.accumulators = Accumulators(g)
         members: dict[str, Any] = {
-            "valid": In(1),
-            "word": In(word_layout(g)),
+            "push": In(1),
+            "row": In(row_layout(g)),
+            "full": Out(1),
+            "busy": Out(1),
             "slot": In(index_bits(g.delay_slots)),
             "take": In(1),
             "take_group": In(index_bits(g.groups)),
@@ -128,33 +114,33 @@ class SynapseLane(Component):
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
         m.submodules.accumulators = sums = self.accumulators
+        m.submodules.rows = rows = RowWalker(g)
         wiring.connect(m, wiring.flipped(self.host_synapse), synapses.host)
-        per_entry = dense_weights_per_entry(g)
-        sub_bits = (per_entry - 1).bit_length()
         m.d.comb += [
-            synapses.read_enable.eq(self.valid),
-            synapses.read_index.eq(
-                Mux(self.word.dense, self.word.address >> sub_bits, self.word.address)
-            ),
+            rows.push.eq(self.push),
+            rows.row.eq(self.row),
+            rows.last.eq(synapses.get("last")),
+            self.full.eq(rows.full),
+            self.busy.eq(rows.busy),
+            synapses.read_enable.eq(1),
+            synapses.read_index.eq(rows.address),
         ]
-        word = Signal(word_layout(g))
-        valid = Signal()
-        m.d.sync += [valid.eq(self.valid), word.eq(self.word)]
 
+        row, part_bits = rows.walked, rows.part_bits
         dense = [
             synapses.read0[i * g.weight_bits : (i + 1) * g.weight_bits].as_signed()  # type: ignore[attr-defined]
-            for i in range(per_entry)
+            for i in range(1 << part_bits)
         ]
-        dense_weight = Array(dense)[word.address[:sub_bits]] if sub_bits else dense[0]
-        weight = Mux(word.dense, dense_weight, synapses.get("weight"))
+        dense_weight = Array(dense)[row.group[:part_bits]] if part_bits else dense[0]
+        weight = Mux(row.dense, dense_weight, synapses.get("weight"))
         slot_bits = (g.delay_slots - 1).bit_length()
-        delay = Mux(word.dense, word.delay, synapses.get("delay"))
-        group = Mux(word.dense, word.group, synapses.get("group"))
+        delay = Mux(row.dense, row.delay, synapses.get("delay"))
+        group = Mux(row.dense, row.group, synapses.get("group"))
         m.d.comb += [
-            sums.add.eq(valid),
-            sums.receptor.eq(word.receptor),
+            sums.add.eq(rows.valid),
+            sums.receptor.eq(row.receptor if g.receptors == 2 else 0),
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
-            sums.value.eq(weight.as_signed() << word.exponent),
+            sums.value.eq(weight.as_signed() << row.exponent),
             sums.take.eq(self.take),
             sums.take_index.eq(Cat(self.slot[:slot_bits], self.take_group)),
         ]

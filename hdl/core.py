@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -111,7 +111,7 @@ class Core(Component):
         ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
         self._lanes(m, control, synapses, fetch, array)
         m.d.comb += [
-            sequencer.delivered.eq(ready & ~fetch.busy),
+            sequencer.delivered.eq(ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()),
             sequencer.updated.eq(~array.busy),
             array.start.eq(sequencer.update),
             array.groups.eq(control.groups),
@@ -251,11 +251,12 @@ class Core(Component):
         fetch: Fetch,
         array: NeuronArray,
     ) -> None:
-        """Words to all lanes; each lane's sums to its neurons."""
+        """Rows to the lanes that have a part in them; each lane's sums to its neurons."""
         for i, lane in enumerate(synapses):
             m.d.comb += [
-                lane.valid.eq(fetch.valid),
-                lane.word.eq(fetch.word),
+                lane.push.eq(fetch.push[i]),
+                lane.row.eq(fetch.row),
+                fetch.full[i].eq(lane.full),
                 lane.slot.eq(control.step),
                 lane.take.eq(array.take),
                 lane.take_group.eq(array.take_group),

@@ -1,65 +1,174 @@
 """How many clock cycles a step takes, to the cycle: docs/hardware.md as arithmetic.
 
-The costs add up per spike. Whoever sends it, a spike costs the words of all rows on all axons that
-it goes to (``HardwareImage.origin_cycles``), one cycle each. Senders come in a fixed order: neurons
-that fired in the step before, the host's channels, generators; a step needs three sums.
+Senders come in a fixed order: neurons that fired in the step before, the host's channels,
+generators. Their rows are handed out one per cycle; each lane walks its part of one row after the
+other without waiting for the other lanes, but a row is handed out only when all lanes that have a
+part in it have room in their queues. So how long a step takes follows from the order of its rows (``walk_rows``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
+QUEUE = 7
+"""Rows that may wait in each lane, besides the one that it walks: one less than a power of two.
+More would bring next to nothing."""
+PASS = 2
+"""Cycles from a row's leaving a full queue to the first synapse of the row that takes its place,
+if its lane has nothing else to do."""
 OVERHEAD = 13
 """Cycles of a step without any spike, besides its groups of neurons: start, the update's pipeline
 (2 to read, 7 to compute, 1 to write), end."""
-NEURONS = 9
-"""From the step's start to the first word of a spike of a neuron, whose mask is in memory."""
-HOST = 7
-"""From the step's start to the first word of a spike of the host's."""
+NEURONS = 10
+"""From the step's start to the first synapse of a spike of a neuron, whose mask is in memory."""
+HOST = 8
+"""From the step's start to the first synapse of a spike of the host's."""
 SCAN = 7
 """From the step's start to the decision about the last group of generators, besides the groups."""
 GENERATORS = SCAN + NEURONS
-"""From the step's start to the first word of a spike of a generator, besides the groups."""
+"""From the step's start to the first synapse of a spike of a generator, besides the groups."""
+
+_BEFORE = -(1 << 40)
+"""Earlier than any cycle."""
+_STEPS = 256
+"""Steps that are computed side by side: arrays that fit the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class SenderRows:
+    """The rows that a spike of each sender walks.
+
+    Attributes:
+        start: (senders + 1,) int64; the rows of sender ``i`` are ``row[start[i]:start[i + 1]]``,
+            in the order in which they are walked.
+        row: (k,) int32, numbers of rows.
+        entries: (rows, lanes) int32, cycles that each lane takes for each row; never all 0.
+    """
+
+    start: NDArray[np.int64]
+    row: NDArray[np.int32]
+    entries: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
 class StepWork:
-    """What a core does in each of a number of steps; (steps,) integers, or one for all steps.
+    """What a core does in each of a number of steps.
 
     Attributes:
-        neurons: words walked for spikes of neurons that fired in the step before.
-        host: words walked for spikes of the host.
-        generators: words walked for spikes of generators.
-        graded: graded events of the host.
+        rows: of all senders.
+        senders: who sends in the first step, in the second …, in the order of walking: neurons
+            that fired in the step before, channels of the host, generators; each (k,) int32.
+        sent: (3, steps) int64, how many of each of them send in each step.
+        graded: (steps,) int64, graded events of the host.
         groups: groups of neurons in use, at least 1.
         generator_groups: groups of generators in use.
     """
 
-    neurons: ArrayLike
-    host: ArrayLike
-    generators: ArrayLike
-    graded: ArrayLike
+    rows: SenderRows
+    senders: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+    sent: NDArray[np.int64]
+    graded: NDArray[np.int64]
     groups: int
     generator_groups: int
 
 
-def step_cycles(work: StepWork) -> NDArray[np.int64]:
-    """Clock cycles from the beginning of each step to the earliest beginning of the next.
+class Walk(Protocol):
+    """A way to compute ``walk``."""
+
+    def __call__(self, work: StepWork, earliest: NDArray[np.int64]) -> NDArray[np.int64]: ...
+
+
+def step_cycles(work: StepWork, walk: Walk | None = None) -> NDArray[np.int64]:
+    """(steps,) clock cycles from the beginning of each step to the earliest beginning of the next.
 
     The host's input is taken to be there in time, spikes after graded events.
+
+    Args:
+        work: of the steps.
+        walk: something faster that gives what ``walk_rows`` gives.
     """
-    neurons, host, generators, graded = (
-        np.asarray(x, np.int64) for x in (work.neurons, work.host, work.generators, work.graded)
-    )
-    scan = work.generator_groups
-    at = np.where(neurons > 0, NEURONS + neurons, 0)
-    at = np.where(host > 0, np.maximum(at, graded + HOST) + host, at)
-    at = np.where(generators > 0, np.maximum(at, scan + GENERATORS) + generators, at)
+    scan, graded = work.generator_groups, work.graded
+    earliest = np.empty((3, len(graded)), np.int64)
+    earliest[0], earliest[1], earliest[2] = NEURONS, HOST + graded, GENERATORS + scan
+    walked = (walk or walk_rows)(work, earliest)
     decided = np.maximum(graded, scan + SCAN if scan else 0)
-    return np.maximum(at, decided) + OVERHEAD + max(1, work.groups)
+    return np.maximum(walked, decided) + OVERHEAD + max(1, work.groups)
+
+
+def walk_rows(work: StepWork, earliest: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(steps,) cycles from each step's start until the last lane is through, 0 without any row.
+
+    Row after row: it is handed out (``at``) one cycle after the row before, not before its
+    sender's kind can send, and not before there is room for it in the lanes that take part. Each
+    of these begins with it when it is through with its own row before.
+
+    Args:
+        work: of the steps.
+        earliest: (3, steps) the first cycle for a synapse of a neuron, channel, generator.
+    """
+    row, kind, start = _in_order(work)
+    steps = work.sent.shape[1]
+    result = np.zeros(steps, np.int64)
+    lengths = np.diff(start)
+    longest_first = np.argsort(-lengths, kind="stable")
+    for low in range(0, steps, _STEPS):
+        some = longest_first[low : low + _STEPS]
+        result[some] = _walk_some(
+            row, kind, start[some], lengths[some], work.rows.entries, earliest[:, some]
+        )
+    return result
+
+
+def _walk_some(
+    row: NDArray[np.int32],
+    kind: NDArray[np.int8],
+    start: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    entries: NDArray[np.int32],
+    earliest: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """As ``walk_rows``, for steps with fewer and fewer rows."""
+    steps, lanes = len(start), entries.shape[1]
+    at = np.full(steps, _BEFORE)
+    through = np.zeros((steps, lanes), np.int64)
+    left = np.full((QUEUE, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
+    turn = np.zeros((steps, lanes), np.int64)
+    step, lane = np.arange(steps)[:, None], np.arange(lanes)
+    for k in range(int(lengths.max(initial=0))):
+        n = int(np.searchsorted(-lengths, -k))  # steps that have a k-th row
+        here = start[:n] + k
+        cost = entries[row[here]]
+        takes = cost > 0
+        oldest = left[turn[:n], step[:n], lane]
+        room = np.where(takes, oldest + PASS, _BEFORE).max(axis=1)
+        at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
+        begin = np.maximum(through[:n], at[:n, None])
+        through[:n] = np.where(takes, begin + cost, through[:n])
+        left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
+        turn[:n] = (turn[:n] + takes) % QUEUE
+    return through.max(axis=1, initial=0)
+
+
+def _in_order(work: StepWork) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+    """Rows in the order of walking, the kind of the sender of each, and where steps begin."""
+    steps = work.sent.shape[1]
+    parts, keys = [], []
+    for kind, (senders, sent) in enumerate(zip(work.senders, work.sent, strict=True)):
+        first = work.rows.start[senders]
+        counts = work.rows.start[senders.astype(np.int64) + 1] - first
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        index = np.arange(total) + np.repeat(first - (ends - counts), counts)
+        parts.append(work.rows.row[index])
+        keys.append(np.repeat(np.repeat(np.arange(steps) * 3 + kind, sent), counts))
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    start = np.searchsorted(key, 3 * np.arange(steps + 1))
+    return np.concatenate(parts)[order], (key % 3).astype(np.int8), start

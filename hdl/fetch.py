@@ -1,27 +1,26 @@
-"""From a sender to the words of its rows: destination list, axon, row groups, words.
+"""From a sender to its rows: destination list, axon, row groups.
 
-Every stage handles one item per cycle and each item yields at least one of the next, so the words
-of all spikes of a step come out without a pause, however short their rows are.
+Every stage handles one item per cycle and each item yields at least one of the next, so the rows
+of all spikes of a step come out one per cycle, as long as the lanes have room for them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import stream, wiring
-from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
-from .accumulators import word_layout
 from .component import Component
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import HostPort
+from .row_walker import row_layout
 from .walker import Lookup, Walker
 
 LATENCY = 8
-"""Cycles from a sender to its first word."""
+"""Cycles from a sender to its first synapse."""
 
 TABLES = ("origin", "destination", "axon", "row")
 
@@ -31,8 +30,9 @@ class Fetch(Component):
 
     Attributes:
         input: origin numbers; their destination lists are not empty, nor are the axons' rows.
-        valid, word: words of rows for the lanes, which always take them.
-        counted, synapses: once per row group, how many synapses it has.
+        full: lanes that have no room for another row.
+        push, row: a row for the lanes that ``push`` names: those that have a part in it.
+        counted, synapses: once per row, how many synapses it has.
         busy: something is on its way.
         host_origin, host_destination, host_axon, host_row: the host's ports.
     """
@@ -43,8 +43,9 @@ class Fetch(Component):
         self.lookups = {name: Lookup(tables[name]) for name in TABLES}
         members: dict[str, Any] = {
             "input": In(stream.Signature(index_bits(g.origins))),
-            "valid": Out(1),
-            "word": Out(word_layout(g)),
+            "full": In(g.lanes),
+            "push": Out(g.lanes),
+            "row": Out(row_layout(g)),
             "counted": Out(1),
             "synapses": Out(tables["row"].field("synapses").width),
             "busy": Out(1),
@@ -53,7 +54,7 @@ class Fetch(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Four look-ups with a walker behind each that yields a list."""
+        """Four look-ups, a walker behind each that yields a list."""
         m = Module()
         for name, lookup in self.lookups.items():
             m.submodules[name] = lookup
@@ -74,35 +75,19 @@ class Fetch(Component):
         _feed_list(m, axon, groups)
         _feed_lookup(m, groups, row)
 
-        kept = ("dense", "receptor", "exponent", "group", "delay", "synapses")
-        fields = row.bank.table
-        m.submodules.words = words = Walker(
-            fields.field("address").width,
-            fields.field("words").width,
-            StructLayout({name: fields.field(name).width for name in kept}),
-        )
+        lanes = Cat(row.get(f"mask{i}") for i in range(0, self.geometry.lanes, 32))
         m.d.comb += [
-            words.input.valid.eq(row.valid),
-            words.input.p.start.eq(row.get("address")),
-            words.input.p.count.eq(row.get("words")),
-            *(words.input.p.tag[name].eq(row.get(name)) for name in kept),
-            row.ready.eq(words.input.ready),
+            row.ready.eq(~(lanes & self.full).any()),
+            self.counted.eq(row.valid & row.ready),
+            self.synapses.eq(row.get("synapses")),
+            self.push.eq(Mux(self.counted, lanes, 0)),
+            *(self.row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
         ]
-        out = words.output.p
-        m.d.comb += [
-            words.output.ready.eq(1),
-            self.valid.eq(words.output.valid),
-            self.word.address.eq(out.address),
-            *(self.word[n].eq(out.tag[n]) for n in ("dense", "receptor", "exponent", "delay")),
-            self.word.group.eq(out.tag.group + out.place),
-            self.counted.eq(words.output.valid & out.first),
-            self.synapses.eq(out.tag.synapses),
-        ]
-        walkers = (destinations, groups, words)
         m.d.comb += self.busy.eq(
             Cat(
                 *(lookup.valid for lookup in self.lookups.values()),
-                *(walker.output.valid for walker in walkers),
+                destinations.output.valid,
+                groups.output.valid,
             ).any()
         )
         return m

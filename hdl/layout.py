@@ -141,25 +141,32 @@ def _table(
     return Table(name, region, kind, depth, tuple(placed), meaning)
 
 
-def dense_weights_per_entry(g: Geometry) -> int:
-    """How many dense weights share one lane's entry of a synapse word (a power of two)."""
-    return 1 << (_synapse(g).widths[0] // g.weight_bits).bit_length() - 1
+def dense_part_bits(g: Geometry) -> int:
+    """Bits of a dense weight's place in its entry: 2 to that power share one entry of a lane.
+
+    They are those of the weight's group, lowest bits first; a row has no more than there are.
+    """
+    table = _synapse(g)
+    last = table.field("last")
+    free = table.widths[0] if last.column else last.offset
+    return min((free // g.weight_bits).bit_length() - 1, index_bits(g.groups))
 
 
 def _synapse(g: Geometry) -> Table:
     return _table(
         "synapse", 4, BANKED, g.words,
         [("weight", g.weight_bits, True), ("group", index_bits(g.groups)),
-         ("delay", index_bits(g.delay_slots))],
+         ("delay", index_bits(g.delay_slots)), ("last", 1)],
         "A sparse synapse: mantissa, group of its target, wheel delay; or several dense mantissas,"
-        " the first in the lowest bits",
+        " that of group `j` at place `j` mod their number, the lowest bits first; the `last` entry"
+        " of a row in its lane",
     )  # fmt: skip
 
 
 def layout(g: Geometry) -> dict[str, Table]:
     """All tables of a core, by name; those of features that are not built are missing."""
     state, group, P = g.state_bits, index_bits(g.groups), g.lanes
-    per_entry = dense_weights_per_entry(g)
+    part = dense_part_bits(g)
     mask = [(f"mask{i}", min(32, P - i)) for i in range(0, P, 32)]
     second, adapt = g.receptors == 2, g.adaptation
     tables = [
@@ -174,12 +181,13 @@ def layout(g: Geometry) -> dict[str, Table]:
                "Where an axon's row groups are"),
         _synapse(g),
         _table("row", 5, SINGLE, g.rows,
-               [("address", index_bits(g.words * per_entry)), ("dense", 1), ("receptor", 1),
-                ("exponent", 4), ("words", count_bits(g.words * per_entry)), ("group", group),
-                ("delay", index_bits(g.delay_slots)),
-                ("synapses", count_bits(g.words * per_entry * P))],
-               "A row group: where its words are and how many (dense rows count in parts of a"
-               " word), first group and delay of a dense row, number of synapses"),
+               [("address", index_bits(g.words)), ("dense", 1), ("receptor", 1), ("exponent", 4),
+                ("group", group), ("delay", index_bits(g.delay_slots)),
+                ("end", part) if part else None,
+                ("synapses", count_bits((g.words << part) * P)), *mask],
+               "A row group: its first entry, the same in all lanes that take part (`mask`);"
+               " first group and delay of a dense row and the place of its last weight in an"
+               " entry; number of synapses"),
         _table("profile", 6, COPIED, g.profiles,
                [("spiking", 1), ("linear", 1), ("subtract", 1), ("late", 1), ("hold", 1),
                 ("shift", 4), ("decay_u0", MAX_DECAY_BITS),

@@ -4,9 +4,10 @@
 between them: which word and lane each synapse takes, where destination lists lie, and how state is
 read out of the memories again. Tables are columns of 32-bit words, as ``Table.encode`` makes them.
 
-Sparse rows are packed so that lane ``l`` only holds targets ``≡ l mod P`` and each word has at most
-one synapse per lane; unused places hold a zero weight, which changes nothing. Dense rows take the
-aligned groups of lanes that they touch, with zeros beside their ends. All sparse words come first.
+Lane ``l`` only holds targets ``≡ l mod P``. A row begins at the same entry in all lanes that have a
+part in it, and ends in each where its synapses end there; what lies behind belongs to the next rows,
+which fall into place like blocks in a narrow shaft. In a dense row all these lanes have as many
+entries, with zeros beside the row's ends: they count its groups and not its synapses.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 from ..compiler.program import DENSE, LINEAR, MASK, PERIODIC, RESET_SUBTRACT, SPARSE
 from ..counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term
 from ..errors import FitError
-from ..hdl.layout import dense_weights_per_entry, layout
+from ..hdl.cycles import SenderRows
+from ..hdl.layout import dense_part_bits, layout
 from .backend import CoreWeights, State
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class HardwareImage:
     Attributes:
         geometry: of the hardware.
         tables: its memories.
-        row_words: (rows,) words (dense: parts of words) that a walk over each row group takes.
-        axon_cycles: (axons,) cycles that a spike arriving on each axon takes.
+        words: words of synapse memory in use.
+        sender_rows: by origin number, the rows of each sender and what each lane does in them.
         channel_origin: (channels,) origin number of each channel.
         channel_sends: (channels,) whether its spikes reach a synapse; others need not be sent.
     """
@@ -52,20 +54,44 @@ class HardwareImage:
         self.core = program.cores[core]
         self.geometry = geometry
         self.tables = layout(geometry)
-        self._per_entry = dense_weights_per_entry(geometry)
-        self._place_sparse()
-        self._place_dense()
-        rows, axon_start = self.core.rows, self.core.axon_start
-        self.row_words = np.where(rows["kind"] == DENSE, self._dense_words, self._sparse_words)
-        walked = np.concatenate([[0], np.cumsum(self.row_words)])
-        self.axon_cycles = (walked[axon_start[1:]] - walked[axon_start[:-1]]).astype(np.int64)
+        self._part_bits = dense_part_bits(geometry)
+        self._place_rows()
         self._place_senders()
         check_fit(self)
 
     # ------------------------------------------------------------------ placing
 
-    def _place_sparse(self) -> None:
-        """Within its row, a synapse's word is its rank among those of its lane."""
+    def _place_rows(self) -> None:
+        """Give each row its first entry, each synapse its own."""
+        rows, P, bits = self.core.rows, self.geometry.lanes, self._part_bits
+        dense = rows["kind"] == DENSE
+        base, count = rows["base"].astype(np.int64), rows["count"].astype(np.int64)
+        first, last = base // P, (base + count - 1) // P  # groups of a dense row
+        takes = (np.arange(P) - base[:, None]) % P < count[:, None]
+        row, lane, rank = self._rank_sparse()
+        walked = np.where(dense[:, None] & takes, (last - first + 1)[:, None], 0)
+        np.maximum.at(walked, (row, lane), rank + 1)
+        self._walked = walked
+        entries = walked.copy()
+        entries[dense] = takes[dense] * ((last >> bits) - (first >> bits) + 1)[dense, None]
+        self._start, self.words = _stack(entries)
+        self._end = np.where(dense, last % (1 << bits), 0)
+
+        self._sparse_entry = (self._start[row] + rank) * P + lane
+        own = np.flatnonzero(dense)
+        own = own[np.argsort(rows["offset"][own], kind="stable")]
+        row = np.repeat(own, count[own])
+        target = np.arange(len(row)) - np.repeat(np.cumsum(count[own]) - count[own], count[own])
+        target += base[row]
+        group = target // P
+        word = self._start[row] + (group >> bits) - (first[row] >> bits)
+        self._dense_entry = word * P + target % P
+        self._dense_shift = group % (1 << bits) * self.geometry.weight_bits
+        row, lane = np.nonzero(entries)
+        self._last_entry = (self._start[row] + entries[row, lane] - 1) * P + lane
+
+    def _rank_sparse(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Row and lane of each sparse synapse, and how many of the same come before it."""
         core, P = self.core, self.geometry.lanes
         rows = core.rows
         sparse = rows["kind"] == SPARSE
@@ -79,32 +105,7 @@ class HardwareImage:
         length = np.diff(np.append(first, len(run)))
         rank = np.empty(len(row), np.int64)
         rank[by_lane] = np.arange(len(row)) - np.repeat(first, length)
-        self._sparse_words = np.zeros(len(rows), np.int64)
-        np.maximum.at(self._sparse_words, row, rank + 1)
-        starts = np.cumsum(self._sparse_words) - self._sparse_words
-        self._sparse_start = starts
-        self._sparse_total = int(self._sparse_words.sum())
-        self._sparse_entry = (starts[row] + rank) * P + lane
-
-    def _place_dense(self) -> None:
-        """A dense row begins in the lane of its first target."""
-        rows, P = self.core.rows, self.geometry.lanes
-        dense = rows["kind"] == DENSE
-        base, count = rows["base"].astype(np.int64), rows["count"].astype(np.int64)
-        self._dense_words = np.where(dense, -(-(base % P + count) // P), 0)
-        starts = np.cumsum(self._dense_words) - self._dense_words
-        self._dense_start = self._sparse_total * self._per_entry + starts
-        own = np.flatnonzero(dense)
-        own = own[np.argsort(rows["offset"][own], kind="stable")]
-        first = np.repeat((self._dense_start * P + base % P)[own], count[own])
-        within = np.arange(int(count[own].sum()))
-        within -= np.repeat(np.cumsum(count[own]) - count[own], count[own])
-        place = first + within  # in units of one dense weight, lanes side by side
-        part, lane = place // P, place % P
-        self._dense_entry = part // self._per_entry * P + lane
-        self._dense_shift = part % self._per_entry * self.geometry.weight_bits
-        total = int(self._dense_words.sum())
-        self.words = self._sparse_total + -(-total // self._per_entry)
+        return row, lane, rank
 
     def _place_senders(self) -> None:
         """Destination lists, without axons that have no rows: these could only waste time."""
@@ -115,24 +116,29 @@ class HardwareImage:
         self.channel_origin[driven] = g.first_generator + np.arange(len(driven))
         self.channel_origin[hosted] = g.first_channel + np.arange(len(hosted))
         self.hosted = len(hosted)
+        first, count = core.axon_start[:-1].astype(np.int64), np.diff(core.axon_start)
         parts = []
         for start, to, origin in (
             (core.spike_start, core.spike_to, np.arange(core.neurons)),
             (program.channel_start, program.channel_to, self.channel_origin),
         ):
             sender = np.repeat(origin, np.diff(start))
-            useful = self.axon_cycles[to["axon"]] > 0
+            useful = count[to["axon"]] > 0
             parts.append((sender[useful], to["axon"][useful].astype(np.int64)))
         sender = np.concatenate([p[0] for p in parts])
         axon = np.concatenate([p[1] for p in parts])
         order = np.argsort(sender, kind="stable")
-        self._destinations = axon[order]
+        self._destinations = axon = axon[order]
         size = max(g.origins, int(sender.max(initial=-1)) + 1, g.first_channel + self.hosted)
         self._destination_count = np.bincount(sender, minlength=size)
-        self.origin_cycles = np.bincount(
-            sender, weights=self.axon_cycles[axon], minlength=size
-        ).astype(np.int64)
         self.channel_sends = self._destination_count[self.channel_origin] > 0
+        ends = np.cumsum(count[axon])
+        row = np.arange(int(ends[-1]) if len(ends) else 0)
+        row += np.repeat(first[axon] - (ends - count[axon]), count[axon])
+        of_sender = np.bincount(sender[order], count[axon], size).astype(np.int64)
+        self.sender_rows = SenderRows(
+            np.append(0, np.cumsum(of_sender)), row.astype(np.int32), self._walked.astype(np.int32)
+        )
 
     # ------------------------------------------------------------------ parameters
 
@@ -169,10 +175,11 @@ class HardwareImage:
             "destination": {"axon": self._destinations},
             "axon": {"start": np.where(np.diff(core.axon_start), core.axon_start[:-1], 0),
                      "count": np.diff(core.axon_start)},
-            "row": {"address": np.where(dense, self._dense_start, self._sparse_start),
-                    "dense": dense, "receptor": rows["receptor"], "exponent": rows["exponent"],
-                    "words": self.row_words, "group": rows["base"] // g.lanes,
-                    "delay": rows["delay"], "synapses": rows["count"]},
+            "row": {"address": self._start, "dense": dense, "receptor": rows["receptor"],
+                    "exponent": rows["exponent"], "group": rows["base"] // g.lanes,
+                    "delay": rows["delay"], "synapses": rows["count"],
+                    **({"end": self._end} if self._part_bits else {}),
+                    **_masks(self._walked > 0)},
             "profile": {k: v for k, v in profile.items() if self.tables["profile"].has(k)},
             "select": {"profile": core.profile, "sends": sends},
             "neuron": neuron,
@@ -209,7 +216,9 @@ class HardwareImage:
     def synapses(self, weights: CoreWeights) -> Columns:
         """The synapse memory with these weights."""
         core, g, table = self.core, self.geometry, self.tables["synapse"]
-        columns = [np.zeros(self.words * g.lanes, np.uint32) for _ in table.widths]
+        last = np.zeros(self.words * g.lanes, np.int64)
+        last[self._last_entry] = 1
+        columns = table.encode(len(last), {"last": last})
         sparse = table.encode(
             len(core.sparse_target),
             {
@@ -219,7 +228,7 @@ class HardwareImage:
             },
         )
         for column, values in zip(columns, sparse, strict=True):
-            column[self._sparse_entry] = values
+            column[self._sparse_entry] |= values
         mask = (1 << g.weight_bits) - 1
         parts = (weights.dense.astype(np.int64) & mask) << self._dense_shift
         np.bitwise_or.at(columns[0], self._dense_entry, parts.astype(np.uint32))
@@ -257,11 +266,7 @@ class HardwareImage:
         padded[:n] = (state.fired != 0) & (self._destination_count[:n] > 0)
         groups = padded.reshape(g.groups, g.lanes)
         sending = np.flatnonzero(groups.any(axis=1))
-        masks = {
-            f"mask{i}": groups[sending, i : i + 32]
-            @ (1 << np.arange(min(32, g.lanes - i), dtype=np.int64))
-            for i in range(0, g.lanes, 32)
-        }
+        masks = _masks(groups[sending])
         tables["fired"] = self.tables["fired"].encode(len(sending), {"group": sending, **masks})
         slots = (state.step + np.arange(len(state.wheel))) % g.delay_slots
         for r in range(g.receptors):
@@ -293,6 +298,23 @@ class HardwareImage:
             by_slot = sums.reshape(g.groups, g.delay_slots, g.lanes)[:, slots]
             wheel[:, r] = by_slot.transpose(1, 0, 2).reshape(depth, -1)[:, :n]
         return wheel
+
+
+def _stack(entries: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """(rows,) first entries of rows that have so many in each lane (rows, lanes); the height."""
+    starts = np.zeros(len(entries), np.int64)
+    height = np.zeros(entries.shape[1], np.int64)
+    for row, own in enumerate(entries):
+        lanes = np.flatnonzero(own)
+        starts[row] = start = height[lanes].max()
+        height[lanes] = start + own[lanes]
+    return starts, int(height.max())
+
+
+def _masks(lanes: NDArray) -> dict[str, NDArray[np.int64]]:
+    """Fields ``mask0`` … of (n, lanes) truths: a bit per lane, 32 in a field."""
+    parts = [(i, lanes[:, i : i + 32].astype(np.int64)) for i in range(0, lanes.shape[1], 32)]
+    return {f"mask{i}": part @ (1 << np.arange(part.shape[1])) for i, part in parts}
 
 
 def check_fit(image: HardwareImage) -> None:

@@ -31,22 +31,25 @@ def step_work(
         fired: (neurons,) who fired in the step before the run; by default nobody.
     """
     g, program = image.geometry, image.program
-    cost = image.origin_cycles
-
-    def per_step(step: NDArray[np.int64], origin: NDArray[np.int64]) -> NDArray[np.int64]:
-        inside = step < steps
-        total = np.bincount(step[inside], weights=cost[origin[inside]], minlength=steps)
-        return total.astype(np.int64)
-
-    neurons = per_step(run.neuron_step + 1, run.neuron.astype(np.int64))
-    if fired is not None and steps:
-        neurons[0] += cost[np.flatnonzero(fired)].sum()
+    before = np.flatnonzero([] if fired is None else fired)
+    # A neuron's spike is walked in the next step.
+    due = run.neuron_step + 1 < steps
+    neuron = np.append(before, run.neuron[due])
+    neuron_step = np.append(np.zeros(len(before), np.int64), run.neuron_step[due] + 1)
     origin = image.channel_origin[run.channel]
     driven = (origin >= g.first_generator) & (origin < g.first_channel)
+    order = np.lexsort((origin[driven], run.channel_step[driven]))
+    given = events.spike_step < steps
+    kinds = (
+        (neuron_step, neuron),
+        (events.spike_step[given], image.channel_origin[events.spike_channel[given]]),
+        (run.channel_step[driven][order], origin[driven][order]),
+    )
+    neurons, host, generators = (senders.astype(np.int32) for _, senders in kinds)
     return StepWork(
-        neurons=neurons,
-        host=per_step(run.channel_step[~driven], origin[~driven]),
-        generators=per_step(run.channel_step[driven], origin[driven]),
+        rows=image.sender_rows,
+        senders=(neurons, host, generators),
+        sent=np.stack([np.bincount(step, minlength=steps)[:steps] for step, _ in kinds]),
         graded=np.bincount(events.graded_step, minlength=steps)[:steps],
         groups=-(-image.core.neurons // g.lanes),
         generator_groups=-(-len(program.generators) // g.lanes),
