@@ -47,7 +47,7 @@ setup(
     ext_modules=[
         Extension(
             KERNEL,
-            sources=[(FOLDER / name).as_posix() for name in ("kernel.c", "streams.c")],
+            sources=[(FOLDER / name).as_posix() for name in ("kernel.c", "streams.c", "cycles.c")],
             depends=[(FOLDER / name).as_posix() for name in ("kernel.h", "kernel_neuron.h")],
             define_macros=[("SL_SOURCE", str(checksum))],
             optional=True,

@@ -255,7 +255,7 @@ class Core(Component):
         for i, lane in enumerate(synapses):
             m.d.comb += [
                 lane.push.eq(fetch.push[i]),
-                lane.row.eq(fetch.row),
+                lane.row.eq(fetch.next_row),
                 fetch.full[i].eq(lane.full),
                 lane.slot.eq(control.step),
                 lane.take.eq(array.take),

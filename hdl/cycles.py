@@ -9,16 +9,19 @@ part in it have room in their queues. So how long a step takes follows from the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .geometry import QUEUE
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-QUEUE = 7
-"""Rows that may wait in each lane, besides the one that it walks: one less than a power of two.
-More would bring next to nothing."""
+    Senders = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+
 PASS = 2
 """Cycles from a row's leaving a full queue to the first synapse of the row that takes its place,
 if its lane has nothing else to do."""
@@ -71,37 +74,47 @@ class StepWork:
     """
 
     rows: SenderRows
-    senders: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+    senders: Senders
     sent: NDArray[np.int64]
     graded: NDArray[np.int64]
     groups: int
     generator_groups: int
 
 
-class Walk(Protocol):
-    """A way to compute ``walk``."""
-
-    def __call__(self, work: StepWork, earliest: NDArray[np.int64]) -> NDArray[np.int64]: ...
-
-
-def step_cycles(work: StepWork, walk: Walk | None = None) -> NDArray[np.int64]:
+def step_cycles(work: StepWork) -> NDArray[np.int64]:
     """(steps,) clock cycles from the beginning of each step to the earliest beginning of the next.
 
     The host's input is taken to be there in time, spikes after graded events.
+    """
+
+    def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
+        return walk_rows(work.rows, work.senders, work.sent, earliest)
+
+    return cycles_around(walk, work.graded, work.groups, work.generator_groups)
+
+
+def cycles_around(
+    walk: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    graded: NDArray[np.int64],
+    groups: int,
+    generator_groups: int,
+) -> NDArray[np.int64]:
+    """As ``step_cycles``.
 
     Args:
-        work: of the steps.
-        walk: something faster that gives what ``walk_rows`` gives.
+        walk: makes of ``earliest`` what ``walk_rows`` makes of it and the senders.
+        graded, groups, generator_groups: as in ``StepWork``.
     """
-    scan, graded = work.generator_groups, work.graded
+    scan = generator_groups
     earliest = np.empty((3, len(graded)), np.int64)
     earliest[0], earliest[1], earliest[2] = NEURONS, HOST + graded, GENERATORS + scan
-    walked = (walk or walk_rows)(work, earliest)
     decided = np.maximum(graded, scan + SCAN if scan else 0)
-    return np.maximum(walked, decided) + OVERHEAD + max(1, work.groups)
+    return np.maximum(walk(earliest), decided) + OVERHEAD + max(1, groups)
 
 
-def walk_rows(work: StepWork, earliest: NDArray[np.int64]) -> NDArray[np.int64]:
+def walk_rows(
+    rows: SenderRows, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """(steps,) cycles from each step's start until the last lane is through, 0 without any row.
 
     Row after row: it is handed out (``at``) one cycle after the row before, not before its
@@ -109,18 +122,18 @@ def walk_rows(work: StepWork, earliest: NDArray[np.int64]) -> NDArray[np.int64]:
     of these begins with it when it is through with its own row before.
 
     Args:
-        work: of the steps.
+        rows, senders, sent: as in ``StepWork``.
         earliest: (3, steps) the first cycle for a synapse of a neuron, channel, generator.
     """
-    row, kind, start = _in_order(work)
-    steps = work.sent.shape[1]
+    row, kind, start = _in_order(rows, senders, sent)
+    steps = sent.shape[1]
     result = np.zeros(steps, np.int64)
     lengths = np.diff(start)
     longest_first = np.argsort(-lengths, kind="stable")
     for low in range(0, steps, _STEPS):
         some = longest_first[low : low + _STEPS]
         result[some] = _walk_some(
-            row, kind, start[some], lengths[some], work.rows.entries, earliest[:, some]
+            row, kind, start[some], lengths[some], rows.entries, earliest[:, some]
         )
     return result
 
@@ -155,18 +168,20 @@ def _walk_some(
     return through.max(axis=1, initial=0)
 
 
-def _in_order(work: StepWork) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+def _in_order(
+    rows: SenderRows, senders: Senders, sent: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
     """Rows in the order of walking, the kind of the sender of each, and where steps begin."""
-    steps = work.sent.shape[1]
+    steps = sent.shape[1]
     parts, keys = [], []
-    for kind, (senders, sent) in enumerate(zip(work.senders, work.sent, strict=True)):
-        first = work.rows.start[senders]
-        counts = work.rows.start[senders.astype(np.int64) + 1] - first
+    for kind, (own, times) in enumerate(zip(senders, sent, strict=True)):
+        first = rows.start[own]
+        counts = rows.start[own.astype(np.int64) + 1] - first
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
         index = np.arange(total) + np.repeat(first - (ends - counts), counts)
-        parts.append(work.rows.row[index])
-        keys.append(np.repeat(np.repeat(np.arange(steps) * 3 + kind, sent), counts))
+        parts.append(rows.row[index])
+        keys.append(np.repeat(np.repeat(np.arange(steps) * 3 + kind, times), counts))
     key = np.concatenate(keys)
     order = np.argsort(key, kind="stable")
     key = key[order]

@@ -31,7 +31,7 @@ class Fetch(Component):
     Attributes:
         input: origin numbers; their destination lists are not empty, nor are the axons' rows.
         full: lanes that have no room for another row.
-        push, row: a row for the lanes that ``push`` names: those that have a part in it.
+        push, next_row: a row for the lanes that ``push`` names: those that have a part in it.
         counted, synapses: once per row, how many synapses it has.
         busy: something is on its way.
         host_origin, host_destination, host_axon, host_row: the host's ports.
@@ -45,7 +45,7 @@ class Fetch(Component):
             "input": In(stream.Signature(index_bits(g.origins))),
             "full": In(g.lanes),
             "push": Out(g.lanes),
-            "row": Out(row_layout(g)),
+            "next_row": Out(row_layout(g)),
             "counted": Out(1),
             "synapses": Out(tables["row"].field("synapses").width),
             "busy": Out(1),
@@ -81,7 +81,7 @@ class Fetch(Component):
             self.counted.eq(row.valid & row.ready),
             self.synapses.eq(row.get("synapses")),
             self.push.eq(Mux(self.counted, lanes, 0)),
-            *(self.row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
+            *(self.next_row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
         ]
         m.d.comb += self.busy.eq(
             Cat(

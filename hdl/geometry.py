@@ -10,6 +10,10 @@ from ..errors import UnsupportedError
 MAX_DECAY_BITS = 13
 """Bits of a decay constant, 0 … 4096 (docs/machine.md §3)."""
 
+QUEUE = 7
+"""Rows that may wait in each lane, besides the one that it walks: one less than a power of two.
+More would bring next to nothing, and memories made of LUTs are rarely less deep."""
+
 
 def index_bits(count: int) -> int:
     """Bits of a number 0 … count − 1; at least one, because hardware has no empty wires."""

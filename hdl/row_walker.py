@@ -16,8 +16,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
-from .cycles import QUEUE
-from .geometry import Geometry, index_bits
+from .geometry import QUEUE, Geometry, index_bits
 from .layout import dense_part_bits, layout
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """How many clock cycles the generated hardware would take, for devices that have no clock.
 
-A device counts per step how many words of synapses the spikes of neurons and generators walk; the
-rest of what the formula (``hdl/cycles.py``) asks for follows from the Program and the input.
+A device knows who sends in which step; the rest of what the formula (``hdl/cycles.py``) asks for
+follows from the Program and the input.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.program import DENSE
-from ..hdl.cycles import StepWork, step_cycles
+from ..hdl.cycles import PASS, SenderRows, cycles_around, walk_rows
+from ..hdl.geometry import QUEUE
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from ..compiler.program import CoreImage, Program
+    from ..hdl.cycles import Senders
     from .backend import Events
 
 _CHUNK = 1 << 20
 """Synapses that are looked at at a time, so that temporary arrays stay small."""
-_STEPS = 1 << 13
-"""Steps whose cycles are computed at a time: few calls, arrays that fit the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +33,20 @@ class Timing:
     """What the cycles of a Program's steps follow from.
 
     Attributes:
-        words: (channels + neurons,) int64, words that a spike of each walks, one cycle each; zeros
-            where cycles are not known.
+        rows: of all channels, then all neurons; nothing where cycles are not counted.
         groups: groups of neurons, as many in each as the hardware has lanes.
         generator_groups: groups of generators.
-        why_not: why cycles are not known, or nothing where they are.
+        why_not: why cycles are not counted, or nothing where they are.
+        queue: rows that may wait in each lane.
+        gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
     """
 
-    words: NDArray[np.int64]
+    rows: SenderRows | None = None
     groups: int = 0
     generator_groups: int = 0
     why_not: str = ""
+    queue: int = QUEUE
+    gap: int = PASS
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:
@@ -54,23 +59,34 @@ class Timing:
         cores = len(program.cores)
         if cores != 1:
             return Timing(
-                np.zeros(program.channels + program.neurons, np.int64),
                 why_not=f"a program of {cores} cores, and what cores do to each other's time is "
                 "not defined in this version",
             )
         P = program.target.lanes if lanes is None else lanes
         core = program.cores[0]
-        of_axon = _sums(row_words(core, P), core.axon_start)
+        starts = (program.channel_start, core.spike_start[1:] + len(program.channel_to))
+        axon = np.concatenate([program.channel_to["axon"], core.spike_to["axon"]])
+        first, count = core.axon_start[axon].astype(np.int64), np.diff(core.axon_start)[axon]
+        ends = np.cumsum(count, dtype=np.int64)
+        row = np.arange(int(ends[-1]) if len(ends) else 0)
+        row += np.repeat(first - (ends - count), count)
         return Timing(
-            np.concatenate(
-                [
-                    _sums(of_axon[program.channel_to["axon"]], program.channel_start),
-                    _sums(of_axon[core.spike_to["axon"]], core.spike_start),
-                ]
+            SenderRows(
+                np.append(0, ends)[np.concatenate(starts)],
+                row.astype(np.int32),
+                row_entries(core, P),
             ),
             groups=-(-core.neurons // P),
             generator_groups=-(-len(program.generators) // P),
         )
+
+    def walk(
+        self, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """``hdl.cycles.walk_rows`` with these rows."""
+        if self.rows is None:
+            raise ValueError(f"cycles are not counted: {self.why_not}")
+        return walk_rows(self.rows, senders, sent, earliest)
 
 
 class CycleCounter:
@@ -84,69 +100,44 @@ class CycleCounter:
 
     def __init__(self, timing: Timing, steps: int, events: Events) -> None:
         self._timing, self._events = timing, events
-        self._cycles = None if timing.why_not else np.zeros(steps, np.int64)
-        self._done = self._waiting = 0
-        self._parts: list[NDArray[np.int64]] = []
+        self._cycles = None if timing.rows is None else np.zeros(steps, np.int64)
+        self._done = 0
 
-    def add(self, words: NDArray[np.int64]) -> None:
-        """Go on counting where the last call ended.
+    def add(self, steps: int, walk: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> None:
+        """Go on counting where the last call ended, if anything is counted.
 
         Args:
-            words: (2, steps) that the spikes of neurons and those of generators walked; not
-                written to any more.
+            steps: how many.
+            walk: makes of ``earliest`` what ``hdl.cycles.walk_rows`` makes of it and the senders.
         """
-        if self._cycles is None:
+        if self._cycles is None or not steps:
             return
-        self._parts.append(words)
-        self._waiting += words.shape[1]
-        if self._waiting >= _STEPS:
-            self._count()
+        timing, start = self._timing, self._done
+        bounds = np.searchsorted(self._events.graded_step, (start, start + steps))
+        graded = np.bincount(self._events.graded_step[slice(*bounds)] - start, minlength=steps)
+        self._done += steps
+        self._cycles[start : self._done] = cycles_around(
+            walk, graded, timing.groups, timing.generator_groups
+        )
 
     def result(self) -> tuple[NDArray[np.int64] | None, str]:
         """``RunData.cycles`` and ``RunData.why_no_cycles``."""
-        self._count()
         return self._cycles, self._timing.why_not
 
-    def _count(self) -> None:
-        if not self._parts or self._cycles is None:
-            return
-        timing, parts = self._timing, self._parts
-        words = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        self._parts, self._waiting = [], 0
-        for low in range(0, words.shape[1], _STEPS):
-            neurons, generators = words[:, low : low + _STEPS]
-            steps, start = len(neurons), self._done
-            self._done += steps
-            host, graded = self._input(start, steps)
-            work = StepWork(
-                neurons, host, generators, graded, timing.groups, timing.generator_groups
-            )
-            self._cycles[start : self._done] = step_cycles(work)
 
-    def _input(self, start: int, steps: int) -> tuple[ArrayLike, ArrayLike]:
-        """Words of the host's spikes and its graded events, in each step or in all of them."""
-        events, words, graded = self._events, 0, 0
-        bounds = (start, start + steps)
-        if len(events.spike_step):
-            these = slice(*np.searchsorted(events.spike_step, bounds))
-            cost = self._timing.words[events.spike_channel[these]]
-            words = np.bincount(events.spike_step[these] - start, cost, steps)
-        if len(events.graded_step):
-            these = slice(*np.searchsorted(events.graded_step, bounds))
-            graded = np.bincount(events.graded_step[these] - start, minlength=steps)
-        return words, graded
+def row_entries(core: CoreImage, lanes: int) -> NDArray[np.int32]:
+    """(rows, lanes) how many cycles each lane of the hardware takes for each row group.
 
-
-def row_words(core: CoreImage, lanes: int) -> NDArray[np.int64]:
-    """(rows,) words of synapse memory that each row group takes on hardware of so many lanes.
-
-    A dense row takes the aligned groups of lanes that it touches. Of a sparse row, a word holds at
-    most one synapse per lane, and lane ``l`` only targets that are ``l`` modulo ``lanes``; so it
-    takes as many words as its fullest lane has synapses.
+    Lane ``l`` has the targets that are ``l`` modulo ``lanes``. Of a sparse row it walks those; of a
+    dense row that has any of them, all groups that the row touches.
     """
     rows = core.rows
-    count = rows["count"].astype(np.int64)
-    words = -(-(rows["base"].astype(np.int64) % lanes + count) // lanes)
+    count, base = rows["count"].astype(np.int64), rows["base"].astype(np.int64)
+    entries = np.zeros((len(rows), lanes), np.int32)
+    dense = np.flatnonzero(rows["kind"] == DENSE)
+    groups = -(-(base % lanes + count) // lanes)[dense]
+    takes = (np.arange(lanes) - base[dense, None]) % lanes < count[dense, None]
+    entries[dense] = takes * groups[:, None]
     sparse = np.flatnonzero(rows["kind"] != DENSE)
     sparse = sparse[np.argsort(rows["offset"][sparse], kind="stable")]
     ends = np.cumsum(count[sparse])
@@ -159,12 +150,6 @@ def row_words(core: CoreImage, lanes: int) -> NDArray[np.int64]:
         lane = core.sparse_target[done:end] & np.uint16(lanes - 1)
         place = np.repeat(np.arange(0, len(some) * lanes, lanes), count[some]) + lane
         in_lane = np.bincount(place, minlength=len(some) * lanes)
-        words[some] = in_lane.reshape(len(some), lanes).max(axis=1)
+        entries[some] = in_lane.reshape(len(some), lanes)
         low, done = high, end
-    return words
-
-
-def _sums(values: NDArray[np.int64], start: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Sums of ``values[start[i]:start[i + 1]]``."""
-    total = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
-    return total[start[1:]] - total[start[:-1]]
+    return entries

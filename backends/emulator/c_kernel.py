@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...counter_hash import THRESHOLD_DECAY, key_term
 from ...errors import DeviceError
 from ...runtime.backend import RunData, State
 from . import native
+from .clock import Clock
 from .drives import Drives
 from .neurons import Neurons
 from .recorder import Recorder
@@ -58,6 +60,7 @@ class CKernel:
         self._receptors = receptors_in_use(program)
         self._instructions = min(instructions, library.instructions)
         self._slots = 1 << (program.wheel_depth - 1).bit_length()
+        self._clock = None if timing.rows is None else Clock(library, program, timing)
         self._arrays: dict[str, NDArray] = {}
         self.set_weights(weights)
         self.write_state(State.initial(program))
@@ -93,9 +96,7 @@ class CKernel:
         """The state in its canonical form."""
         a, n, machine = self._arrays, self._program.neurons, self._machine
         fired = np.zeros(n, np.uint8)
-        for lane in self._lanes():
-            count = lane.fired_count[machine.parity]
-            fired[a["fired"][machine.parity, lane.first : lane.first + count]] = 1
+        fired[self._fired()] = 1
         depth = self._program.wheel_depth
         wheel = np.zeros((depth, 2, n), np.int32)
         slots = (machine.step + np.arange(depth)) & (self._slots - 1)
@@ -121,6 +122,14 @@ class CKernel:
         total = self._saturations + self._arrays["saturations"].sum(axis=0)
         return total, self._arrays["saturated"].copy()
 
+    def _fired(self) -> NDArray[np.int32]:
+        """Neurons that fired in the last step, ascending."""
+        lists = self._arrays["fired"][self._machine.parity]
+        parts = [
+            lists[x.first : x.first + x.fired_count[self._machine.parity]] for x in self._lanes()
+        ]
+        return np.concatenate(parts)
+
     def _lanes(self) -> list[native.Lane]:
         return [self._machine.lanes[k] for k in range(len(self._ranges) - 1)]
 
@@ -145,7 +154,7 @@ class CKernel:
             "bias": neurons.bias.copy(),
             "adapt_key": key_term(program.seed, neurons.key, THRESHOLD_DECAY),
             "wheel": wheel,
-            "cost": np.stack([self._streams.events, self._timing.words], axis=1),
+            "events": self._streams.events,
             "fired": np.zeros((2, max(1, n)), np.int32)[:, :n].copy(),
             "saturations": np.zeros((threads, cores, 3), np.int64),
             "drive_key": self._drives.key,
@@ -260,7 +269,9 @@ class CKernel:
         for name, array in inputs.items():
             setattr(machine, name, array.ctypes.data)
         machine.hosts, machine.gradeds = len(events.spike_step), len(events.graded_step)
-        recorder = Recorder(self._program, self._timing, self._ranges, steps, events, record)
+        if self._clock is not None:
+            self._clock.begin(steps, events, self._fired())
+        recorder = Recorder(self._program, self._clock, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
         done, call = 0, min(32, _LONGEST_CALL)
         while done < steps:
@@ -279,4 +290,4 @@ class CKernel:
                 call = min(2 * call, _LONGEST_CALL)
             elif call > 1 and time.perf_counter() - began > 2 * _SECONDS_PER_CALL:
                 call //= 2
-        return recorder.data()
+        return replace(recorder.data(), why_no_cycles=self._timing.why_not)

@@ -5,8 +5,7 @@
  * spike through its own stream of synapses, and only the lists of spikes are shared; there is one
  * barrier per step. Signed shifts to the right are arithmetic, as GCC, Clang and MSVC define them.
  *
- * Clock cycles are computed outside (runtime/timing.py) from what the spikes of each step cost on
- * the generated hardware, which is looked up once per spike. */
+ * Clock cycles are counted apart from it (cycles.c), from the spikes that were recorded. */
 
 #include "kernel.h"
 
@@ -136,9 +135,10 @@ INLINE void note_block(const Machine *m, Lane *lane, int32_t core, int64_t first
 static void note_channels(const Machine *m, Lane *lane, int32_t first, int n, const int32_t *hit)
 {
     int64_t used = lane->channels_used;
-    for (int i = 0; i < n; i++)
-        if (hit[i] && m->channel_mask[first + i])
-            lane->recorded_channels[used++] = (uint32_t)(first + i);
+    for (int i = 0; i < n; i++) { /* which ones fire is random: no branch can be foreseen */
+        lane->recorded_channels[used] = (uint32_t)(first + i);
+        used -= hit[i] & -(m->channel_mask[first + i] != 0);
+    }
     lane->channels_used = used;
 }
 
@@ -256,14 +256,10 @@ static void walk_list(Walk *walk, const int32_t *list, int64_t count, int64_t of
     }
 }
 
-static Cost total_cost(const Machine *m, const int32_t *list, int64_t count, int64_t offset)
+static int64_t total_events(const Machine *m, const int32_t *list, int64_t count, int64_t offset)
 {
-    Cost total = {0, 0};
-    for (int64_t k = 0; k < count; k++) {
-        const Cost *cost = m->cost + list[k] + offset;
-        total.events += cost->events;
-        total.words += cost->words;
-    }
+    int64_t total = 0;
+    for (int64_t k = 0; k < count; k++) total += m->events[list[k] + offset];
     return total;
 }
 
@@ -341,18 +337,14 @@ static void step_lane(Machine *view, int64_t id, Cursor *at, int64_t done, int n
     }
     const int32_t *own = m->fired + now * m->neurons + lane->first;
     const int32_t *generated = lane->generated + now * lane->generated_room;
-    Cost of_own = total_cost(m, own, lane->fired_count[now], m->channels);
-    Cost of_generated = total_cost(m, generated, lane->generated_count[now], 0);
-    lane->events += of_own.events + of_generated.events;
-    if (id == 0) lane->events += total_cost(m, hosts, host_count, 0).events;
+    lane->events += total_events(m, own, lane->fired_count[now], m->channels);
+    lane->events += total_events(m, generated, lane->generated_count[now], 0);
+    if (id == 0) lane->events += total_events(m, hosts, host_count, 0);
 
     uint32_t term = mix((uint32_t)m->step + STEP_OFFSET);
-    int64_t channels_before = lane->channels_used, events_before = lane->events;
+    int64_t channels_before = lane->channels_used;
     for (int64_t d = lane->drive; d < lane->drive_end; d++)
         CALL(m, drive, m, lane, m->drives + d, term);
-    /* A drive's channel has one synapse, which is one word. */
-    lane->words_per_step[2 * done] = of_own.words;
-    lane->words_per_step[2 * done + 1] = of_generated.words + lane->events - events_before;
 
     /* A graded value enters exactly where the bias does, so it is lent to the bias. */
     while (at->graded < m->gradeds && m->graded_step[at->graded] == m->step) at->graded++;
@@ -537,7 +529,8 @@ int64_t sl_source(void)
 int64_t sl_size(int32_t which)
 {
     const size_t sizes[] = {sizeof(Machine),    sizeof(Lane),  sizeof(Segment), sizeof(Drive),
-                            sizeof(Trace), sizeof(CoreMemory), sizeof(Layout)};
+                            sizeof(Trace), sizeof(CoreMemory), sizeof(Layout),
+                            sizeof(Counter)};
     return which < (int32_t)(sizeof sizes / sizeof *sizes) ? (int64_t)sizes[which] : -1;
 }
 

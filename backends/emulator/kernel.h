@@ -29,12 +29,6 @@ enum {
 /* What the update of a segment must be able to do; each combination is compiled on its own. */
 enum { F_TWO = 1, F_ADAPT = 2, F_FULL = 4, F_MIXED = 8, F_COUNT = 16 };
 
-/* What a spike of a source sets off: synapses that it adds, and words of them that the generated
- * hardware walks (zero where the Program's clock cycles are not known). */
-typedef struct {
-    int64_t events, words;
-} Cost;
-
 /* Neurons that follow each other on one core. Without F_MIXED they share `parameters`. */
 typedef struct {
     int64_t first, count;
@@ -79,7 +73,6 @@ typedef struct {
     int64_t neuron_limit, channel_limit;   /* beyond these, one more step may not fit */
     int64_t records_neurons, records_channels;
     uint32_t *neurons_per_step, *channels_per_step;
-    int64_t *words_per_step; /* (steps, 2): for spikes of the lane's neurons, its generators */
     int64_t spikes, events, generated_room;
     int32_t *generated; /* two lists of generated_room channels: this step's and the next */
     int64_t fired_count[2], generated_count[2];
@@ -99,7 +92,7 @@ typedef struct {
     const uint32_t *adapt_key;
     const int32_t *mixed; /* (P_COUNT, neurons), or null without F_MIXED */
     uint32_t *wheel;      /* (slots, receptors, stride) */
-    const Cost *cost;      /* (sources,) */
+    const int64_t *events; /* (sources,) synapses that a spike of each adds */
     int32_t *fired;        /* (2, neurons): a lane's list starts at its first neuron */
     const Segment *segments;
     const Drive *drives;
@@ -117,6 +110,22 @@ typedef struct {
     int64_t trace_count;
     Lane *lanes;
 } Machine;
+
+/* What the generated hardware has to do for each source (hdl/cycles.py), and where counting stands.
+ * A source has a part for every lane that takes part in one of its rows, row after row. */
+typedef struct {
+    int64_t lanes, queue, pass, channels;
+    const int64_t *start;  /* (sources + 1,) first part of each source */
+    const uint8_t *part;   /* its lane, and whether it is the last one of its row */
+    const int32_t *cost;   /* cycles that the lane takes */
+    const uint8_t *driven; /* (channels,) whether a generator drives the channel */
+    uint64_t *set;         /* a bit per channel, all clear between steps */
+    uint32_t *before;      /* neurons that fired in the last step */
+    int64_t before_count, host, stride;
+    const int64_t *earliest; /* (3, stride) first cycles for neurons, host, generators, by step */
+    int64_t *walked;         /* (stride,) when the last lane is through, 0 without any spike */
+} Counter;
+enum { LANE = 63, LAST_PART = 128 };
 
 /* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
 enum { ROW_BYTES = 28 };
@@ -171,6 +180,8 @@ SL_EXPORT int64_t sl_threads(void);       /* 1 where there are no POSIX threads 
 SL_EXPORT int64_t sl_instructions(void);  /* best this processor has: 0 portable, 1 AVX2, 2 AVX-512 */
 SL_EXPORT int64_t sl_layout(const Layout *layout); /* 0, or -1: out of memory */
 SL_EXPORT int64_t sl_run(Machine *machine, int64_t steps); /* steps done, or -1: no thread */
+/* The steps that were just done, all of whose spikes were recorded. */
+SL_EXPORT void sl_walk(Counter *counter, const Machine *machine, int64_t steps);
 SL_EXPORT void sl_mix(uint32_t *words, int64_t count);
 SL_EXPORT void sl_decay(int32_t *values, int64_t count, int32_t k);
 

@@ -77,7 +77,7 @@ class Lane(ctypes.Structure):
         *_fields(int64="periodic_end", pointer="saturations recorded_neurons recorded_channels"),
         *_fields(int64="neurons_used channels_used neuron_limit channel_limit"),
         *_fields(int64="records_neurons records_channels"),
-        *_fields(pointer="neurons_per_step channels_per_step words_per_step"),
+        *_fields(pointer="neurons_per_step channels_per_step"),
         *_fields(int64="spikes events generated_room", pointer="generated"),
         ("fired_count", c_int64 * 2),
         ("generated_count", c_int64 * 2),
@@ -92,7 +92,7 @@ class Machine(ctypes.Structure):
         *_fields(int64="neurons stride channels cores", uint64="step"),
         *_fields(int64="threads receptors slots parity instructions state_low state_high"),
         *_fields(pointer="u0 u1 v adapt refractory pending saturated theta bias adapt_key mixed"),
-        *_fields(pointer="wheel cost fired segments drives drive_key drive_probability"),
+        *_fields(pointer="wheel events fired segments drives drive_key drive_probability"),
         *_fields(pointer="drive_value poisson_key poisson_probability poisson_channel"),
         *_fields(pointer="periodic_channel periodic_phase periodic_period periodic_next"),
         *_fields(pointer="neuron_mask channel_mask host_step graded_step host_channel"),
@@ -125,7 +125,16 @@ class Layout(ctypes.Structure):
     ]
 
 
-_STRUCTURES = (Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout)
+class Counter(ctypes.Structure):
+    """What clock cycles follow from."""
+
+    _fields_ = [
+        *_fields(int64="lanes queue pass_ channels", pointer="start part cost driven set before"),
+        *_fields(int64="before_count host stride", pointer="earliest walked"),
+    ]
+
+
+_STRUCTURES = (Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout, Counter)
 
 
 class Library:
@@ -149,6 +158,9 @@ class Library:
             self.decay = _entry(library, "sl_decay", None, c_void_p, c_int64, c_int32)
             self.layout = _entry(library, "sl_layout", c_int64, POINTER(Layout))
             self.run = _entry(library, "sl_run", c_int64, POINTER(Machine), c_int64)
+            self.walk = _entry(
+                library, "sl_walk", None, POINTER(Counter), POINTER(Machine), c_int64
+            )
             size = _entry(library, "sl_size", c_int64, c_int32)
             abi, source, threads, instructions = (
                 _entry(library, name, c_int64)

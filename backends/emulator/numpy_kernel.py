@@ -6,6 +6,7 @@ neuron of the Program uses (second receptor, adaptation, delayed reset …) is n
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,12 +156,16 @@ class NumpyKernel:
         spike_at = np.searchsorted(events.spike_step, np.arange(steps + 1))
         graded_at = np.searchsorted(events.graded_step, np.arange(steps + 1))
         neurons, channels = [], []
-        words, walked = self._timing.words, np.zeros((2, steps), np.int64)
+        senders: tuple[list, list, list] = ([], [], [])
         for i in range(steps):
             host = events.spike_channel[spike_at[i] : spike_at[i + 1]].astype(np.int64)
             channel = self._channels(host)
             fired = self._fired + self._program.channels
-            walked[:, i] = words[fired].sum(), words[channel[len(host) :]].sum()
+            if self._timing.rows is not None:
+                for walked, some in zip(
+                    senders, (fired, host, np.sort(channel[len(host) :])), strict=True
+                ):
+                    walked.append(some.astype(np.int32))
             self._deliver(np.concatenate([channel, fired]))
             due = slice(graded_at[i], graded_at[i + 1])
             self._update(events.graded_neuron[due], events.graded_value[due])
@@ -169,8 +174,16 @@ class NumpyKernel:
             neurons.append(self._fired[record.neurons[self._fired]])
             channels.append(np.sort(channel[record.channels[channel]]))
         counter = CycleCounter(self._timing, steps, events)
-        counter.add(walked)
+        counter.add(steps, partial(self._walk, senders))
         return RunData(*_flat(neurons), *_flat(channels), states, *counter.result())
+
+    def _walk(
+        self, senders: tuple[list, list, list], earliest: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """When the hardware's lanes are through, in each step; ``senders`` by step."""
+        sent = np.array([[len(some) for some in kind] for kind in senders], np.int64)
+        neurons, host, generators = (np.concatenate(kind) for kind in senders)
+        return self._timing.walk((neurons, host, generators), sent, earliest)
 
     def _value(self, variable: str) -> NDArray[np.int32]:
         if variable == "threshold":

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...runtime.backend import RunData
-from ...runtime.timing import CycleCounter
 from . import native
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record
-    from ...runtime.timing import Timing
+    from .clock import Clock
 
 VARIABLES = {"v": 0, "u0": 1, "u1": 2, "threshold": 3}
 _LEAST_ROOM = 1 << 15
@@ -32,7 +31,7 @@ class Recorder:
 
     Args:
         program: the Program that runs.
-        timing: what its clock cycles follow from.
+        clock: counts clock cycles, for which everything has to be recorded; or nothing does.
         ranges: (threads + 1,) first neuron of each thread.
         steps: how many steps the run has.
         events: its input.
@@ -42,21 +41,26 @@ class Recorder:
     def __init__(
         self,
         program: Program,
-        timing: Timing,
+        clock: Clock | None,
         ranges: NDArray[np.int64],
         steps: int,
         events: Events,
         record: Record,
     ) -> None:
         self._neurons, self._channels = program.neurons, program.channels
+        self._clock = clock
+        self._wanted = record
         self._neuron_mask = np.ascontiguousarray(record.neurons).astype(np.uint8)
         self._channel_mask = np.ascontiguousarray(record.channels).astype(np.uint8)
+        if clock is not None:
+            self._neuron_mask[:] = self._channel_mask[:] = 1
         threads = len(ranges) - 1
         self._most_neurons = int(self._neuron_mask.sum())
         self._most_channels = int(self._channel_mask.sum())
         if self._most_channels and len(events.spike_step):
             self._most_channels += int(np.unique(events.spike_step, return_counts=True)[1].max())
-        shapes = [max(_LEAST_ROOM, 4 * m) for m in (self._most_neurons, self._most_channels)]
+        # One more: the kernel writes a number before it knows whether to keep it.
+        shapes = [max(_LEAST_ROOM, 4 * m) + 1 for m in (self._most_neurons, self._most_channels)]
         self._neuron_buffer = np.zeros((threads, shapes[0]), np.uint32)
         self._channel_buffer = np.zeros((threads, shapes[1]), np.uint32)
         self._states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
@@ -77,7 +81,6 @@ class Recorder:
         self._trace_count = len(record.states)
         self._found_neurons: list[NDArray[np.int64]] = []
         self._found_channels: list[NDArray[np.int64]] = []
-        self._counter = CycleCounter(timing, steps, events)
 
     def attach(self, machine: native.Machine, drives: ctypes.Array[native.Drive]) -> None:
         """Tell the machine what is recorded."""
@@ -91,35 +94,36 @@ class Recorder:
     def prepare(self, machine: native.Machine, done: int, steps: int) -> None:
         """Empty buffers for a call of at most ``steps`` steps that begins after ``done``."""
         self._per_step = np.zeros((2, machine.threads, steps), np.uint32)
-        self._words = np.empty((machine.threads, steps, 2), np.int64)
         for k in range(machine.threads):
             lane = machine.lanes[k]
             lane.recorded_neurons = self._neuron_buffer[k].ctypes.data
             lane.recorded_channels = self._channel_buffer[k].ctypes.data
             lane.neurons_used = lane.channels_used = 0
-            lane.neuron_limit = self._neuron_buffer.shape[1] - self._most_neurons
-            lane.channel_limit = self._channel_buffer.shape[1] - self._most_channels
+            lane.neuron_limit = self._neuron_buffer.shape[1] - 1 - self._most_neurons
+            lane.channel_limit = self._channel_buffer.shape[1] - 1 - self._most_channels
             lane.records_neurons = self._most_neurons > 0
             lane.records_channels = self._most_channels > 0
             lane.neurons_per_step = self._per_step[0, k].ctypes.data
             lane.channels_per_step = self._per_step[1, k].ctypes.data
-            lane.words_per_step = self._words[k].ctypes.data
         for trace, states in zip(self._traces, self._states, strict=False):
             trace.out = states.ctypes.data + done * states.shape[1] * states.itemsize
 
     def drain(self, machine: native.Machine, done: int, computed: int) -> None:
         """Take over what a call recorded, as single numbers ``step · size + index``."""
-        self._counter.add(self._words[:, :computed].sum(axis=0).T)
-        for k in range(machine.threads):
-            lane = machine.lanes[k]
-            for found, buffer, used, counts, size in (
-                (self._found_neurons, self._neuron_buffer, lane.neurons_used, 0, self._neurons),
-                (self._found_channels, self._channel_buffer, lane.channels_used, 1, self._channels),
-            ):
-                if used:
-                    per_step = self._per_step[counts, k, :computed]
-                    step = np.repeat(np.arange(done, done + computed), per_step)
-                    found.append(step * size + buffer[k, :used])
+        if self._clock is not None:
+            self._clock.add(machine, computed)
+        for kind, found, buffers, wanted in (
+            (0, self._found_neurons, self._neuron_buffer, self._wanted.neurons),
+            (1, self._found_channels, self._channel_buffer, self._wanted.channels),
+        ):
+            if not wanted.any():
+                continue
+            for k in range(machine.threads):
+                lane = machine.lanes[k]
+                index = buffers[k, : (lane.neurons_used, lane.channels_used)[kind]]
+                steps = np.arange(done, done + computed)
+                place = np.repeat(steps, self._per_step[kind, k, :computed]) * len(wanted) + index
+                found.append(place if wanted.all() else place[wanted[index]])
 
     def data(self) -> RunData:
         """Everything that was recorded."""
@@ -127,7 +131,7 @@ class Recorder:
             *_sorted(self._found_neurons, self._neurons),
             *_sorted(self._found_channels, self._channels),
             self._states,
-            *self._counter.result(),
+            None if self._clock is None else self._clock.result(),
         )
 
 

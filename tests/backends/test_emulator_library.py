@@ -297,7 +297,7 @@ def test_the_sources_compile_without_warnings(tmp_path):
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no C compiler: neither gcc nor clang is there")
-    sources = [str(native.FOLDER / name) for name in ("kernel.c", "streams.c")]
+    sources = [str(native.FOLDER / name) for name in ("kernel.c", "streams.c", "cycles.c")]
     flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread"]
     command = [compiler, *flags, *sources, "-o", str(tmp_path / "_kernel.so")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

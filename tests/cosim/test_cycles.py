@@ -1,8 +1,8 @@
 """The emulator's clock cycles are the generated hardware's, in every step.
 
-Three computations meet: the hardware counts; the emulator adds up words while it runs; and
-``step_work`` follows the recorded spikes through the packed image. All but the first go through
-the one formula of ``hdl/cycles.py``.
+Three computations meet: the hardware counts; the emulator's compiled kernel follows its spikes
+through the Program's rows; and ``step_work`` follows the recorded spikes through the packed image,
+by the recurrence as ``hdl/cycles.py`` has it, which the NumPy kernel uses, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spikeloom.runtime.backend import Events, Record
 from spikeloom.runtime.cosim import cosim
 from spikeloom.runtime.images import HardwareImage
 from spikeloom.runtime.step_work import step_work
-from spikeloom.runtime.timing import Timing, row_words
+from spikeloom.runtime.timing import Timing, row_entries
 
 KERNELS = {
     "C kernel": {"kernel": "c"},
@@ -149,30 +149,34 @@ def test_long_runs_and_channels_that_the_compiled_kernel_drives_without_rows(ker
     device.close()
 
 
-def test_words_of_rows_are_those_of_the_image_however_they_are_cut(monkeypatch):
+def test_rows_are_those_of_the_image_however_they_are_cut(monkeypatch):
     for seed in range(6000, 6030):
         program = random_program(seed, cores=1)
         for lanes in (1, 4, 16, 64):
             image = HardwareImage(program, geometry_for(program, lanes))
             for chunk in (1, 40, 1 << 20):
                 monkeypatch.setattr(timing_module, "_CHUNK", chunk)
-                found = row_words(program.cores[0], lanes)
-                np.testing.assert_array_equal(found, image.row_words)
-            timing = Timing.of(program, lanes)
-            neurons = program.neurons
-            np.testing.assert_array_equal(
-                timing.words,
-                np.append(image.origin_cycles[image.channel_origin], image.origin_cycles[:neurons]),
-            )
+                found = row_entries(program.cores[0], lanes)
+                np.testing.assert_array_equal(found, image.sender_rows.entries)
+            rows = Timing.of(program, lanes).rows
+            origins = np.append(image.channel_origin, np.arange(program.neurons))
+            for source, origin in enumerate(origins):
+                np.testing.assert_array_equal(
+                    rows_of(rows, source), rows_of(image.sender_rows, origin)
+                )
+
+
+def rows_of(rows, sender):
+    return rows.row[rows.start[sender] : rows.start[sender + 1]]
 
 
 @pytest.mark.parametrize("kernel", list(KERNELS))
 def test_a_step_counted_by_hand(kernel):
     """Two lanes, five neurons: three groups. One graded event; n0 fires in step 0."""
     synapses = [
-        Synapse("c0", 0, 3),  # one word
-        *(Synapse("c1", target, 0) for target in (0, 2, 4, 1)),  # lane 0 has three: three words
-        *(Synapse("n0", target, 0) for target in range(4)),  # two words
+        Synapse("c0", 0, 3),  # lane 0: one
+        *(Synapse("c1", target, 0) for target in (0, 2, 4, 1)),  # lane 0: three, lane 1: one
+        *(Synapse("n0", target, 0) for target in range(4)),  # two each
     ]
     program = tiny_program([{"threshold": 2}] + [{"threshold": 9}] * 4, synapses, channels=2)
     events = Events(
@@ -185,10 +189,10 @@ def test_a_step_counted_by_hand(kernel):
     device = emulator(kernel, program, lanes=2)
     found = device.run(4, events, record_everything(program))
     assert found.neuron_step.tolist() == [0, 3]
-    # A step's overhead is 13, its groups 3; the first word of the host comes 7 cycles after the
-    # start, that of a neuron 9, and then one comes per cycle.
+    # A step's overhead is 13, its groups 3; the first synapse of the host comes 8 cycles after the
+    # start, that of a neuron 10, and then each lane goes through its own without a pause.
     assert found.cycles is not None
-    assert found.cycles.tolist() == [16 + 7 + 4, 16 + 9 + 2 + 3, 16 + 1, 16 + 7 + 1]
+    assert found.cycles.tolist() == [16 + 8 + 4, 16 + 10 + 2 + 3, 16 + 1, 16 + 8 + 1]
     device.close()
 
 
@@ -202,7 +206,7 @@ def test_lanes_are_an_option_and_compared_in_lockstep():
     assert cosim(program, ["emulator?lanes=1", "rtl?simulator=amaranth&lanes=1"], 4, given) is None
     found = cosim(program, ["emulator?lanes=2", "emulator?lanes=1"], 4, given)
     assert str(found) == (
-        "step 0: cycles of 'device' is 24 on emulator?lanes=2, 28 on emulator?lanes=1"
+        "step 0: cycles of 'device' is 25 on emulator?lanes=2, 29 on emulator?lanes=1"
     )
 
 

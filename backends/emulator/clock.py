@@ -1,0 +1,82 @@
+"""Counting clock cycles beside the compiled kernel: what ``sl_walk`` (cycles.c) works on."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...runtime.timing import CycleCounter
+from . import native
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...compiler.program import Program
+    from ...runtime.backend import Events
+    from ...runtime.timing import Timing
+
+_LAST_PART = 128
+"""As in kernel.h."""
+
+
+class Clock:
+    """A Program's rows in the order of walking, a part for each lane that takes part in a row.
+
+    Args:
+        library: the kernel's library.
+        program: of one core.
+        timing: its timing, with rows.
+    """
+
+    def __init__(self, library: native.Library, program: Program, timing: Timing) -> None:
+        self._library, self._timing = library, timing
+        rows = timing.rows
+        assert rows is not None
+        entries = rows.entries[rows.row]
+        row, lane = np.nonzero(entries)
+        part = lane.astype(np.uint8)
+        part[np.flatnonzero(np.diff(row, append=-1))] |= _LAST_PART
+        first = np.searchsorted(row, np.arange(len(entries) + 1))
+        driven = np.zeros(program.channels, np.uint8)
+        driven[program.generators["channel"]] = 1
+        self._arrays = {
+            "start": first[rows.start].astype(np.int64),
+            "part": part,
+            "cost": entries[row, lane],
+            "driven": driven,
+            "set": np.zeros(-(-program.channels // 64), np.uint64),
+            "before": np.zeros(max(1, program.neurons), np.uint32),
+        }
+        self._counter = native.Counter(
+            lanes=rows.entries.shape[1],
+            queue=timing.queue,
+            pass_=timing.gap,
+            channels=program.channels,
+            **{name: array.ctypes.data for name, array in self._arrays.items()},
+        )
+
+    def begin(self, steps: int, events: Events, fired: NDArray[np.int64]) -> None:
+        """A run of so many steps begins after one in which ``fired`` fired."""
+        self._cycles = CycleCounter(self._timing, steps, events)
+        self._arrays["before"][: len(fired)] = fired
+        self._counter.before_count, self._counter.host = len(fired), 0
+
+    def add(self, machine: native.Machine, steps: int) -> None:
+        """The machine has just computed so many steps and recorded all spikes."""
+        self._cycles.add(steps, partial(self._walk, machine))
+
+    def result(self) -> NDArray[np.int64] | None:
+        """``RunData.cycles``."""
+        return self._cycles.result()[0]
+
+    def _walk(self, machine: native.Machine, earliest: NDArray[np.int64]) -> NDArray[np.int64]:
+        steps = earliest.shape[1]
+        walked = np.empty(steps, np.int64)
+        counter = self._counter
+        counter.stride = steps
+        counter.earliest, counter.walked = earliest.ctypes.data, walked.ctypes.data
+        self._library.walk(ctypes.byref(counter), ctypes.byref(machine), steps)
+        return walked

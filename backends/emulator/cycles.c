@@ -1,0 +1,102 @@
+/* How long the lanes of the generated hardware walk in each step: hdl/cycles.py's `walk_rows`, from
+ * the spikes that a call of the kernel has recorded. */
+
+#include "kernel.h"
+
+#include <string.h>
+
+enum { LANES = 64, SLOTS = 8 };
+
+/* A core in the middle of a step. Cycles count from the step's start. */
+typedef struct {
+    int64_t at;                  /* when the first synapse of the last row was due, at the earliest */
+    int64_t through[LANES];      /* when each lane has done all that it was handed */
+    int64_t room[LANES];         /* when each lane has room for another row */
+    int64_t left[LANES][SLOTS];  /* when its last rows left its queue, row k in slot k mod SLOTS */
+    uint32_t rows[LANES];        /* how many it was handed */
+} Core;
+
+static void begin(const Counter *c, Core *core)
+{
+    core->at = -1;
+    for (int64_t l = 0; l < c->lanes; l++) {
+        core->through[l] = core->room[l] = core->rows[l] = 0;
+        memset(core->left[l], 0, sizeof core->left[l]);
+    }
+}
+
+/* The rows of one spike. `earliest` is positive and later than a row that never was: zero. */
+static inline void walk_source(const Counter *c, Core *core, int64_t source, int64_t earliest)
+{
+    int64_t at = core->at, end = c->start[source + 1];
+    for (int64_t first = c->start[source]; first < end;) {
+        int64_t k = first;
+        at = at + 1 > earliest ? at + 1 : earliest;
+        do {
+            int64_t room = core->room[c->part[k] & LANE];
+            at = room > at ? room : at;
+        } while (!(c->part[k++] & LAST_PART));
+        for (; first < k; first++) {
+            int l = c->part[first] & LANE;
+            int64_t from = core->through[l] > at ? core->through[l] : at;
+            uint32_t row = core->rows[l]++;
+            core->through[l] = from + c->cost[first];
+            core->left[l][row % SLOTS] = from;
+            core->room[l] = core->left[l][(row + 1 - (uint32_t)c->queue) % SLOTS] + c->pass;
+        }
+    }
+    core->at = at;
+}
+
+/* The driven channels that a step has recorded, lowest first, and the words of the set empty. */
+static void walk_generators(const Counter *c, Core *core, int64_t earliest)
+{
+    for (int64_t w = 0; w < (c->channels + 63) / 64; w++) {
+        uint64_t set = c->set[w];
+        c->set[w] = 0;
+        for (int64_t channel = w * 64; set; channel++, set >>= 1) {
+            while (!(set & 0xff)) set >>= 8, channel += 8;
+            if ((set & 1) && c->driven[channel]) walk_source(c, core, channel, earliest);
+        }
+    }
+}
+
+void sl_walk(Counter *c, const Machine *m, int64_t steps)
+{
+    uint64_t step = m->step - (uint64_t)steps;
+    const uint32_t *neurons[256], *channels[256];
+    for (int64_t j = 0; j < m->threads; j++) {
+        neurons[j] = m->lanes[j].recorded_neurons;
+        channels[j] = m->lanes[j].recorded_channels;
+    }
+    for (int64_t s = 0; s < steps; s++, step++) {
+        Core core;
+        begin(c, &core);
+        for (int64_t k = 0; k < c->before_count; k++)
+            walk_source(c, &core, m->channels + c->before[k], c->earliest[s]);
+        for (; c->host < m->hosts && m->host_step[c->host] == step; c->host++)
+            walk_source(c, &core, m->host_channel[c->host], c->earliest[c->stride + s]);
+        int any = 0;
+        for (int64_t j = 0; j < m->threads; j++) {
+            uint32_t count = m->lanes[j].channels_per_step[s];
+            for (uint32_t k = 0; k < count; k++) {
+                uint32_t channel = *channels[j]++;
+                c->set[channel / 64] |= (uint64_t)1 << channel % 64;
+            }
+            any |= count != 0;
+        }
+        if (any) walk_generators(c, &core, c->earliest[2 * c->stride + s]);
+        int64_t last = 0;
+        for (int64_t l = 0; l < c->lanes; l++)
+            last = core.through[l] > last ? core.through[l] : last;
+        c->walked[s] = last;
+        /* Threads own neurons in ascending order, so the lists end to end are ascending, too. */
+        c->before_count = 0;
+        for (int64_t j = 0; j < m->threads; j++) {
+            uint32_t count = m->lanes[j].neurons_per_step[s];
+            memcpy(c->before + c->before_count, neurons[j], count * sizeof *c->before);
+            c->before_count += count;
+            neurons[j] += count;
+        }
+    }
+}
