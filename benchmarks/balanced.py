@@ -40,9 +40,10 @@ from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.runtime.backend import Events, Record
 
 DEVICES: dict[str, dict[str, Any]] = {
-    "C, 1 thread": {"kernel": "c", "threads": 1},
-    "C, 2 threads": {"kernel": "c", "threads": 2},
-    "NumPy": {"kernel": "numpy"},
+    "C, 1 thread": {"kernel": "c", "threads": 1, "cycles": "off"},
+    "C, 2 threads": {"kernel": "c", "threads": 2, "cycles": "off"},
+    "C, counting": {"kernel": "c", "threads": 1},
+    "NumPy": {"kernel": "numpy", "cycles": "off"},
 }
 WARM_UP = 200
 """Steps before measuring: the rates have settled by then."""

@@ -33,6 +33,8 @@ class EmulatorBackend(Backend):
             compiled one where there is one.
         lanes: count the clock cycles of hardware with so many lanes (a power of two, 1 to 64)
             instead of the target's; nothing else depends on it.
+        cycles: whether to count them at all, ``"on"`` or ``"off"`` (or a bool). Small networks
+            with much input run up to twice as fast without.
 
     Raises:
         DeviceError: an option is wrong, or the compiled kernel was asked for and cannot be used.
@@ -41,10 +43,15 @@ class EmulatorBackend(Backend):
     scheme = "emulator"
 
     def __init__(
-        self, threads: int | str = 1, kernel: str = "auto", lanes: int | str | None = None
+        self,
+        threads: int | str = 1,
+        kernel: str = "auto",
+        lanes: int | str | None = None,
+        cycles: bool | str = "on",
     ) -> None:
         self._threads = _thread_count(threads)
         self._lanes = None if lanes is None else _lane_count(lanes)
+        self._counts = _switch("cycles", cycles)
         if kernel not in KERNELS:
             raise DeviceError(
                 "the emulator has no such kernel",
@@ -63,7 +70,7 @@ class EmulatorBackend(Backend):
         self._kernel = None  # the old one's memory is free before the new one is built
         self._program = program
         self._weights = tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
-        timing = Timing.of(program, self._lanes)
+        timing = Timing.of(program, self._lanes) if self._counts else Timing()
         if self._library is None:
             self._kernel = NumpyKernel(program, self._weights, timing)
         else:
@@ -199,7 +206,7 @@ class EmulatorBackend(Backend):
             if self._library is None
             else min(self._threads, self._library.max_threads),
             "why_not_c": self._why_not_c,
-            "cycles": True,
+            "cycles": self._counts,
         }
         return facts if self._kernel is None else {**facts, **self._kernel.describe()}
 
@@ -237,6 +244,17 @@ def _lane_count(lanes: int | str) -> int:
             where="option lanes",
         )
     return count
+
+
+def _switch(name: str, value: bool | str) -> bool:
+    if value not in (True, False, "on", "off"):
+        raise DeviceError(
+            f"the emulator's option {name} has no such value",
+            found=repr(value),
+            expected="'on' or 'off'",
+            where=f"option {name}",
+        )
+    return value in (True, "on")
 
 
 def _choose(kernel: str) -> tuple[native.Library | None, str | None]:

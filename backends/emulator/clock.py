@@ -40,14 +40,15 @@ class Clock:
         part = lane.astype(np.uint8)
         part[np.flatnonzero(np.diff(row, append=-1))] |= _LAST_PART
         first = np.searchsorted(row, np.arange(len(entries) + 1))
-        driven = np.zeros(program.channels, np.uint8)
-        driven[program.generators["channel"]] = 1
+        words = -(-program.channels // 64)
+        driven = np.zeros((words, 64), np.uint8)
+        driven.flat[program.generators["channel"].astype(np.int64)] = 1
         self._arrays = {
             "start": first[rows.start].astype(np.int64),
             "part": part,
             "cost": entries[row, lane],
-            "driven": driven,
-            "set": np.zeros(-(-program.channels // 64), np.uint64),
+            "driven": np.packbits(driven, axis=1, bitorder="little").view(np.uint64),
+            "set": np.zeros(words, np.uint64),
             "before": np.zeros(max(1, program.neurons), np.uint32),
         }
         self._counter = native.Counter(

@@ -25,6 +25,16 @@ static void begin(const Counter *c, Core *core)
     }
 }
 
+/* A lane is handed its part of a row whose first synapse is due at `at`. */
+static inline void hand(const Counter *c, Core *core, int l, int32_t cost, int64_t at)
+{
+    int64_t from = core->through[l] > at ? core->through[l] : at;
+    uint32_t row = core->rows[l]++;
+    core->through[l] = from + cost;
+    core->left[l][row % SLOTS] = from;
+    core->room[l] = core->left[l][(row + 1 - (uint32_t)c->queue) % SLOTS] + c->pass;
+}
+
 /* The rows of one spike. `earliest` is positive and later than a row that never was: zero. */
 static inline void walk_source(const Counter *c, Core *core, int64_t source, int64_t earliest)
 {
@@ -36,28 +46,29 @@ static inline void walk_source(const Counter *c, Core *core, int64_t source, int
             int64_t room = core->room[c->part[k] & LANE];
             at = room > at ? room : at;
         } while (!(c->part[k++] & LAST_PART));
-        for (; first < k; first++) {
-            int l = c->part[first] & LANE;
-            int64_t from = core->through[l] > at ? core->through[l] : at;
-            uint32_t row = core->rows[l]++;
-            core->through[l] = from + c->cost[first];
-            core->left[l][row % SLOTS] = from;
-            core->room[l] = core->left[l][(row + 1 - (uint32_t)c->queue) % SLOTS] + c->pass;
-        }
+        for (; first < k; first++) hand(c, core, c->part[first] & LANE, c->cost[first], at);
     }
     core->at = at;
 }
 
-/* The driven channels that a step has recorded, lowest first, and the words of the set empty. */
+static inline int lowest_bit(uint64_t set)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(set);
+#else
+    int bit = 0;
+    for (; !(set & 1); set >>= 1) bit++;
+    return bit;
+#endif
+}
+
+/* The driven channels that a step has recorded, lowest first; then the set is empty again. */
 static void walk_generators(const Counter *c, Core *core, int64_t earliest)
 {
     for (int64_t w = 0; w < (c->channels + 63) / 64; w++) {
-        uint64_t set = c->set[w];
+        uint64_t set = c->set[w] & c->driven[w];
         c->set[w] = 0;
-        for (int64_t channel = w * 64; set; channel++, set >>= 1) {
-            while (!(set & 0xff)) set >>= 8, channel += 8;
-            if ((set & 1) && c->driven[channel]) walk_source(c, core, channel, earliest);
-        }
+        for (; set; set &= set - 1) walk_source(c, core, w * 64 + lowest_bit(set), earliest);
     }
 }
 

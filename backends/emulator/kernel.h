@@ -118,8 +118,8 @@ typedef struct {
     const int64_t *start;  /* (sources + 1,) first part of each source */
     const uint8_t *part;   /* its lane, and whether it is the last one of its row */
     const int32_t *cost;   /* cycles that the lane takes */
-    const uint8_t *driven; /* (channels,) whether a generator drives the channel */
-    uint64_t *set;         /* a bit per channel, all clear between steps */
+    const uint64_t *driven; /* a bit per channel: whether a generator drives it */
+    uint64_t *set;          /* a bit per channel, all clear between steps */
     uint32_t *before;      /* neurons that fired in the last step */
     int64_t before_count, host, stride;
     const int64_t *earliest; /* (3, stride) first cycles for neurons, host, generators, by step */
