@@ -17,6 +17,7 @@ from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.backends.rtl import RtlBackend
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.runtime.step_work import step_work
+from spikeloom.runtime.timing import row_entries
 
 
 def cycles_of(sizes, lanes, spikes_in, steps):
@@ -37,8 +38,34 @@ def cycles_of(sizes, lanes, spikes_in, steps):
 
 @pytest.mark.slow
 def test_ninety_neurons_with_sixty_four_inputs():
-    # NeuroCoreX takes 96,000 clock cycles. 7 + 20 · ⌈90 / 8⌉ + 13 + ⌈90 / 8⌉:
-    assert cycles_of((64, 90), 8, 20, 3) == [272] * 3
+    # NeuroCoreX takes 96,000 clock cycles. 8 + 20 · ⌈90 / 8⌉ + 13 + ⌈90 / 8⌉:
+    assert cycles_of((64, 90), 8, 20, 3) == [273] * 3
+
+
+@pytest.mark.parametrize("lanes", [4, pytest.param(8, marks=pytest.mark.slow), 16, 32])
+def test_sparse_rows_take_little_more_than_their_synapses_dealt_evenly(lanes):
+    """10 % random targets of 256 neurons: within 15 % of ⌈F / P⌉; with 8 lanes on the hardware."""
+    net = sl.Network(dt=1e-3)
+    source = net.source("in", 256)
+    cells = net.population("cells", 256, sl.IF(v_threshold=1e6))
+    net.connect(source, cells, weights=1.0, connector=sl.FixedProbability(0.1, seed=1))
+    program = sl.compile(net, quantization=sl.Quantization(scale=1))
+    steps, spikes = 4, 60
+    raster = np.zeros((steps, 256), bool)
+    rng = np.random.default_rng(1)
+    for row in raster:
+        row[rng.choice(256, spikes, replace=False)] = True
+    found = []
+    for device in ("emulator", "rtl?simulator=amaranth")[: 2 if lanes == 8 else 1]:
+        with sl.open(device, lanes=lanes) as opened:
+            opened.load(program)
+            found.append(opened.run(steps, inputs={"in": raster}).cycles.tolist())
+    assert found[0] == found[-1]
+    entries = row_entries(program.cores[0], lanes)[np.nonzero(raster)[1]]
+    least = int((-(-entries.sum(axis=1) // lanes)).sum())
+    walked = sum(found[0]) - steps * (8 + 13 + 256 // lanes)
+    assert walked <= 1.15 * least
+    assert entries.max(axis=1).sum() > 1.3 * least  # what lanes in lock step would take
 
 
 @pytest.mark.slow

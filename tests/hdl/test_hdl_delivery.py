@@ -1,4 +1,4 @@
-"""Walkers, look-ups, accumulators and spike queues, each by itself, under every kind of pausing."""
+"""Walkers, look-ups, lanes and spike queues, each by itself, under every kind of pausing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 from support.hdl import contents, fill, simulate
 
 from spikeloom.hdl.accumulators import SynapseLane
-from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.layout import layout
+from spikeloom.hdl.geometry import QUEUE, Geometry
+from spikeloom.hdl.layout import dense_part_bits, layout
 from spikeloom.hdl.memory import Bank
+from spikeloom.hdl.row_walker import RowWalker
 from spikeloom.hdl.spike_queue import SpikeQueue
 from spikeloom.hdl.walker import Lookup, Walker
 
@@ -173,49 +174,121 @@ def test_spike_queue_hands_out_every_lane_once_and_without_a_pause(lanes, pauses
         assert seen == [0, 0] + [1] * len(expected)
 
 
-def test_accumulators_add_back_to_back_into_one_place_and_are_empty_once_taken():
-    g = Geometry(neurons=32, lanes=4, words=64, weight_bits=4, delay_slots=8, receptors=2, axons=16)
-    lane = SynapseLane(g)
-    table = layout(g)["synapse"]
+LANE = Geometry(
+    neurons=128, lanes=4, words=256, weight_bits=3, delay_slots=4, receptors=2, axons=16
+)
+
+
+def random_rows(rng, count):
+    """Rows of one lane in a memory: fields of each, its (address, group) in turn, last entries."""
+    bits = dense_part_bits(LANE)
+    assert bits == 1
+    rows, turns, last, free = [], [], np.zeros(LANE.words, np.int64), 0
+    for _ in range(count):
+        row = {name: int(rng.integers(top)) for name, top in
+               (("exponent", 4), ("receptor", 2), ("delay", 4), ("dense", 2))}  # fmt: skip
+        row["address"] = free
+        groups = int(rng.choice([1, 1, 2, 3, 8]))
+        if row["dense"]:
+            first = int(rng.integers(32 - groups))
+            row["group"], row["end"] = first, (first + groups - 1) % 2
+            turn = [(free + j // 2 - first // 2, j) for j in range(first, first + groups)]
+        else:
+            turn = [(free + i, None) for i in range(groups)]
+        free = turn[-1][0] + 1 + int(rng.integers(2))
+        last[turn[-1][0]] = 1
+        rows.append(row)
+        turns.append(turn)
+    return rows, turns, last
+
+
+async def offer(context, ports, row):
+    """Push a row as soon as there is room."""
+    context.set(ports.push, 0)
+    while context.get(ports.full):
+        await context.tick()
+    for name, value in row.items():
+        context.set(ports.row[name], value)
+    context.set(ports.push, 1)
+    await context.tick()
+    context.set(ports.push, 0)
+
+
+@pytest.mark.parametrize("pauses", [0.0, 0.3, 0.9])
+def test_a_row_walker_goes_from_row_to_row_without_a_pause(pauses):
+    rng = np.random.default_rng(8)
+    walker = RowWalker(LANE)
+    rows, turns, last = random_rows(rng, 60)
+    entered, found, queued = [], [], []
+    now = [0]
+
+    async def give(context):
+        for row in rows:
+            while rng.random() < pauses:
+                await context.tick()
+            await offer(context, walker, row)
+            entered.append(now[0] - 1)  # the cycle of the push has ended
+
+    async def memory_and_clock(context):
+        read = 0
+        while len(found) < sum(map(len, turns)):
+            address = context.get(walker.address)
+            sampled = (walker.valid, walker.walked.dense, walker.walked.group, walker.full)
+            _, _, valid, dense, group, full = await context.tick().sample(*sampled)
+            if valid:
+                found.append((now[0], read, group if dense else None))
+            queued.append(full)
+            read = address
+            context.set(walker.last, int(last[address]))
+            now[0] += 1
+        await context.tick()
+        assert not context.get(walker.busy)
+
+    simulate(walker, memory_and_clock, give)
+    expected, through, began = [], 0, []
+    for at, turn in zip(entered, turns, strict=True):
+        began.append(max(through, at + 2))
+        through = began[-1] + len(turn)
+        expected += [(began[-1] + i, *entry) for i, entry in enumerate(turn)]
+    assert found == expected
+    # A row has left the queue when its first entry is on the memory's output.
+    for cycle, full in enumerate(queued):
+        inside = sum(at < cycle < begin for at, begin in zip(entered, began, strict=True))
+        assert full == (inside == QUEUE), cycle
+    assert any(queued) == (pauses < 0.9)
+
+
+def test_a_lane_adds_rows_back_to_back_and_its_sums_are_empty_once_taken():
+    lane = SynapseLane(LANE)
+    table = layout(LANE)["synapse"]
     rng = np.random.default_rng(1)
-    weight, group, delay = (
-        rng.integers(-8, 8, 64), rng.integers(0, 2, 64), rng.integers(0, 8, 64)
-    )  # fmt: skip
-    columns = table.encode(64, {"weight": weight, "group": group, "delay": delay})
-    slot = 5
-    expected = np.zeros((2, 8, 8), np.int64)
-    sparse = rng.integers(0, 64, 40)
-    for number, i in enumerate(sparse):
-        expected[number % 2, group[i], (slot + delay[i]) % 8] += weight[i] << 3
-    # The last 16 entries are read as dense weights too: two per entry, the first in the low bits.
-    parts = [(columns[0][i // 2] >> 4 * (i % 2) & 15).astype(np.int64) for i in range(96, 128)]
-    for i, part in zip(range(96, 128), parts, strict=True):
-        expected[1, i % 8, (slot + 2) % 8] += (part ^ 8) - 8
+    rows, turns, last = random_rows(rng, 40)
+    size = len(last)
+    weight, group, delay = rng.integers(-4, 4, size), rng.integers(0, 2, size), np.arange(size) % 4
+    columns = table.encode(size, {"weight": weight, "group": group, "delay": delay, "last": last})
+    slot = 3
+    expected = np.zeros((2, 32, 4), np.int64)
+    for row, turn in zip(rows, turns, strict=True):
+        for address, to in turn:
+            if to is None:
+                place, value = (group[address], (slot + delay[address]) % 4), weight[address]
+            else:
+                place = (to, (slot + row["delay"]) % 4)
+                value = (int(columns[0][address]) >> 3 * (to % 2) & 7 ^ 4) - 4
+            expected[(row["receptor"], *place)] += value << row["exponent"]
 
     async def bench(context):
         fill(context, lane.synapses, columns)
         context.set(lane.slot, slot)
-        context.set(lane.valid, 1)
-        word = lane.word
-        for number, i in enumerate(sparse):
-            for name, value in (
-                ("address", i), ("dense", 0), ("receptor", number % 2), ("exponent", 3),
-            ):  # fmt: skip
-                context.set(word[name], int(value))
+        for row in rows:
+            await offer(context, lane, row)
+        while context.get(lane.busy):
             await context.tick()
-        for i in range(96, 128):
-            for name, value in (
-                ("address", i), ("dense", 1), ("receptor", 1), ("exponent", 0),
-                ("group", i % 8), ("delay", 2),
-            ):  # fmt: skip
-                context.set(word[name], value)
-            await context.tick()
-        context.set(lane.valid, 0)
-        await context.tick().repeat(lane.DELAY - 1)
-        for at in range(8):
+        await context.tick()
+        for at in range(4):
             context.set(lane.slot, at)
             context.set(lane.take, 1)
-            for taken in range(8):
+            for taken in range(32):
                 context.set(lane.take_group, taken)
                 await context.tick()
                 sums = [as_signed(context.get(s), 24) for s in (lane.sum0, lane.sum1)]

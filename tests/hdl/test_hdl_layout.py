@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from spikeloom.errors import UnsupportedError
 from spikeloom.hdl import document
-from spikeloom.hdl.cycles import StepWork, step_cycles
-from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.layout import dense_weights_per_entry, layout
+from spikeloom.hdl.cycles import SenderRows, StepWork, step_cycles
+from spikeloom.hdl.geometry import QUEUE, Geometry
+from spikeloom.hdl.layout import dense_part_bits, layout
 from spikeloom.hdl.registers import REGISTER
 
 PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
@@ -57,7 +57,9 @@ def test_every_field_of_every_table_comes_back_as_it_was_written(g, seed):
         found = table.decode(table.encode(20, values))
         for name, expected in values.items():
             np.testing.assert_array_equal(found[name], expected, err_msg=f"{table.name}.{name}")
-    assert dense_weights_per_entry(g) * g.weight_bits <= layout(g)["synapse"].widths[0]
+    synapse, bits = layout(g)["synapse"], dense_part_bits(g)
+    last = synapse.field("last")
+    assert g.weight_bits << bits <= (synapse.widths[0] if last.column else last.offset)
 
 
 def test_a_value_that_does_not_fit_its_field_is_an_error():
@@ -92,19 +94,66 @@ def test_the_page_shows_what_the_hardware_is_built_from(part):
     assert shown[1] == getattr(document, part)()
 
 
-def test_the_formula_of_the_page_in_the_cases_that_it_names():
-    def cycles(n, h, groups):
-        return int(step_cycles(StepWork(n, h, 0, 0, groups, 0)))
+def cycles(neurons=(), host=(), generators=(), graded=0, groups=2, generator_groups=0):
+    """Of one step in which each sender has one row: how long each lane takes for it."""
+    rows = [*neurons, *host, *generators]
+    entries = np.array(rows, np.int32).reshape(len(rows), len(rows[0]) if rows else 2)
+    sent = np.array([[len(neurons)], [len(host)], [len(generators)]])
+    numbers = np.split(np.arange(len(rows), dtype=np.int32), np.cumsum(sent)[:2])
+    work = StepWork(
+        SenderRows(np.arange(len(rows) + 1), np.arange(len(rows), dtype=np.int32), entries),
+        (numbers[0], numbers[1], numbers[2]),
+        sent,
+        np.array([graded]),
+        groups,
+        generator_groups,
+    )
+    return int(step_cycles(work)[0])
 
-    assert cycles(20 * 12, 0, 12) == 274
-    assert cycles(26 * 32, 0, 32) == 886
-    assert cycles(26 * 8, 0, 8) == 238
-    assert cycles(10 * 1, 100 * 4, 5) == 437
+
+def test_the_formula_of_the_page_in_the_cases_that_it_names():
+    assert cycles(host=20 * [8 * [12]], groups=12) == 273
+    assert cycles(host=26 * [8 * [32]], groups=32) == 885
+    assert cycles(host=26 * [32 * [8]], groups=8) == 237
+    hidden = 10 * [[1] * 10 + [0] * 22]
+    assert cycles(hidden, 100 * [32 * [4]], groups=5) == 438
 
 
 def test_senders_wait_for_each_other_only_as_far_as_the_page_says():
-    assert int(step_cycles(StepWork(0, 0, 0, 0, 0, 0))) == 14
-    assert int(step_cycles(StepWork(0, 0, 0, 40, 2, 0))) == 40 + 15
-    assert int(step_cycles(StepWork(5, 10, 0, 40, 2, 0))) == 47 + 10 + 15
-    assert int(step_cycles(StepWork(100, 10, 7, 40, 2, 9))) == 9 + 100 + 10 + 7 + 15
-    assert int(step_cycles(StepWork(1, 0, 7, 0, 2, 9))) == 9 + 16 + 7 + 15
+    assert cycles() == 15
+    assert cycles(graded=40) == 40 + 15
+    assert cycles([[5]], [[10]], graded=40) == 48 + 10 + 15
+    assert cycles([[100]], [[10]], [[7]], generator_groups=9) == 10 + 100 + 10 + 7 + 15
+    assert cycles([[1]], [], [[7]], generator_groups=9) == 9 + 17 + 7 + 15
+    # A lane that has nothing of a row goes on with the next one.
+    assert cycles([[100, 0]], [[0, 10]], graded=40) == 10 + 100 + 15
+    assert cycles([[30, 0]], [[0, 10]], graded=40) == 48 + 10 + 15
+
+
+def test_a_row_waits_until_there_is_room_in_every_lane_that_takes_part():
+    # One row is walked in lane 0 and QUEUE wait, until cycle 110; another one may come at 112.
+    before = [[100, 0]] + [[1, 0]] * QUEUE
+    assert cycles([*before, [0, 50]]) == 10 + 100 + QUEUE + 15
+    assert cycles([*before, [1, 50]]) == 10 + 100 + 2 + 50 + 15
+    assert cycles([*before, [1, 0], [0, 50]]) == 10 + 100 + 3 + 50 + 15
+
+
+def test_the_recurrence_is_that_of_the_page_written_out():
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        lanes = int(rng.choice([1, 2, 8]))
+        rows = rng.integers(1, 6, (int(rng.integers(1, 50)), lanes))
+        rows *= rng.random(rows.shape) < rng.random()
+        rows[:, 0] += ~rows.any(axis=1)
+        split = int(rng.integers(len(rows) + 1))
+        graded = int(rng.integers(60))
+        due, through, begins = 0, [0] * lanes, [[] for _ in range(lanes)]
+        for k, row in enumerate(rows):
+            own = [lane for lane in range(lanes) if row[lane]]
+            room = [begins[lane][-QUEUE] + 2 for lane in own if len(begins[lane]) >= QUEUE]
+            due = max(due + 1, 10 if k < split else 8 + graded, *room)
+            for lane in own:
+                begins[lane].append(max(due, through[lane]))
+                through[lane] = begins[lane][-1] + row[lane]
+        found = cycles(rows[:split].tolist(), rows[split:].tolist(), graded=graded)
+        assert found == max(*through, graded, 0) + 15
