@@ -1,4 +1,4 @@
-"""Clock cycles per step of the generated hardware, as the emulator counts them (no toolchain needed).
+"""Clock cycles per step of the generated hardware, as the emulator counts them.
 
     python benchmarks/hardware_cycles.py
 

@@ -3,7 +3,8 @@
 Senders come in a fixed order: neurons that fired in the step before, the host's channels,
 generators. Their rows are handed out one per cycle; each lane walks its part of one row after the
 other without waiting for the other lanes, but a row is handed out only when all lanes that have a
-part in it have room in their queues. So how long a step takes follows from the order of its rows (``walk_rows``).
+part in it have room in their queues. So how long a step takes follows from the order of its rows
+(``walk_rows``).
 """
 
 from __future__ import annotations

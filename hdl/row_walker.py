@@ -108,6 +108,6 @@ class RowWalker(Component):
 
 
 def _after(pointer: Signal) -> Value:
-    """The pointer and one, without a carry chain: these take more room than three bits are worth."""
+    """The pointer and one, without a carry chain: for so few bits that would be the larger one."""
     carry = [pointer[:i].all() for i in range(1, len(pointer))]
     return pointer ^ Cat(1, *carry)

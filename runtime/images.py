@@ -4,10 +4,10 @@
 between them: which word and lane each synapse takes, where destination lists lie, and how state is
 read out of the memories again. Tables are columns of 32-bit words, as ``Table.encode`` makes them.
 
-Lane ``l`` only holds targets ``≡ l mod P``. A row begins at the same entry in all lanes that have a
-part in it, and ends in each where its synapses end there; what lies behind belongs to the next rows,
-which fall into place like blocks in a narrow shaft. In a dense row all these lanes have as many
-entries, with zeros beside the row's ends: they count its groups and not its synapses.
+Lane ``l`` only holds targets ``≡ l mod P``. A row begins at the same entry in all lanes that have
+a part in it, and ends in each where its synapses end there; what lies behind belongs to the next
+rows, which fall into place like blocks in a narrow shaft. In a dense row all these lanes have as
+many entries, with zeros beside the row's ends: they count its groups and not its synapses.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Clock:
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
 
-    def begin(self, steps: int, events: Events, fired: NDArray[np.int64]) -> None:
+    def begin(self, steps: int, events: Events, fired: NDArray[np.int32]) -> None:
         """A run of so many steps begins after one in which ``fired`` fired."""
         self._cycles = CycleCounter(self._timing, steps, events)
         self._arrays["before"][: len(fired)] = fired
