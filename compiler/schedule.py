@@ -1,22 +1,17 @@
-"""Pass 9: the order of synapses within a sparse row, for cycles.
+"""Pass 9: the order of synapses within a sparse row.
 
-Synapses of a row are sorted by delay, so that neighbours go to the same slot of the wheel; within
-a delay they are dealt out to the lanes in turn, so that as many lanes as possible work at once
-(the neuron in slot ``i`` belongs to lane ``i mod P``). Sums do not depend on the order.
+Synapses of a row are sorted by delay, so that neighbours go to the same slot of the wheel. Sums do
+not depend on the order, and the hardware's cycles do not either: each lane walks its own synapses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .mapped import Routed
 from .program import SPARSE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK = 1 << 18
 """Synapses sorted at a time: keys and their permutation stay in the cache."""
@@ -24,12 +19,12 @@ CHUNK = 1 << 18
 
 @dataclass(frozen=True)
 class Schedule:
-    """Sort each sparse row by delay, round of lanes, lane."""
+    """Sort each sparse row by delay."""
 
     def apply(self, ir: Routed) -> Routed:
         """The same network with synapses in the order of walking."""
-        row = ir.groups["row"]
-        counts = row["count"][row["kind"] == SPARSE].astype(np.int64)
+        rows = ir.groups["row"]
+        counts = rows["count"][rows["kind"] == SPARSE].astype(np.int64)
         ends = np.cumsum(counts)
         order = np.arange(len(ir.sparse_target))
         first = 0
@@ -37,12 +32,9 @@ class Schedule:
             base = int(ends[first] - counts[first])
             last = max(int(np.searchsorted(ends, base + CHUNK, side="right")), first + 1)
             part = slice(base, int(ends[last - 1]))
-            order[part] = base + _lane_order(
-                np.repeat(np.arange(last - first), counts[first:last]),
-                ir.sparse_target[part],
-                ir.sparse_delay[part],
-                ir.target.lanes,
-            )
+            row = np.repeat(np.arange(last - first), counts[first:last])
+            # Delays are below 64.
+            order[part] = base + np.argsort(row * 64 + ir.sparse_delay[part], kind="stable")
             first = last
         return replace(
             ir,
@@ -51,21 +43,3 @@ class Schedule:
             sparse_delay=ir.sparse_delay[order],
             sparse_enable=None if ir.sparse_enable is None else ir.sparse_enable[order],
         )
-
-
-def _lane_order(
-    row: NDArray[np.int64], target: NDArray[np.uint16], delay: NDArray[np.uint8], lanes: int
-) -> NDArray[np.int64]:
-    """Permutation that sorts by row, delay, round, lane; rounds count a lane's synapses."""
-    lane = target % np.uint16(lanes)
-    bundle = row * 64 + delay  # synapses that may go together; delays are below 64
-    key = bundle * 64 + lane
-    by_lane = np.argsort(key, kind="stable")
-    key = key[by_lane]
-    new = np.ones(len(key), bool)
-    new[1:] = key[1:] != key[:-1]
-    start = np.flatnonzero(new)
-    turn = np.arange(len(key)) - np.repeat(start, np.diff(start, append=len(key)))
-    turns = int(turn.max(initial=0)) + 1
-    final = (bundle[by_lane] * turns + turn) * 64 + lane[by_lane]
-    return by_lane[np.argsort(final, kind="stable")]

@@ -529,8 +529,7 @@ int64_t sl_source(void)
 int64_t sl_size(int32_t which)
 {
     const size_t sizes[] = {sizeof(Machine),    sizeof(Lane),  sizeof(Segment), sizeof(Drive),
-                            sizeof(Trace), sizeof(CoreMemory), sizeof(Layout),
-                            sizeof(Counter)};
+                            sizeof(Trace), sizeof(CoreMemory), sizeof(Layout), sizeof(Counter)};
     return which < (int32_t)(sizeof sizes / sizeof *sizes) ? (int64_t)sizes[which] : -1;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 3
+#define SL_ABI 4
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -115,12 +115,12 @@ typedef struct {
  * A source has a part for every lane that takes part in one of its rows, row after row. */
 typedef struct {
     int64_t lanes, queue, pass, channels;
-    const int64_t *start;  /* (sources + 1,) first part of each source */
-    const uint8_t *part;   /* its lane, and whether it is the last one of its row */
-    const int32_t *cost;   /* cycles that the lane takes */
+    const int64_t *start;   /* (sources + 1,) first part of each source */
+    const uint8_t *part;    /* its lane, and whether it is the last one of its row */
+    const int32_t *cost;    /* cycles that the lane takes */
     const uint64_t *driven; /* a bit per channel: whether a generator drives it */
     uint64_t *set;          /* a bit per channel, all clear between steps */
-    uint32_t *before;      /* neurons that fired in the last step */
+    uint32_t *before;       /* neurons that fired in the last step */
     int64_t before_count, host, stride;
     const int64_t *earliest; /* (3, stride) first cycles for neurons, host, generators, by step */
     int64_t *walked;         /* (stride,) when the last lane is through, 0 without any spike */

@@ -18,7 +18,7 @@ from .checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 3
+ABI = 4
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (

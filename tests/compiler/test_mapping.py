@@ -182,16 +182,15 @@ def test_a_row_with_a_gap_becomes_two_dense_groups_if_they_are_long() -> None:
     assert len(decode(sl.compile(net))["long->long"]) == 33 * 32
 
 
-def test_sparse_rows_are_dealt_to_the_lanes() -> None:
-    """Two lanes: targets 0 2 4 belong to lane 0, targets 1 9 to lane 1; delays come first."""
+def test_sparse_rows_are_sorted_by_delay() -> None:
     net = sl.Network()
     source, cells = net.source("s", 1), net.population("c", 10, sl.LIF(20e-3))
     post = [0, 1, 2, 4, 6, 9]
-    delay = np.array([1, 1, 1, 1, 0, 1]) * 1e-3
+    delay = np.array([1, 1, 0, 1, 0, 1]) * 1e-3
     net.connect(source, cells, weights=sl.Synapses([0] * 6, post, 0.5, delay))
-    program = sl.compile(net, sl.Target(lanes=2))
-    assert program.cores[0].sparse_delay.tolist() == [0, 1, 1, 1, 1, 1]
-    assert program.cores[0].sparse_target.tolist() == [6, 0, 1, 2, 9, 4]
+    program = sl.compile(net)
+    assert program.cores[0].sparse_delay.tolist() == [0, 0, 1, 1, 1, 1]
+    assert program.cores[0].sparse_target.tolist() == [2, 6, 0, 1, 4, 9]
 
 
 @settings(max_examples=10, deadline=None)
