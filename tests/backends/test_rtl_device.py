@@ -83,8 +83,8 @@ def test_it_is_opened_by_name_and_counts_cycles():
     expected, found = results
     np.testing.assert_array_equal(found.spikes["pair"], expected.spikes["pair"])
     np.testing.assert_array_equal(found.states["pair"]["v"], expected.states["pair"]["v"])
-    # 13 of overhead, one group of neurons, 7 until the first word, 3 rows of one word each.
-    assert found.cycles.tolist() == [24, 24, 24, 24]
+    # 13 of overhead, one group of neurons, 8 until the first synapse, 3 rows of one each.
+    assert found.cycles.tolist() == [25, 25, 25, 25]
 
 
 def test_several_cores_are_refused_before_anything_is_built():

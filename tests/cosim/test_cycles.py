@@ -210,6 +210,59 @@ def test_lanes_are_an_option_and_compared_in_lockstep():
     )
 
 
+@pytest.mark.parametrize("kernel", ["c", "numpy"])
+def test_counting_is_an_option(kernel):
+    program = random_program(7, cores=1, neurons=60)
+    events, record = random_events(program, 20, np.random.default_rng(7)), nothing_recorded(program)
+    runs = []
+    for cycles in ("on", "off", True, False):
+        device = EmulatorBackend(kernel=kernel, cycles=cycles)
+        device.load(program)
+        runs.append(device.run(20, events, record))
+        assert device.describe()["cycles"] == (runs[-1].cycles is not None)
+        device.close()
+    assert [run.cycles is not None for run in runs] == [True, False, True, False]
+    assert not any(len(run.neuron) or len(run.channel) for run in runs)
+    with sl.open("emulator?cycles=off") as device:
+        device.load(tiny_program([{}], []))
+        result = device.run(1)
+    with pytest.raises(UnsupportedError) as error:
+        _ = result.cycles
+    assert str(error.value) == (
+        "this device does not count clock cycles\n"
+        "  found: emulator?cycles=off\n"
+        '  remedy: run the Program on "emulator", or on "rtl", the generated hardware'
+    )
+
+
+def test_a_wrong_switch():
+    with pytest.raises(DeviceError) as error:
+        EmulatorBackend(cycles="no")
+    assert str(error.value) == (
+        "the emulator's option cycles has no such value\n"
+        "  found: 'no'\n"
+        "  expected: 'on' or 'off'\n"
+        "  where: option cycles"
+    )
+
+
+def test_what_is_recorded_does_not_depend_on_counting():
+    for seed in range(7000, 7010):
+        program = random_program(seed, cores=1, neurons=200)
+        rng = np.random.default_rng(seed)
+        events = random_events(program, 30, rng)
+        record = Record(rng.random(program.neurons) < 0.3, rng.random(program.channels) < 0.5)
+        found = []
+        for threads, cycles in ((1, "off"), (1, "on"), (3, "on")):
+            device = EmulatorBackend(kernel="c", threads=threads, cycles=cycles)
+            device.load(program)
+            found.append(device.run(30, events, record))
+            device.close()
+        for run in found[1:]:
+            for name in ("neuron_step", "neuron", "channel_step", "channel"):
+                np.testing.assert_array_equal(getattr(run, name), getattr(found[0], name))
+
+
 @pytest.mark.parametrize("lanes", ["3", 128, 0, "many", ""])
 def test_a_wrong_number_of_lanes(lanes):
     with pytest.raises(DeviceError) as error:

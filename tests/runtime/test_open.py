@@ -67,7 +67,7 @@ def test_wrong_options():
     assert refusal(DeviceError, "emulator?thread=2") == (
         "device 'emulator' does not take these options\n"
         "  found: thread\n"
-        "  expected: one of threads, kernel, lanes\n"
+        "  expected: one of threads, kernel, lanes, cycles\n"
         "  where: emulator?thread=2"
     )
     assert refusal(DeviceError, "reference", speed=2) == (
