@@ -107,15 +107,17 @@ class Plasticity:
         self.j = edge.synapses.post.astype(np.int64)
         self.enable = edge.plastic.enable == 1
         self.traces = {
-            TRACES[name]: _trace(
-                given, self.rule, self.dt, self.n_pre if name[0] == "x" else self.n_post
-            )
+            TRACES[name]: _trace(given, self.rule, self.dt, self.size(name))
             for name, given in self.rule.traces.items()
         }
         self.fired_before = np.zeros((post_delay_steps(self.rule, self.dt) + 1, self.n_post), bool)
         self.terms = _by_time(self.rule)
         self.limits = edge.plastic.limits
         self.delay_limits = learned_delays(edge, self.dt)
+
+    def size(self, trace: str) -> int:
+        """Neurons that have the trace."""
+        return self.n_pre if trace.startswith("x") else self.n_post
 
     def step(self, t: int, events: StepEvents) -> None:
         """What the projection learns in step ``t``; then its traces take up the step's events."""
