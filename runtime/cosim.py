@@ -129,8 +129,9 @@ class _Lockstep:
     def run(
         self, steps: int, inputs: Inputs | None, progress: Callable[[int], object] | None
     ) -> Divergence | None:
+        symbols = self.symbols
         stimulus = make_stimulus(
-            inputs, steps, self.symbols.hosts, self.symbols.sizes, self.symbols.generators
+            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
         )
         windows = cut_stimulus(stimulus, steps, WINDOW)
         start = 0

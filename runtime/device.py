@@ -160,7 +160,9 @@ class Device:
 
     def _stimulus(self, inputs: Any, steps: int) -> Stimulus:
         symbols = self._symbols
-        return make_stimulus(inputs, steps, symbols.hosts, symbols.sizes, symbols.generators)
+        return make_stimulus(
+            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+        )
 
     def _run(self, steps: int, stimulus: Stimulus) -> Result:
         symbols, start = self._symbols, self._step
