@@ -120,7 +120,9 @@ def _rule(name: str, entry: Mapping[str, Any]) -> str:
         *(f"  {text} = {entry[text]}" for text in ("dw", "dtag", "ddelay") if text in entry),
         *(f"  {trace}: {_trace(facts)}" for trace, facts in entry["traces"].items()),
     ]
-    rows = [("  product", "when", "changes", "integer", "shift", "error", "typical steps", "chance")]
+    rows = [
+        ("  product", "when", "changes", "integer", "shift", "error", "typical steps", "chance")
+    ]
     for group in entry["groups"]:
         for product in group["products"]:
             rows.append(

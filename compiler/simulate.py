@@ -20,7 +20,7 @@ from .import_network import ImportNetwork
 from .ir import Graph
 from .neurons import NEURON
 from .program import LINEAR, MASK, PERIODIC, POISSON, RESET_SUBTRACT
-from .simulate_learning import Plasticity, StepEvents, learned_delays
+from .simulate_learning import Plasticity, StepEvents, learned_delays, learning_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,8 @@ def simulate(network: Network, steps: int, inputs: Mapping[str, Any] | None = No
     Args:
         network: what to simulate.
         steps: how many steps.
-        inputs: as for ``Device.run``: spikes of host sources, graded values of populations.
+        inputs: as for ``Device.run``: spikes of host sources, graded values of populations, and
+            what learning rules read.
 
     Returns:
         What the network's probes ask for; ``raw`` of its states is None.
@@ -50,6 +51,7 @@ def simulate(network: Network, steps: int, inputs: Mapping[str, Any] | None = No
         {s.name: s.size for s in ir.sources if s.kind == "host"},
         {p.name: p.size for p in ir.populations},
         [s.name for s in ir.sources if s.kind != "host"],
+        learning=learning_inputs(ir),
     )
     return _Simulation(ir, count, stimulus).run()
 
@@ -187,6 +189,20 @@ class _Teaching:
         self.third_factor = np.zeros(self.n)
         self.modulator = 0.0
 
+        def first(name: str) -> int:
+            return ir.graph.nodes[name]["node"].first
+
+        self.teacher = _ByStep(
+            steps,
+            [(first(n), events, np.zeros(len(events))) for n, events in stimulus.teacher.items()],
+        )
+        self.factors = _ByStep(
+            steps, [(first(n), *given) for n, given in stimulus.third_factor.items()]
+        )
+        self.modulators = _ByStep(
+            steps, [] if stimulus.modulator is None else [(0, *stimulus.modulator)]
+        )
+
     def events(self, t: int, senders: NDArray[np.int64], fired: NDArray[np.int64]) -> StepEvents:
         """Everything that learning sees of step ``t``."""
         arrived = np.zeros(self.channels + self.n, bool)
@@ -194,6 +210,11 @@ class _Teaching:
         who = np.zeros(self.n, bool)
         who[fired] = True
         teacher = np.zeros(self.n, bool)
+        teacher[self.teacher(t)[0]] = True
+        changed, values = self.factors(t)
+        self.third_factor[changed] = values
+        for value in self.modulators(t)[1]:
+            self.modulator = float(value)
         return StepEvents(arrived, who, teacher, self.third_factor, self.modulator)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..learning_inputs import LearningInputs
 from ..recording import Learned
 from .ir import ProjectionEdge
 from .learning import TRACES, Rule, Trace, Window
@@ -205,6 +206,17 @@ class _Values:
                     value = value * happens
             total += value
         return total
+
+
+def learning_inputs(ir: Graph) -> LearningInputs:
+    """What the rules of a network read."""
+    rules = [(edge.post, edge.plastic.rule) for edge in ir.plastic if edge.plastic]
+    return LearningInputs(
+        plastic={post for post, _ in rules},
+        teacher={p for p, rule in rules if any(t.condition & Condition.T0 for t in rule.terms)},
+        third_factor={post for post, rule in rules if rule.reads(Factor.R)},
+        modulator=any(rule.reads(Factor.M) for _, rule in rules),
+    )
 
 
 def learned_delays(edge: ProjectionEdge, dt: float) -> tuple[int, int]:
