@@ -71,9 +71,7 @@ def teacher_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([steps.ravel(), np.repeat(labels, len(within))], axis=1)
 
 
-def accuracy(
-    device: sl.Device, images: NDArray[np.int64], labels: NDArray[np.int64]
-) -> float:
+def accuracy(device: sl.Device, images: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     """Share of images whose digit's neuron fires most, or is closest to firing among equals."""
     device.learning = False
     result = device.run(len(images) * PERIOD, {"pixels": spikes_of(images, PAUSE)})
@@ -133,7 +131,9 @@ def main() -> None:
     parser.add_argument(
         "--rounding", choices=["stochastic", "nearest", "floor"], default="stochastic"
     )
-    parser.add_argument("--eta", type=float, default=ETA, help="learning rate (default: %(default)s)")
+    parser.add_argument(
+        "--eta", type=float, default=ETA, help="learning rate (default: %(default)s)"
+    )
     args = parser.parse_args()
     data, epochs = load(args), args.epochs or EPOCHS
     target = sl.TARGETS["core"].with_(weight_bits=args.weight_bits)
