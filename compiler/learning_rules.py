@@ -396,4 +396,4 @@ def _text(products: Iterable[tuple[float, str]]) -> str:
         if number:
             sign = " - " if number < 0 else " + "
             text += f"{sign}{abs(number)!r}*{product}"
-    return text.removeprefix(" + ").replace(" - ", "-", 1) if text[:3] == " - " else text[3:]
+    return text[3:] if text.startswith(" + ") else text.replace(" - ", "-", 1)

@@ -20,11 +20,13 @@ import numpy as np
 from .target import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from .microcode import LearningRule
+    from .program_weights import WeightsOfCore
 
 SPARSE, DENSE = 0, 1
 """Kinds of row group."""
@@ -295,6 +297,20 @@ class Program:
         from .program_file import content_hash
 
         return content_hash(self)
+
+    def with_weights(self, weights: Sequence[WeightsOfCore]) -> Program:
+        """The same Program with other first weights, for instance those that a device learned.
+
+        Args:
+            weights: one entry per core, as ``Backend.read_weights`` gives them; learned delays
+                are taken over too.
+
+        Raises:
+            InputError: another shape, or a value that this Program cannot hold.
+        """
+        from .program_weights import with_weights
+
+        return with_weights(self, weights)
 
     def save(self, path: str | Path) -> None:
         """Write a ``.loom`` file; the same Program always gives the same bytes."""

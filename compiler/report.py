@@ -23,6 +23,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     ]
     if report["projections"]:
         parts.append(_projections(report["projections"]))
+    parts += [_rule(name, entry) for name, entry in report["rules"].items()]
     for kind in ("warnings", "notes"):
         if report[kind]:
             parts.append("\n".join([kind, *(f"  {text}" for text in report[kind])]))
@@ -108,6 +109,47 @@ def _projections(projections: Mapping[str, Any]) -> str:
             )
         )
     return _table(rows)
+
+
+def _rule(name: str, entry: Mapping[str, Any]) -> str:
+    """A projection's learning rule: its text, its traces, and its products as integers."""
+    low, high = entry["weights"]
+    lines = [
+        f"rule of {name}: {entry['enabled']:,} synapses learn, weights {low} … {high} in steps of "
+        f"{entry['step']:.4g}, rounding {entry['rounding']}",
+        *(f"  {text} = {entry[text]}" for text in ("dw", "dtag", "ddelay") if text in entry),
+        *(f"  {trace}: {_trace(facts)}" for trace, facts in entry["traces"].items()),
+    ]
+    rows = [
+        ("  product", "when", "changes", "integer", "shift", "error", "typical steps", "chance")
+    ]
+    for group in entry["groups"]:
+        for product in group["products"]:
+            rows.append(
+                (
+                    f"  {product['coefficient']:.6g}*{product['product']}",
+                    group["when"],
+                    group["changes"],
+                    f"{product['integer']:,}",
+                    str(group["shift"]),
+                    f"{product['relative_error']:.2%}",
+                    f"{product['typical_steps']:.4g}",
+                    f"{product['chance']:.2%}",
+                )
+            )
+    return "\n".join([*lines, _table(rows)])
+
+
+def _trace(facts: Mapping[str, Any]) -> str:
+    kind = ", nearest event only" if facts["nearest"] else ""
+    if facts["kind"] == "window":
+        return f"window {facts['table']} in steps of {facts['lsb']:.4g}{kind}"
+    wanted, got = facts["tau_steps"], facts["tau_steps_got"]
+    tau = "" if wanted is None or got is None else f", tau {got:.4g} for {wanted:.4g} steps"
+    return (
+        f"impulse {facts['impulse']} in steps of {facts['lsb']:.4g}, decay {facts['decay']}/4096"
+        f"{tau}{kind}"
+    )
 
 
 def _span(value: float | Sequence[float]) -> str:

@@ -7,6 +7,7 @@ machine's counter hash. Only the random rounding of the adaptive threshold's dec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .import_network import ImportNetwork
 from .ir import Graph
 from .neurons import NEURON
 from .program import LINEAR, MASK, PERIODIC, POISSON, RESET_SUBTRACT
+from .simulate_learning import Plasticity, StepEvents, learned_delays, learning_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +34,8 @@ def simulate(network: Network, steps: int, inputs: Mapping[str, Any] | None = No
     Args:
         network: what to simulate.
         steps: how many steps.
-        inputs: as for ``Device.run``: spikes of host sources, graded values of populations.
+        inputs: as for ``Device.run``: spikes of host sources, graded values of populations, and
+            what learning rules read.
 
     Returns:
         What the network's probes ask for; ``raw`` of its states is None.
@@ -48,6 +51,7 @@ def simulate(network: Network, steps: int, inputs: Mapping[str, Any] | None = No
         {s.name: s.size for s in ir.sources if s.kind == "host"},
         {p.name: p.size for p in ir.populations},
         [s.name for s in ir.sources if s.kind != "host"],
+        learning=learning_inputs(ir),
     )
     return _Simulation(ir, count, stimulus).run()
 
@@ -59,6 +63,8 @@ class _Simulation:
         self.ir, self.steps = ir, steps
         self.sources = _Sources(ir, steps, stimulus)
         self.synapses = _Synapses(ir)
+        self.plastic = self.synapses.plastic(ir)
+        self.teaching = _Teaching(ir, steps, stimulus)
         self.neurons = _Neurons(ir)
         self.graded = _ByStep(
             steps,
@@ -78,7 +84,12 @@ class _Simulation:
             acc = self.synapses.deliver(t, senders)
             fired = self.neurons.update(acc, *self.graded(t))
             recorder.note(t, channels, fired, self.neurons)
-        return recorder.result()
+            if self.plastic:
+                events = self.teaching.events(t, senders, fired)
+                for plasticity in self.plastic:
+                    plasticity.step(t, events)
+        learned = {p.edge.name: p.learned() for p in self.plastic}
+        return replace(recorder.result(), learned=learned)
 
 
 class _Sources:
@@ -131,12 +142,28 @@ class _Synapses:
         by_sender = np.argsort(np.concatenate(sender), kind="stable")
         weight = np.concatenate([np.zeros(0), *(e.synapses.weight for e in edges)])
         delay = np.concatenate([np.zeros(0, np.uint8), *(e.synapses.delay for e in edges)])
+        self.place = np.empty(len(by_sender), np.int64)  # of each projection's synapses in turn
+        self.place[by_sender] = np.arange(len(by_sender))
         counts = np.bincount(np.concatenate(sender), minlength=ir.channels + n)
         self.start = np.concatenate([[0], np.cumsum(counts)])
         self.target = np.concatenate(target)[by_sender]
         self.weight = weight[by_sender]
-        self.delay = delay[by_sender].astype(np.int64)
-        self.wheel = np.zeros((int(delay.max(initial=0)) + 1, 2 * n))
+        self.learning = any(learned_delays(e, ir.dt)[1] for e in edges)
+        self.delay: NDArray[Any] = delay[by_sender].astype(
+            np.float64 if self.learning else np.int64
+        )
+        deepest = max([int(delay.max(initial=0)), *(learned_delays(e, ir.dt)[1] for e in edges)])
+        self.wheel = np.zeros((deepest + 1, 2 * n))
+
+    def plastic(self, ir: Graph) -> list[Plasticity]:
+        """The plastic projections, which change weights and delays in here."""
+        ends = np.cumsum([0, *(len(e.synapses) for e in ir.projections)])
+        return [
+            Plasticity(
+                ir, e, self.weight, self.delay, self.place[ends[e.index] : ends[e.index + 1]]
+            )
+            for e in ir.plastic
+        ]
 
     def deliver(self, t: int, senders: NDArray[np.int64]) -> NDArray[np.float64]:
         """(2, n) what arrives in step ``t``; later arrivals stay in the wheel."""
@@ -144,11 +171,51 @@ class _Synapses:
         first, counts = self.start[senders], np.diff(self.start)[senders]
         index = np.repeat(first - (np.cumsum(counts) - counts), counts)
         index += np.arange(len(index))
-        slot = (t + self.delay[index]) % depth
+        delay = self.delay[index]
+        if self.learning:
+            delay = np.rint(delay).astype(np.int64)
+        slot = (t + delay) % depth
         np.add.at(self.wheel.reshape(-1), slot * width + self.target[index], self.weight[index])
         acc = self.wheel[t % depth].copy()
         self.wheel[t % depth] = 0.0
         return acc.reshape(2, -1)
+
+
+class _Teaching:
+    """What the host tells learning: teacher events, third factors, the modulator."""
+
+    def __init__(self, ir: Graph, steps: int, stimulus: Stimulus) -> None:
+        self.channels, self.n = ir.channels, ir.neurons
+        self.third_factor = np.zeros(self.n)
+        self.modulator = 0.0
+
+        def first(name: str) -> int:
+            return ir.graph.nodes[name]["node"].first
+
+        self.teacher = _ByStep(
+            steps,
+            [(first(n), events, np.zeros(len(events))) for n, events in stimulus.teacher.items()],
+        )
+        self.factors = _ByStep(
+            steps, [(first(n), *given) for n, given in stimulus.third_factor.items()]
+        )
+        self.modulators = _ByStep(
+            steps, [] if stimulus.modulator is None else [(0, *stimulus.modulator)]
+        )
+
+    def events(self, t: int, senders: NDArray[np.int64], fired: NDArray[np.int64]) -> StepEvents:
+        """Everything that learning sees of step ``t``."""
+        arrived = np.zeros(self.channels + self.n, bool)
+        arrived[senders] = True
+        who = np.zeros(self.n, bool)
+        who[fired] = True
+        teacher = np.zeros(self.n, bool)
+        teacher[self.teacher(t)[0]] = True
+        changed, values = self.factors(t)
+        self.third_factor[changed] = values
+        for value in self.modulators(t)[1]:
+            self.modulator = float(value)
+        return StepEvents(arrived, who, teacher, self.third_factor, self.modulator)
 
 
 class _Neurons:

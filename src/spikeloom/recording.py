@@ -83,6 +83,21 @@ class Scaled(np.ndarray):
 
 
 @dataclass(frozen=True, eq=False)
+class Learned:
+    """What a plastic projection has learned in a floating-point simulation; ``k`` synapses.
+
+    Attributes:
+        weights: (k,) in the network's units, in the order of ``Projection.synapses``.
+        delays: (k,) seconds.
+        tags: (k,) in the rule's units.
+    """
+
+    weights: NDArray[np.float64]
+    delays: NDArray[np.float64]
+    tags: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """Everything that was probed in one run; steps count from the run's first step.
 
@@ -99,6 +114,8 @@ class Result:
         clock_cycles: (steps,) int64, or None where the device does not count clock cycles; use
             ``cycles``.
         why_no_cycles: why a device that otherwise counts cycles did not count these.
+        learned: plastic projection -> what it had learned by the end, from the floating-point
+            simulation; a device is asked by ``read_weights``.
     """
 
     steps: int
@@ -110,6 +127,7 @@ class Result:
     device: str = "simulation"
     clock_cycles: NDArray[np.int64] | None = None
     why_no_cycles: str = ""
+    learned: dict[str, Learned] = field(default_factory=dict)
 
     @property
     def cycles(self) -> NDArray[np.int64]:
