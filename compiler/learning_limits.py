@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import Reasons, at, more, show, whole_steps
+from .checks import Reasons, more, show, whole_steps
 from .microcode import MAX_POST_DELAY
 from .origin import warn_user
 
@@ -86,9 +86,10 @@ def _check_delays(
         (learns & (wheel > high), "delay_max"),
     ):
         if beyond.any():
+            i = int(np.argmax(beyond))
             reasons.add(
-                f"{at('delay', beyond)} of {int(synapses.delay[beyond][0])} steps is beyond "
-                f"{name}{more(beyond)}"
+                f"the delay from {synapses.pre[i]} to {synapses.post[i]}, {synapses.delay[i]} "
+                f"steps, is beyond {name}{more(beyond)}"
             )
     if low > high or low < 0 or high > 63:
         reasons.add(
