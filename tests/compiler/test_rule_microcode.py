@@ -57,7 +57,7 @@ def test_raw_rules_are_taken_as_they_are() -> None:
     down=st.floats(1e-3, 0.02),
     tau=st.floats(5e-3, 80e-3),
 )
-@pytest.mark.filterwarnings("ignore:.*coefficients_are_exact")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_integers_say_what_the_rule_says(
     scale: float, w_max: float, up: float, down: float, tau: float
 ) -> None:
@@ -262,6 +262,10 @@ def enabled(program: sl.Program) -> set[tuple[int, int]]:
     return found
 
 
+def pairs_of(mask: Any) -> set[tuple[int, int]]:
+    return {(int(i), int(j)) for i, j in np.argwhere(mask)}
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1 << 20), cores=st.integers(1, 4), form=st.sampled_from("dsl"))
 def test_masks_follow_their_synapses_and_cores_change_nothing(
@@ -300,7 +304,7 @@ def test_masks_follow_their_synapses_and_cores_change_nothing(
     one = sl.compile(net, sl.TARGETS["core"].with_(neurons=n_post))
     per_core = -(-n_post // cores)
     many = sl.compile(net, sl.TARGETS["core"].with_(neurons=per_core, mesh=(1, n_post)))
-    assert enabled(one) == enabled(many) == set(zip(*map(list, np.nonzero(mask & pairs))))
+    assert enabled(one) == enabled(many) == pairs_of(mask & pairs)
     assert one.rules == many.rules
     np.testing.assert_array_equal(decode(one)["p"], decode(many)["p"])
     assert (one.cores[0].rows["rule"] == (one.cores[0].rows["projection"] == 1)).all()
@@ -322,14 +326,38 @@ def test_static_programs_have_no_enable_bits() -> None:
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ({"enable": np.ones((4, 6))}, "enable has shape (4, 6), expected (6, 4) (n_pre, n_post); transpose it"),
-        ({"enable": np.full((6, 4), 0.5)}, "enable[0, 0] is 0.5, neither True nor False (and 23 more)"),
-        ({"enable": np.zeros((6, 4))}, "enable is False everywhere: no synapse learns; leave learning out instead"),
+        (
+            {"enable": np.ones((4, 6))},
+            "enable has shape (4, 6), expected (6, 4) (n_pre, n_post); transpose it",
+        ),
+        (
+            {"enable": np.full((6, 4), 0.5)},
+            "enable[0, 0] is 0.5, neither True nor False (and 23 more)",
+        ),
+        (
+            {"enable": np.zeros((6, 4))},
+            "enable is False everywhere: no synapse learns; leave learning out "
+            "instead",
+        ),
         ({"w_max": 0.2}, "the weight from 0 to 0, 0.25, is beyond w_max = 0.2 (and 23 more)"),
-        ({"post_delay": 0.1}, "post_delay of 0.1 s is 100 steps of 0.001 s; at most 63 are possible"),
-        ({"dt": 1e-4}, "its rule is made for steps of 0.0001 s, the network has 0.001 s: give the rule dt=0.001"),
-        ({"dw": "", "ddelay": "1e-3*x1*y0 - 1e-3*y1*x0", "delay_min": 5e-3}, "the delay from 0 to 0, 1 steps, is beyond delay_min (and 23 more)"),
-        ({"dw": "", "ddelay": "1e-3*x1*y0 - 1e-3*y1*x0", "delay_max": 0.1}, "delay_min and delay_max allow 0 to 100 steps of 0.001 s; possible are 0 to 63"),
+        (
+            {"post_delay": 0.1},
+            "post_delay of 0.1 s is 100 steps of 0.001 s; at most 63 are possible",
+        ),
+        (
+            {"dt": 1e-4},
+            "its rule is made for steps of 0.0001 s, the network has 0.001 s: give "
+            "the rule dt=0.001",
+        ),
+        (
+            {"dw": "", "ddelay": "1e-3*x1*y0 - 1e-3*y1*x0", "delay_min": 5e-3},
+            "the delay from 0 to 0, 1 steps, is beyond delay_min (and 23 more)",
+        ),
+        (
+            {"dw": "", "ddelay": "1e-3*x1*y0 - 1e-3*y1*x0", "delay_max": 0.1},
+            "delay_min and delay_max allow 0 to 100 steps of 0.001 s; possible are "
+            "0 to 63",
+        ),
     ],
 )  # fmt: skip
 def test_a_rule_and_its_projection_must_agree(more: Any, problem: str) -> None:
