@@ -194,12 +194,28 @@ def test_loihi_counts_in_integers() -> None:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda: sl.STDP(1.0, pairing="some"), "STDP: pairing must be one of 'all', 'nearest', got 'some'"),  # type: ignore[arg-type]
-        (lambda: sl.STDP(1.0, a_plus="x"), "STDP: the coefficient of x1*y0 must be a number or an array of numbers, got 'x'"),  # type: ignore[arg-type]
+        (
+            lambda: sl.STDP(1.0, pairing="some"),  # type: ignore[arg-type]
+            "STDP: pairing must be one of 'all', 'nearest', got 'some'",
+        ),
+        (
+            lambda: sl.STDP(1.0, a_plus="x"),  # type: ignore[arg-type]
+            "STDP: the coefficient of x1*y0 must be a number or an array of "
+            "numbers, got 'x'",
+        ),
         (lambda: sl.TapSTDP([1, 2], [1], 5.0), "TapSTDP: a_pos has 2 taps, a_neg 1"),
-        (lambda: sl.RectangularSTDP(1, 1, 1, 40, 5), "RectangularSTDP: window_plus must be an integer from 1 to 32, got 40"),
-        (lambda: sl.RewardSTDP(1.0, epoch=99), "RewardSTDP: epoch must be an integer from 0 to 16, got 99"),
-        (lambda: sl.DelaySTDP(lead=31), "DelaySTDP: lead 31 leaves nothing of a window of 31 steps"),
+        (
+            lambda: sl.RectangularSTDP(1, 1, 1, 40, 5),
+            "RectangularSTDP: window_plus must be an integer from 1 to 32, got 40",
+        ),
+        (
+            lambda: sl.RewardSTDP(1.0, epoch=99),
+            "RewardSTDP: epoch must be an integer from 0 to 16, got 99",
+        ),
+        (
+            lambda: sl.DelaySTDP(lead=31),
+            "DelaySTDP: lead 31 leaves nothing of a window of 31 steps",
+        ),
         (lambda: sl.AntiHebbian(1.0, 0.0), "Rule: it changes nothing"),
     ],
 )  # fmt: skip
