@@ -79,6 +79,13 @@ def _check_delays(
     from_source: bool,
 ) -> None:
     base = 0 if from_source else 1
+    for name in ("delay_min", "delay_max"):
+        value = getattr(rule, name)
+        if rule.units == "network" and value is not None and whole_steps(np.array(value), dt)[1]:
+            warn_user(
+                f"{reasons.subject}: {name} of {show(value)} s is no whole number of steps of "
+                f"{show(dt)} s; rounded to {show(round(value / dt) * dt)} s"
+            )
     low, high = delay_limits(rule, dt, base, 63)
     wheel = synapses.delay.astype(np.int64) - base
     for beyond, name in (

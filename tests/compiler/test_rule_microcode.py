@@ -365,3 +365,50 @@ def test_a_rule_and_its_projection_must_agree(more: Any, problem: str) -> None:
     with pytest.raises(sl.NetworkError) as caught:
         network(rule)
     assert str(caught.value).splitlines()[0].removeprefix("projection 'p': ") == problem
+
+
+def test_cores_change_nothing_that_is_learned() -> None:
+    net = sl.Network(seed=11)
+    pre = net.source("pre", 12)
+    cells = net.population("cells", 7, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
+    net.connect(pre, cells, weights=np.full((12, 7), 0.25), learning=sl.STDP(0.5), name="p")
+    net.connect(
+        cells, cells, weights=np.full((7, 7), 0.05), delay=4e-3, name="q",
+        learning=sl.RewardSTDP(0.2, a_minus=0.5, w_min=-0.2),
+    )  # fmt: skip
+    net.connect(pre, cells, weights=np.full((12, 7), 0.02), learning=sl.DelaySTDP(), name="d")
+    rng = np.random.default_rng(2)
+    inputs = {"pre": rng.random((150, 12)) < 0.1, "modulator": rng.integers(-4, 5, 150)}
+    learned = []
+    for neurons in (7, 3, 1):
+        target = sl.TARGETS["core"].with_(neurons=neurons, mesh=(1, 7))
+        with sl.open("reference") as device:
+            device.load(sl.compile(net, target))
+            device.run(150, inputs)
+            read = [device.read_weights(name) for name in "pqd"]
+            learned.append([np.concatenate([w.raw, w.delay_steps]) for w in read])
+    for other in learned[1:]:
+        for ours, theirs in zip(learned[0], other, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert all(len(np.unique(values)) > 3 for values in learned[0])
+
+
+def test_the_dump_shows_rules() -> None:
+    texts: dict[str, str] = {}
+    sl.compile(network(sl.STDP(0.5)), dump=texts.__setitem__)
+    assert "  learns enable=1 limits=0..0.5 seed=" in texts["00_import"]
+    assert "    dw [post] 0.01*y0*x1\n" in texts["00_import"]
+    assert "  learns enable=1 limits=0..127 seed=" in texts["03_quantise"]
+    assert "    PRE WEIGHT shift=" in texts["03_quantise"]
+
+
+def test_a_projection_without_synapses_may_have_a_rule() -> None:
+    net = sl.Network()
+    pre = net.source("pre", 3)
+    post = net.population("post", 2, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
+    net.connect(pre, post, weights=np.ones((3, 2)))
+    none = sl.Synapses([], [], [])
+    net.connect(pre, post, weights=none, learning=sl.STDP(0.5), name="p")
+    program = sl.compile(net)
+    program.verify()
+    assert len(program.rules) == 1

@@ -271,6 +271,26 @@ def _line(text: str) -> int:
         ({"dw": "x1*y0", "w_min": 2.0}, "Rule: w_max 1 is not above w_min 2"),
         ({"dw": 3}, "Rule: dw must be a text, got 3"),
         (
+            {"dw": "x1*y0", "units": "raw", "w_max": 1.5},
+            "Rule: w_max must be a whole number in raw units, got 1.5",
+        ),
+        (
+            {"dw": "x1*y0", "units": "raw", "tag_max": 2.0},
+            "Rule: tag_max is for network units; raw tags are integers from -128 to 127",
+        ),
+        (
+            {"dw": "x1*y0", "units": "raw", "traces": {"x1": sl.Trace(1.0, limit=9.0)}},
+            "Rule: trace 'x1': limit is for network units; raw values are integers",
+        ),
+        (
+            {"dw": "x1*y0", "traces": {"x1": sl.Trace(decay=100)}},
+            "Rule: trace 'x1': decay is for raw units; give tau in seconds",
+        ),
+        (
+            {"dw": "x1*y0", "traces": {"x3": sl.Trace(1.0)}},
+            "Rule: traces are x1, x2, y1 and y2, not 'x3'; did you mean 'x1'?",
+        ),
+        (
             {"dw": "x1*y0", "units": "volts"},
             "Rule: units must be one of 'network', 'raw', got 'volts'",
         ),
