@@ -167,9 +167,9 @@ class Rule:
     post_delay: float = 0.0
     units: Units = "network"
     dt: float | None = None
-    origin: str = field(init=False, default="")
-    products: dict[Changes, tuple[Term, ...]] = field(init=False, default_factory=dict)
-    period_log2: int = field(init=False, default=0)
+    origin: str = field(init=False, default="", repr=False)
+    products: dict[Changes, tuple[Term, ...]] = field(init=False, default_factory=dict, repr=False)
+    period_log2: int = field(init=False, default=0, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "origin", user_origin())
@@ -206,6 +206,8 @@ class Rule:
             numbers(reasons, "dt", self.dt, ndim=(0,), above=0.0)
         if self.seed is not None:
             check_seed(reasons, self.seed)
+        if self.units == "raw" and not reasons:
+            self._check_raw(reasons)
         if not isinstance(self.traces, Mapping):
             reasons.add(f"traces must be a dict of name to sl.Trace(…), got {self.traces!r}")
             return
@@ -217,8 +219,18 @@ class Rule:
                 )
             if not isinstance(trace, (Trace, Window)):
                 reasons.add(f"trace {name!r} must be sl.Trace(…) or sl.Window(…), got {trace!r}")
+            elif self.units == "raw" and trace.limit is not None:
+                reasons.add(f"trace {name!r}: limit is for network units; raw values are integers")
             elif isinstance(trace, Trace) and trace.decay is not None and self.units == "network":
                 reasons.add(f"trace {name!r}: decay is for raw units; give tau in seconds")
+
+    def _check_raw(self, reasons: Reasons) -> None:
+        for name in ("w_min", "w_max", "delay_min", "delay_max", "post_delay"):
+            value = getattr(self, name)
+            if value is not None and float(value) != round(float(value)):
+                reasons.add(f"{name} must be a whole number in raw units, got {value!r}")
+        if self.tag_max != 1.0:
+            reasons.add("tag_max is for network units; raw tags are integers from -128 to 127")
 
     def _parse(self) -> dict[Changes, tuple[Term, ...]]:
         if not any(getattr(self, name).strip() for name in TEXTS):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .checks import Reasons, at, more, show, whole_steps
+from .checks import Reasons, more, show, whole_steps
 from .microcode import MAX_POST_DELAY
 from .origin import warn_user
 
@@ -79,6 +79,13 @@ def _check_delays(
     from_source: bool,
 ) -> None:
     base = 0 if from_source else 1
+    for name in ("delay_min", "delay_max"):
+        value = getattr(rule, name)
+        if rule.units == "network" and value is not None and whole_steps(np.array(value), dt)[1]:
+            warn_user(
+                f"{reasons.subject}: {name} of {show(value)} s is no whole number of steps of "
+                f"{show(dt)} s; rounded to {show(round(value / dt) * dt)} s"
+            )
     low, high = delay_limits(rule, dt, base, 63)
     wheel = synapses.delay.astype(np.int64) - base
     for beyond, name in (
@@ -86,9 +93,10 @@ def _check_delays(
         (learns & (wheel > high), "delay_max"),
     ):
         if beyond.any():
+            i = int(np.argmax(beyond))
             reasons.add(
-                f"{at('delay', beyond)} of {int(synapses.delay[beyond][0])} steps is beyond "
-                f"{name}{more(beyond)}"
+                f"the delay from {synapses.pre[i]} to {synapses.post[i]}, {synapses.delay[i]} "
+                f"steps, is beyond {name}{more(beyond)}"
             )
     if low > high or low < 0 or high > 63:
         reasons.add(

@@ -79,6 +79,7 @@ def TripletSTDP(
     tau_y: float = 114e-3,
     *,
     pairing: Pairing = "all",
+    slow_limit: float = 12.0,
     **more: Any,
 ) -> Rule:
     """The triplet rule of Pfister and Gerstner (2006), equations 3 and 4.
@@ -92,6 +93,7 @@ def TripletSTDP(
         a2_plus, a2_minus, a3_plus, a3_minus: amplitudes of pairs and triplets.
         tau_plus, tau_minus, tau_x, tau_y: time constants of x1, y1, x2, y2.
         pairing: every spike counts, or only the nearest.
+        slow_limit: largest x2 and y2 that a device can hold; they rise to ``rate·tau``.
         more: w_min, enable, rounding, seed, post_delay of :class:`Rule`.
     """
     reasons = Reasons("TripletSTDP")
@@ -104,7 +106,10 @@ def TripletSTDP(
         (-a3_minus, "y1*x2*x0"),
     ]
     taus = {"x1": tau_plus, "x2": tau_x, "y1": tau_minus, "y2": tau_y}
-    traces = {name: Trace(tau, nearest=nearest) for name, tau in taus.items()}
+    traces = {
+        name: Trace(tau, nearest=nearest, limit=None if nearest or name[1] == "1" else slow_limit)
+        for name, tau in taus.items()
+    }
     return _rule("TripletSTDP", products, traces, w_max=w_max, **more)
 
 

@@ -112,9 +112,10 @@ def quantise_rule(
             continue
         groups.append(made[0])
         entries.append(group_report(made[0], terms, made[1], scales, rule.rounding))
-        found, dead = group_findings(edge.name, made[0], entries[-1], scales, rule.rounding)
-        findings += found
-        refused += dead
+        if plastic.enable.any():
+            found, dead = group_findings(edge.name, made[0], entries[-1], scales, rule.rounding)
+            findings += found
+            refused += dead
     code = LearningRule(
         projection=edge.index,
         groups=tuple(groups),

@@ -78,6 +78,22 @@ def _projection(edge: ProjectionEdge) -> list[str]:
         f"projection {edge.name!r} receptor={edge.receptor} base_delay={edge.base_delay} "
         f"exponent={edge.exponent} synapses={len(s)}"
     ]
+    if edge.plastic is not None:
+        p = edge.plastic
+        lines.append(
+            f"  learns enable={array_text(p.enable)} limits={_number(p.limits[0])}.."
+            f"{_number(p.limits[1])} seed={p.seed}"
+        )
+        lines += [f"    {line}" for line in p.rule.canonical().splitlines()]
+        if p.microcode is not None:
+            lines += [
+                f"    {g.when.name} {g.changes.name} shift={g.shift} "
+                + " ".join(
+                    f"{q.coefficient}*{int(q.condition)}*{[int(f) for f in q.factors]}"
+                    for q in g.products
+                )
+                for g in p.microcode.groups
+            ]
     if len(s) <= FULL:
         rows = zip(s.pre, s.post, s.weight, s.delay, strict=True)
         lines += [f"  {i} -> {j} weight={_number(w)} delay={d}" for i, j, w, d in rows]
