@@ -318,6 +318,13 @@ class Device:
         check_accumulators(program, self._symbols, weights)
         self.backend.write_weights(weights)
 
+    def read_program(self) -> Program:
+        """The loaded Program with the weights and delays that the device holds now.
+
+        Saved, it starts where learning ended: ``device.read_program().save("learned.loom")``.
+        """
+        return self._check_loaded().with_weights(self.backend.read_weights())
+
     def read_tags(self, name: str) -> NDArray[np.int64]:
         """(k,) the tags of a projection's synapses now, in the order of ``read_weights``.
 

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from support.devices import install_broken
 from support.paper_program import paper_program
+from support.plastic import with_rule
 from support.tiny import Synapse, tiny_program
 
 from spikeloom import Program, Snapshot, cli
+from spikeloom.compiler.microcode import Changes, Condition, Group, LearningRule, Product, When
 from spikeloom.runtime.npz import read_npz
 
 NETWORK = textwrap.dedent(
@@ -157,6 +159,7 @@ def test_run_as_json(spikeloom, device):
         "warnings": [],
         "output": None,
         "snapshot": None,
+        "learned": None,
     }
 
 
@@ -219,6 +222,21 @@ def test_run_goes_on_from_a_snapshot(spikeloom):
     assert code == 0
     assert out.startswith("2 steps of 0.001 s on emulator, from step 5: ")
     assert read_npz("out.npz")["states.pop.v"][0].tolist() == [6, -2, 2.5]
+
+
+def test_run_learns_and_writes_what_was_learned(spikeloom):
+    group = Group(When.POST, Changes.WEIGHT, 0, (Product(3, Condition.T0),))
+    program = tiny_program([{"threshold": 1000}], [Synapse("c0", 0, 0)], channels=1, weight_bits=8)
+    with_rule(program, LearningRule(0, (group,), weight_max=127)).save("plastic.loom")
+    np.savez("taught.npz", **{"neurons.teacher": np.array([[True], [False], [True]])})
+    command = ("run", "plastic.loom", "--device", "reference", "--inputs", "taught.npz")
+    for options, weight in (((), 6), (("--no-learning",), 0)):
+        code, _, err = spikeloom(*command, *options, "--learned", "learned.loom")
+        assert (code, err) == (0, "")
+        assert Program.load("learned.loom").cores[0].sparse_weight.tolist() == [weight]
+    code, _, err = spikeloom("run", "paper.loom", "--inputs", "taught.npz", "--steps", "3")
+    assert code == 7
+    assert "'neurons.teacher'" in err
 
 
 def test_run_in_windows_is_the_same(spikeloom, monkeypatch):

@@ -12,18 +12,22 @@ from hypothesis.extra import numpy as hnp
 
 from spikeloom import InputError
 from spikeloom.event_arrays import events_to_raster, raster_to_events
+from spikeloom.learning_inputs import LearningInputs
 from spikeloom.stimulus import MAX_RUN_STEPS, check_steps, make_stimulus
 
+LEARNING = LearningInputs(
+    plastic=["digits", "wide"], teacher=["digits"], third_factor=["digits", "wide"], modulator=True
+)
 SOURCES, POPULATIONS = {"pixels": 3, "pair": 2}, {"digits": 2, "wide": 4}
 
 
-def stimulus(inputs, steps=4, generators=()):
-    return make_stimulus(inputs, steps, SOURCES, POPULATIONS, generators)
+def stimulus(inputs, steps=4, generators=(), learning=None):
+    return make_stimulus(inputs, steps, SOURCES, POPULATIONS, generators, learning)
 
 
-def refusal(inputs, steps=4, generators=()) -> str:
+def refusal(inputs, steps=4, generators=(), learning=None) -> str:
     with pytest.raises(InputError) as caught:
-        stimulus(inputs, steps, generators)
+        stimulus(inputs, steps, generators, learning)
     return str(caught.value)
 
 
@@ -248,3 +252,158 @@ def test_wrong_numbers_of_steps(steps):
 
 def test_numpy_integers_are_steps():
     assert check_steps(np.int32(5)) == 5
+
+
+# ---------------------------------------------------------------- what rules read
+
+
+@given(rasters)
+def test_teacher_events_and_their_raster(raster):
+    steps, size = raster.shape
+    learning = LearningInputs(plastic=["p"], teacher=["p"])
+    events = raster_to_events(raster)
+    for given_events in (raster, events, raster.astype(float)):
+        found = make_stimulus({"p.teacher": given_events}, steps, {}, {"p": size}, (), learning)
+        assert np.array_equal(found.teacher["p"], events)
+
+
+@given(
+    st.tuples(st.integers(0, 12), st.integers(1, 4)).flatmap(
+        lambda shape: hnp.arrays(np.int16, shape, elements=st.integers(-128, 127))
+    )
+)
+def test_every_steps_third_factor_is_told_where_it_changes(values):
+    steps, size = values.shape
+    learning = LearningInputs(plastic=["p"], third_factor=["p"], modulator=True)
+    inputs = {"p.third_factor": values, "modulator": values[:, 0]}
+    found = make_stimulus(inputs, steps, {}, {"p": size}, (), learning)
+    for (events, told), wanted in (
+        (found.third_factor["p"], values),
+        (found.modulator, values[:, :1]),
+    ):
+        held = np.full(wanted.shape[1], 999)  # never seen: all are told in the first step
+        rebuilt = np.zeros(wanted.shape, np.int64)
+        for step in range(steps):
+            now = events[:, 0] == step
+            held[events[now, 1]] = told[now]
+            rebuilt[step] = held
+        assert np.array_equal(rebuilt, wanted)
+
+
+def test_values_with_events_are_sorted():
+    inputs = {
+        "wide.third_factor": ([[3, 0], [1, 2]], [5, -128]),
+        "modulator": ([2, 0], np.array([127, 1], np.int8)),
+    }
+    found = stimulus(inputs, learning=LEARNING)
+    assert [a.tolist() for a in found.third_factor["wide"]] == [[[1, 2], [3, 0]], [-128, 5]]
+    assert found.modulator is not None
+    assert [a.tolist() for a in found.modulator] == [[[0, 0], [2, 0]], [1, 127]]
+    empty = stimulus({"modulator": ([], []), "wide.third_factor": ([], [])}, learning=LEARNING)
+    assert empty.modulator is not None
+    assert len(empty.modulator[0]) == len(empty.third_factor["wide"][0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {"wide.third_factor": np.full((4, 4), 128)},
+            "a value of input 'wide.third_factor' is out of range\n"
+            "  found: 128\n"
+            "  expected: -128 to 127\n"
+            "  where: inputs['wide.third_factor'][0, 0]",
+        ),
+        (
+            {"modulator": ([0, 1], [0, -129])},
+            "a value of input 'modulator' is out of range\n"
+            "  found: -129\n"
+            "  expected: -128 to 127\n"
+            "  where: inputs['modulator'][1][1]",
+        ),
+        (
+            {"modulator": [0.5, 0, 0, 0]},
+            "input 'modulator' has the wrong shape or dtype\n"
+            "  found: shape (4,), dtype float64\n"
+            "  expected: (4,) integers, or a tuple (steps, values)\n"
+            "  where: inputs['modulator']",
+        ),
+        (
+            {"digits.third_factor": np.zeros((3, 2), int)},
+            "input 'digits.third_factor' has the wrong shape or dtype\n"
+            "  found: shape (3, 2), dtype int64\n"
+            "  expected: (4, 2) integers, or a tuple (events, values)\n"
+            "  where: inputs['digits.third_factor']",
+        ),
+        (
+            {"modulator": ([[0, 1]], [1])},
+            "events of input 'modulator' have the wrong shape or dtype\n"
+            "  found: shape (1, 2), dtype int64\n"
+            "  expected: (n,) integers (step)\n"
+            "  where: inputs['modulator'][0]",
+        ),
+        (
+            {"modulator": ([1, 1], [1, 2])},
+            "input of 'modulator': the same event twice\n"
+            "  found: step 1, index 0 in rows 0 and 1\n"
+            "  expected: at most one event per step and index\n"
+            "  where: inputs['modulator'][1]\n"
+            "  remedy: remove the repetition: np.unique(events, axis=0)",
+        ),
+        (
+            {"digits.teacher": [[4, 0]]},
+            "input of 'digits.teacher': step out of range\n"
+            "  found: step 4 in row 0\n"
+            "  expected: 0 to 3\n"
+            "  where: inputs['digits.teacher'][0, 0]",
+        ),
+        (
+            {"wide.teacher": [[0, 0]]},
+            "input 'wide.teacher' would change nothing\n"
+            "  found: no rule of a projection onto 'wide' reads t0\n"
+            "  where: inputs['wide.teacher']\n"
+            "  remedy: use t0 in the rule's text",
+        ),
+        (
+            {"digit.teacher": [[0, 0]]},
+            "input for something that the network does not have\n"
+            "  found: 'digit.teacher'\n"
+            "  expected: one of 'pixels', 'pair', 'digits', 'wide', 'digits.teacher', "
+            "'digits.third_factor', 'wide.third_factor', 'modulator'\n"
+            "  remedy: did you mean 'digits.teacher'?",
+        ),
+    ],
+)
+def test_wrong_input_for_rules(inputs, message):
+    assert refusal(inputs, learning=LEARNING) == message
+
+
+def test_input_for_rules_that_are_not_there():
+    assert refusal({"modulator": [1, 1, 1, 1]}) == (
+        "input 'modulator' would change nothing\n"
+        "  found: nothing learns: no projection has a rule\n"
+        "  where: inputs['modulator']\n"
+        "  remedy: net.connect(…, learning=…)"
+    )
+    assert refusal({"digits.teacher": [[0, 0]]}, learning=LearningInputs(plastic=["wide"])) == (
+        "input 'digits.teacher' would change nothing\n"
+        "  found: no projection onto 'digits' has a rule\n"
+        "  where: inputs['digits.teacher']\n"
+        "  remedy: they belong to the postsynaptic population of the projection that learns"
+    )
+
+
+def test_names_that_mean_two_things():
+    learning = LearningInputs(plastic=["p"], modulator=True)
+    populations = {"p": 1, "modulator": 1, "p.teacher": 1}
+    with pytest.raises(InputError) as caught:
+        make_stimulus({"modulator": [[1.0]]}, 1, {}, populations, (), learning)
+    assert str(caught.value) == (
+        "input 'modulator' means two things\n"
+        "  found: a source or population of this name, and the modulator\n"
+        "  where: inputs['modulator']\n"
+        "  remedy: give the source or population another name"
+    )
+    # No rule reads teacher events: the name is the population's.
+    found = make_stimulus({"p.teacher": [[1.0]]}, 1, {}, populations, (), learning)
+    assert list(found.graded) == ["p.teacher"]

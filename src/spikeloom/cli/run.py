@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("program", metavar="net.loom", help="the Program to run")
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
-    add("--inputs", metavar="spikes.npz", help="spikes and graded values to feed in")
+    add("--inputs", metavar="spikes.npz", help="spikes, graded values and teaching to feed in")
     add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
     add(
         "--clock",
@@ -50,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", metavar="out.npz", help="where to write what the Program probes")
     add("--restore", metavar="snapshot.npz", help="go on from this snapshot")
     add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
+    add("--no-learning", action="store_true", help="plastic weights stay as they are")
+    add("--learned", metavar="learned.loom", help="where to write the Program with learned weights")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,11 +66,15 @@ def run(options: argparse.Namespace) -> int:
         inputs, steps = _inputs(options, program)
         if options.restore:
             device.restore(Snapshot.load(options.restore))
+        if options.no_learning:
+            device.learning = False
         loaded = time.perf_counter()
         result = _run(device, program, steps, inputs)
         ended = time.perf_counter()
         if options.snapshot:
             device.snapshot().save(options.snapshot)
+        if options.learned:
+            device.read_program().save(options.learned)
         counters = device.counters()
     if options.output:
         write_result(options.output, result, {"program": program.content_hash})
@@ -155,6 +161,7 @@ def _report(
                 "seconds": seconds,
                 "output": options.output,
                 "snapshot": options.snapshot,
+                "learned": options.learned,
             }
         )
         return

@@ -1,0 +1,124 @@
+"""What the examples that learn digits have in common: data, spikes, seeds and the report.
+
+scikit-learn's 1,797 images of 8x8 pixels in two fixed splits:
+
+- ``random``: ``train_test_split(test_size=.33, random_state=42)``, 1,203 for training, 594 for the
+  test;
+- ``ordered``: ``train_test_split(test_size=.5, shuffle=False)``, 898 and 899: the test images were
+  written by other people.
+
+A pixel of intensity p (0 .. 16) becomes p spikes in 16 steps, evenly spread; images follow each
+other with a pause in between, and the device is never reset.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    import spikeloom as sl
+
+PIXELS, CLASSES, PIXEL_MAX = 64, 10, 16
+IMAGE_STEPS = 16
+SPLITS: dict[str, dict[str, Any]] = {
+    "random": {"test_size": 0.33, "random_state": 42},
+    "ordered": {"test_size": 0.5, "shuffle": False},
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images as (n, 64) integers from 0 to 16, labels as (n,) integers."""
+
+    train: NDArray[np.int64]
+    train_labels: NDArray[np.int64]
+    test: NDArray[np.int64]
+    test_labels: NDArray[np.int64]
+
+    @staticmethod
+    def load(split: str) -> Data:
+        """One of SPLITS."""
+        images, labels = load_digits(return_X_y=True)
+        parts = train_test_split(images.astype(np.int64), labels, **SPLITS[split])
+        train, test, train_labels, test_labels = (np.asarray(part) for part in parts)
+        return Data(train, train_labels, test, test_labels)
+
+    def validation(self) -> Data:
+        """The last third of the training part takes the place of the test part."""
+        cut = len(self.train) * 2 // 3
+        train, labels = self.train, self.train_labels
+        return Data(train[:cut], labels[:cut], train[cut:], labels[cut:])
+
+
+def spikes_of(images: NDArray[np.int64], pause: int) -> NDArray[np.bool_]:
+    """(n * (16 + pause), 64): images one after the other, each followed by a pause."""
+    ramp = np.arange(IMAGE_STEPS + 1)[None, :, None] * images[:, None, :] // PIXEL_MAX
+    raster = np.zeros((len(images), IMAGE_STEPS + pause, PIXELS), dtype=bool)
+    raster[:, :IMAGE_STEPS] = np.diff(ramp, axis=1) > 0
+    return raster.reshape(-1, PIXELS)
+
+
+def counts_of(result: sl.Result, name: str, images: int) -> NDArray[np.int64]:
+    """(images, size) how often each neuron fired for each image."""
+    period = result.steps // images
+    counts = np.zeros((images, result.sizes[name]), np.int64)
+    step, index = result.spikes[name].T
+    np.add.at(counts, (step // period, index), 1)
+    return counts
+
+
+def add_arguments(parser: argparse.ArgumentParser, plot: Path) -> None:
+    """The options that both examples have."""
+    add = parser.add_argument
+    add("--device", default="emulator", help="where to learn (default: %(default)s)")
+    add("--split", choices=SPLITS, default="random", help="training and test part")
+    add("--seeds", type=int, default=5, help="how many times, with seeds 0, 1 … (default: 5)")
+    add("--epochs", type=int, help="passes over the training part")
+    add("--images", type=int, help="use only the first N training images")
+    add("--validate", action="store_true", help="test on a third of the training part instead")
+    add("--json", action="store_true", help="print one JSON object, draw nothing")
+    add("--plot", type=type(plot), default=plot, help="where to draw (default: %(default)s)")
+
+
+def load(args: argparse.Namespace) -> Data:
+    """The data that the options ask for."""
+    data = Data.load(args.split)
+    data = data.validation() if args.validate else data
+    return Data(
+        data.train[: args.images], data.train_labels[: args.images], data.test, data.test_labels
+    )
+
+
+def over_seeds(seeds: int, learn: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """Learn once per seed; mean and standard deviation of the accuracy."""
+    runs = [learn(seed) for seed in range(seeds)]
+    accuracy = np.array([run["accuracy"] for run in runs])
+    return {
+        "accuracy": float(accuracy.mean()),
+        "accuracy_std": float(accuracy.std(ddof=1)) if seeds > 1 else 0.0,
+        "runs": runs,
+    }
+
+
+def report(summary: dict[str, Any], as_json: bool, hidden: Sequence[str] = ()) -> None:
+    """Print the figures, as one JSON object or to be read."""
+    if as_json:
+        print(json.dumps(summary))
+        return
+    for key, value in summary.items():
+        if key == "runs":
+            print(f"{'accuracy of each seed':32} {[round(r['accuracy'], 4) for r in value]}")
+        elif key not in hidden:
+            print(f"{key:32} {value:.4f}" if isinstance(value, float) else f"{key:32} {value}")
