@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from .checks import Reasons, choice, numbers
-from .learning import Rule, Trace, Window
+from .learning import Rule
+from .learning_traces import Trace, Window
 
 Pairing = Literal["all", "nearest"]
 AtZero = Literal["ignore", "potentiate", "depress"]

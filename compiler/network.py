@@ -236,7 +236,9 @@ class Network:
         if learning is not None and not isinstance(learning, Rule):
             reasons.add(f"learning must be sl.Rule(…) or None, got {learning!r}")
             learning = None
-        mask = True if learning is None or learning.enable is None else learning.enable
+        mask = None
+        if learning is not None:
+            mask = True if learning.enable is None else learning.enable
         synapses, enable = synapse_table(
             reasons,
             self.dt,
@@ -247,12 +249,12 @@ class Network:
             connector=connector,
             enable=mask,
         )
-        if learning is not None and not reasons:
+        if learning is not None and enable is not None and not reasons:
             check_learning(reasons, learning, synapses, enable, self.dt, isinstance(pre, Source))
         reasons.done()
         projection = Projection(
             name, pre, post, int(receptor), synapses, user_origin(),
-            learning, None if learning is None else enable,
+            learning, enable,
         )  # fmt: skip
         self.projections[name] = projection
         return projection

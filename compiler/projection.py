@@ -27,8 +27,8 @@ def synapse_table(
     weights: Any,
     delay: Any,
     connector: Any,
-    enable: Any = True,
-) -> tuple[Table, NDArray[np.uint8]]:
+    enable: Any = None,
+) -> tuple[Table, NDArray[np.uint8] | None]:
     """Check and sort the synapses of one projection.
 
     Args:
@@ -37,11 +37,12 @@ def synapse_table(
         pre: name, size, and whether it is a source.
         post: name and size.
         weights, delay, connector: as ``Network.connect`` has them.
-        enable: True, or a mask of the synapses that learn, as ``Rule`` has it.
+        enable: None where nothing learns; True, or a mask of the synapses that do, as ``Rule``
+            has it.
 
     Returns:
         The table, with delays in steps as the user means them (wheel delays come later), and
-        (k,) 1 for each synapse that learns.
+        (k,) 1 for each synapse that learns, or None.
     """
     pre_name, n_pre, from_source = pre
     post_name, n_post = post
@@ -58,26 +59,26 @@ def synapse_table(
     else:
         columns = _dense(reasons, shape, weights, delay)
     if columns is None or reasons:
-        return _empty(n_pre), np.zeros(0, np.uint8)
+        return _empty(n_pre), None
     rows, cols, values, seconds = columns
-    learns = _mask(reasons, enable, shape, rows, cols)
+    mask = [] if enable is None else [_mask(reasons, enable, shape, rows, cols)]
     if reasons:
-        return _empty(n_pre), np.zeros(0, np.uint8)
+        return _empty(n_pre), None
     if seconds is None:
-        start, targets, (values, learns) = table(n_pre, n_post, rows, cols, values, learns)
+        start, targets, (values, *mask) = table(n_pre, n_post, rows, cols, values, *mask)
         steps = np.full(len(targets), 1, np.uint8)  # one step, whoever sends
     else:
         steps = _delay_steps(reasons, seconds, dt, from_source)  # in the shape of the input
         if steps.ndim == 0:
-            start, targets, (values, learns) = table(n_pre, n_post, rows, cols, values, learns)
+            start, targets, (values, *mask) = table(n_pre, n_post, rows, cols, values, *mask)
             steps = np.full(len(targets), steps, np.uint8)
         else:
-            start, targets, (values, steps, learns) = table(
-                n_pre, n_post, rows, cols, values, steps.ravel(), learns
+            start, targets, (values, steps, *mask) = table(
+                n_pre, n_post, rows, cols, values, steps.ravel(), *mask
             )
-    for array in (start, targets, values, steps, learns):
+    for array in (start, targets, values, steps, *mask):
         array.flags.writeable = False
-    return Table(start, targets, values, steps), learns
+    return Table(start, targets, values, steps), mask[0] if mask else None
 
 
 def _mask(

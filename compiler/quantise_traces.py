@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .learning import SUMMED, Rule, Trace, Window
+from .learning import Rule
+from .learning_traces import SUMMED, Trace, Window
 from .microcode import Trace as IntegerTrace
 from .microcode import TraceKind
 

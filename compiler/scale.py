@@ -142,7 +142,10 @@ def choose_exponents(
     scaled = {e.name: e.synapses.weight * scale[e.synapses.post] for e in edges}
     # Total shifts (s + e) at which the weights fit their mantissas, and up to which they stay
     # exact. Projections without a weight but 0 go along with any.
-    extent = {e.name: np.append(scaled[e.name], _scaled_limits(e, scale)) for e in edges}
+    extent = {
+        e.name: np.append(scaled[e.name], _scaled_limits(e, scale)) if e.plastic else scaled[e.name]
+        for e in edges
+    }
     ranges = {
         name: shift_range(values, target, rounding)
         for name, values in extent.items()

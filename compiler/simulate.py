@@ -6,7 +6,7 @@ machine's counter hash. Only the random rounding of the adaptive threshold's dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -324,7 +324,7 @@ class _ByStep:
     """Events of several objects, looked up by step as (index, value)."""
 
     def __init__(
-        self, steps: int, parts: list[tuple[int, NDArray[np.int64], NDArray[np.float64]]]
+        self, steps: int, parts: Sequence[tuple[int, NDArray[np.int64], NDArray[Any]]]
     ) -> None:
         step = np.concatenate([np.zeros(0, np.int64), *(e[:, 0] for _, e, _ in parts)])
         order = np.argsort(step, kind="stable")

@@ -15,9 +15,11 @@ import numpy as np
 
 from ..learning_inputs import LearningInputs
 from ..recording import Learned
+from .connectors import stable_order
 from .ir import ProjectionEdge
-from .learning import TRACES, Rule, Trace, Window
+from .learning import TRACES, Rule
 from .learning_limits import delay_limits, post_delay_steps
+from .learning_traces import Trace, Window
 from .microcode import TAG_MAX, WINDOW, Changes, Condition, Factor, When
 
 if TYPE_CHECKING:
@@ -107,6 +109,8 @@ class Plasticity:
         self.i = edge.synapses.pre.astype(np.int64)
         self.j = edge.synapses.post.astype(np.int64)
         self.enable = edge.plastic.enable == 1
+        self.by_post = stable_order(self.j, self.n_post)
+        self.post_start = np.concatenate([[0], np.cumsum(np.bincount(self.j, None, self.n_post))])
         self.traces = {
             TRACES[name]: _trace(given, self.rule, self.dt, self.size(name))
             for name, given in self.rule.traces.items()
@@ -127,21 +131,29 @@ class Plasticity:
         self.fired_before = np.roll(self.fired_before, 1, axis=0)
         self.fired_before[0] = events.fired[here]
         y0, t0 = self.fired_before[-1], events.teacher[here]
-        due = {When.PRE: x0[self.i], When.POST: (y0 | t0)[self.j]}
         for when, groups in self.terms.items():
-            if when == When.EPOCH:
-                picked = self.enable if (t + 1) % (1 << self.rule.period_log2) == 0 else None
-            else:
-                picked = self.enable & due[when] if due[when].any() else None
-            if picked is None:
+            who = self._due(when, t, x0, y0 | t0)
+            if not len(who):
                 continue
-            who = np.flatnonzero(picked)
             values = _Values(self, who, events, x0[self.i[who]], y0[self.j[who]], t0[self.j[who]])
             changes = {what: values.sum(terms) for what, terms in groups.items()}
             for what, change in changes.items():
                 self._change(what, who, change)
         for factor, trace in self.traces.items():
             trace.take_up(x0 if factor <= Factor.X2 else y0)
+
+    def _due(
+        self, when: When, t: int, x0: NDArray[np.bool_], post: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Synapses that learn and have the event."""
+        if when == When.PRE:
+            found = _ranges(self.edge.synapses.start, np.flatnonzero(x0))
+        elif when == When.POST:
+            found = self.by_post[_ranges(self.post_start, np.flatnonzero(post))]
+        else:
+            epoch = (t + 1) % (1 << self.rule.period_log2) == 0
+            found = np.arange(len(self.place) if epoch else 0)
+        return found[self.enable[found]]
 
     def _change(self, what: Changes, who: NDArray[np.int64], by: NDArray[np.float64]) -> None:
         raw = self.rule.units == "raw"
@@ -206,6 +218,13 @@ class _Values:
                     value = value * happens
             total += value
         return total
+
+
+def _ranges(start: NDArray[np.int64], who: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``start[i] … start[i + 1] - 1`` for each of ``who``, one after the other."""
+    counts = start[who + 1] - start[who]
+    index = np.repeat(start[who] - (np.cumsum(counts) - counts), counts)
+    return index + np.arange(len(index))
 
 
 def learning_inputs(ir: Graph) -> LearningInputs:

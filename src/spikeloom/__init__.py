@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .compiler.connectors import AllToAll, FixedProbability, OneToOne, Synapses
     from .compiler.from_networkx import from_networkx
-    from .compiler.learning import Rule, Trace, Window
+    from .compiler.learning import Rule
     from .compiler.learning_rules import (
         STDP,
         AntiHebbian,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TapSTDP,
         TripletSTDP,
     )
+    from .compiler.learning_traces import Trace, Window
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
     from .compiler.nir import from_nir
@@ -115,7 +116,8 @@ __all__ = [
 _OWNERS = {
     "compiler.connectors": ("AllToAll", "FixedProbability", "OneToOne", "Synapses"),
     "compiler.from_networkx": ("from_networkx",),
-    "compiler.learning": ("Rule", "Trace", "Window"),
+    "compiler.learning": ("Rule",),
+    "compiler.learning_traces": ("Trace", "Window"),
     "compiler.learning_rules": (
         "AntiHebbian",
         "DelaySTDP",

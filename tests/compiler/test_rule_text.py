@@ -288,7 +288,7 @@ def _line(text: str) -> int:
         ),
         (
             {"dw": "x1*y0", "traces": {"x3": sl.Trace(1.0)}},
-            "Rule: traces are x1, x2, y1 and y2, not 'x3'; did you mean 'x1'?",
+            "Rule: traces are x1, x2, y1 and y2, not 'x3'",
         ),
         (
             {"dw": "x1*y0", "units": "volts"},
