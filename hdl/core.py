@@ -56,7 +56,7 @@ class Core(Component):
         )
         self._fetch = Fetch(geometry)
         self._array = NeuronArray(geometry)
-        self._fired = SpikeQueue(layout(geometry)["fired"], geometry.lanes)
+        self._fired = SpikeQueue(layout(geometry)["fired"], geometry.update_lanes)
         self._synapses = [SynapseLane(geometry) for _ in range(geometry.lanes)]
         self._generators = Generators(geometry) if geometry.generators else None
 
@@ -67,8 +67,8 @@ class Core(Component):
         found["synapse"] = [lane.synapses for lane in self._synapses]
         for r in range(self.geometry.receptors):
             found[f"wheel{r}"] = [lane.accumulators.banks[r] for lane in self._synapses]
-        for name in self._array.lanes[0].banks:
-            found[name] = [lane.banks[name] for lane in self._array.lanes]
+        for name in self._array.units[0].banks:
+            found[name] = [unit.banks[name] for unit in self._array.units]
         if self._generators is not None:
             found["generated"] = [self._generators.queue.lookup.bank]
             found["generator"] = self._generators.banks
@@ -79,7 +79,7 @@ class Core(Component):
         m = Module()
         g = self.geometry
         tables = layout(g)
-        m.submodules.decoder = decoder = BusDecoder(tables, g.lanes)
+        m.submodules.decoder = decoder = BusDecoder(tables)
         m.submodules.control = control = Control(g, self.build)
         m.submodules.sequencer = sequencer = Sequencer()
         m.submodules.fetch = fetch = self._fetch
@@ -98,12 +98,13 @@ class Core(Component):
         decoder.attach("synapse", [lane.host_synapse for lane in synapses])
         for r in range(g.receptors):
             decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses])
+        units = range(g.update_lanes)
         for port in array.ports:
             decoder.attach(
-                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in range(g.lanes)]
+                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in units]
             )
         if generators is not None:
-            decoder.attach("generator", [getattr(generators, f"host{i}") for i in range(g.lanes)])
+            decoder.attach("generator", [getattr(generators, f"host{i}") for i in units])
             decoder.attach("generated", [generators.host_queue])
 
         self._control(m, control, decoder, sequencer, array, fetch, fired)
@@ -142,17 +143,18 @@ class Core(Component):
         """Registers to and from everywhere."""
         m.d.comb += [
             control.number.eq(decoder.register_number),
+            control.access.eq(decoder.register_access),
             control.write.eq(decoder.register_write),
             control.data.eq(decoder.data),
             decoder.register_read.eq(control.read),
             decoder.idle.eq(sequencer.idle),
             sequencer.wanted.eq(control.wanted),
             sequencer.pace.eq(control.pace),
+            sequencer.pace_set.eq(control.pace_set),
             control.busy.eq(~sequencer.idle | control.wanted),
             control.late.eq(sequencer.late),
             control.started.eq(sequencer.start),
-            control.end.eq(sequencer.end),
-            control.cycles.eq(sequencer.cycles),
+            control.working.eq(~sequencer.idle | sequencer.start),
             control.next_step.eq(array.taken),
             control.spikes.eq(array.spikes),
             control.clipped_u.eq(array.clipped_u),
@@ -167,12 +169,12 @@ class Core(Component):
     def _random(
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
     ) -> None:
-        """One hash per lane, for the generators while they scan and for the neurons after."""
+        """One hash per unit, for the generators while they scan and for the neurons after."""
         m.submodules.step_hash = step_hash = Mix()
         m.d.comb += step_hash.value.eq(control.step + STEP_OFFSET)
         if generators is None and not self.geometry.adaptation:
             return
-        for i in range(self.geometry.lanes):
+        for i in range(self.geometry.update_lanes):
             m.submodules[f"hash{i}"] = lane = Mix()
             key: Any = getattr(array, f"key{i}")
             if generators is not None:
@@ -199,7 +201,7 @@ class Core(Component):
             whether all have been handed on.
         """
         g = self.geometry
-        head, lane_bits = self.input.p, (g.lanes - 1).bit_length()
+        head, unit_bits = self.input.p, (g.update_lanes - 1).bit_length()
         closed, waiting = Signal(), Signal()
         host_done, spike = Signal(), Signal()
         delivering = Signal()
@@ -220,8 +222,8 @@ class Core(Component):
         )
         if g.graded:
             m.d.comb += [
-                array.inject.eq(Mux(graded, 1 << head.index[:lane_bits], 0)),
-                array.inject_group.eq(head.index[lane_bits:]),
+                array.inject.eq(Mux(graded, 1 << head.index[:unit_bits], 0)),
+                array.inject_group.eq(head.index[unit_bits:]),
                 array.inject_value.eq(head.value),
             ]
 
@@ -274,10 +276,10 @@ class Core(Component):
     ) -> None:
         """A queue with room for a whole step before it begins: no step ever waits for the host."""
         g = self.geometry
-        most = g.groups + g.generator_groups + 1
+        most = g.update_groups + g.generator_groups + 1
         made = Signal(StructLayout(output_layout(g)))
         m.submodules.queue = queue = SyncFIFOBuffered(
-            width=len(made.as_value()), depth=2 * most + 2
+            width=len(made.as_value()), depth=1 << (2 * most + 1).bit_length()
         )
         m.d.comb += [
             sequencer.wait.eq(decoder.wait | (queue.w_level > most + 2)),

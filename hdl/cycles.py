@@ -15,9 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-OVERHEAD = 13
+OVERHEAD = 12
 """Cycles of a step without any spike, besides its groups of neurons: start, the update's pipeline
-(2 to read, 7 to compute, 1 to write), end."""
+(2 to read, 6 to compute, 1 to write), end."""
 NEURONS = 9
 """From the step's start to the first word of a spike of a neuron, whose mask is in memory."""
 HOST = 7

@@ -48,6 +48,6 @@ def step_work(
         host=per_step(run.channel_step[~driven], origin[~driven]),
         generators=per_step(run.channel_step[driven], origin[driven]),
         graded=np.bincount(events.graded_step, minlength=steps)[:steps],
-        groups=-(-image.core.neurons // g.lanes),
-        generator_groups=-(-len(program.generators) // g.lanes),
+        groups=-(-image.core.neurons // g.update_lanes),
+        generator_groups=-(-len(program.generators) // g.update_lanes),
     )

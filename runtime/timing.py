@@ -13,6 +13,7 @@ import numpy as np
 
 from ..compiler.program import DENSE
 from ..hdl.cycles import StepWork, step_cycles
+from ..hdl.geometry import default_update_lanes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,7 @@ class Timing:
     Attributes:
         words: (channels + neurons,) int64, words that a spike of each walks, one cycle each; zeros
             where cycles are not known.
-        groups: groups of neurons, as many in each as the hardware has lanes.
+        groups: groups of neurons, as many in each as the hardware updates at a time.
         generator_groups: groups of generators.
         why_not: why cycles are not known, or nothing where they are.
     """
@@ -59,6 +60,7 @@ class Timing:
                 "not defined in this version",
             )
         P = program.target.lanes if lanes is None else lanes
+        U = default_update_lanes(P)
         core = program.cores[0]
         of_axon = _sums(row_words(core, P), core.axon_start)
         return Timing(
@@ -68,8 +70,8 @@ class Timing:
                     _sums(of_axon[core.spike_to["axon"]], core.spike_start),
                 ]
             ),
-            groups=-(-core.neurons // P),
-            generator_groups=-(-len(program.generators) // P),
+            groups=-(-core.neurons // U),
+            generator_groups=-(-len(program.generators) // U),
         )
 
 

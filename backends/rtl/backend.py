@@ -107,9 +107,9 @@ class RtlBackend(Backend):
                 model.load_table(name, [np.zeros(0, np.uint32)] * len(model.tables[name].widths))
         core = program.cores[0]
         self.write_weights((CoreWeights(core.sparse_weight, core.dense_weight),))
-        groups = -(-core.neurons // geometry.lanes)
+        groups = -(-core.neurons // geometry.update_lanes)
         self._write("GROUPS", max(1, groups))
-        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.lanes))
+        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.update_lanes))
         self._write("CONTROL", CONTROL_HOST_INPUT)
         self._write("PACE", 0)
         self.write_state(State.initial(program))
@@ -221,7 +221,7 @@ class RtlBackend(Backend):
         self, items: NDArray[np.int64], step: NDArray[np.int64], kind: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Step and number of everything of a kind that fired, sorted."""
-        lanes = self.model.geometry.lanes
+        lanes = self.model.geometry.update_lanes
         own = items[:, 0] == kind
         masks = items[own, 2].view(np.uint64)
         row, lane = np.nonzero(masks[:, None] >> np.arange(lanes, dtype=np.uint64) & np.uint64(1))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DeviceError
-from ...hdl.layout import BANKED, COPIED, layout, path
+from ...hdl.layout import layout, path
 from ...hdl.streams import OUTPUT_END, input_layout, output_layout
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
     return [
         (name, lane, column, path(name, lane, column))
         for name, table in layout(geometry).items()
-        for lane in range(geometry.lanes if table.kind in (BANKED, COPIED) else 1)
+        for lane in range(table.banks)
         for column in range(len(table.widths))
     ]
 
