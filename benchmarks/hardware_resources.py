@@ -32,6 +32,7 @@ _LIF = replace(
 CONFIGURATIONS = {
     "256-static": _LIF,
     "256-static-16": replace(_LIF, state_bits=16, accumulator_bits=20),
+    "256-short": replace(_LIF, delay_slots=8),
     "256-any": _BASE,
     "256-full": replace(
         _BASE, receptors=2, adaptation=True, graded=True, generators=64, refractory_bits=16

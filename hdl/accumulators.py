@@ -27,13 +27,14 @@ class Accumulators(Component):
     addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
     the next addition by itself). ``take`` reads the accumulators of one group and step into
     ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two never
-    come in the same or in neighbouring cycles.
+    come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and left; what
+    the host writes then goes through the adder, too.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables[f"wheel{r}"], writes=True) for r in range(g.receptors)]
+        self.banks = [Bank(tables[f"wheel{r}"], writes=True, through=True) for r in range(g.receptors)]
         bits = wheel_index_bits(g)
         members: dict[str, Any] = {
             "add": In(1),
@@ -42,6 +43,7 @@ class Accumulators(Component):
             "value": In(signed(g.accumulator_bits)),
             "take": In(1),
             "take_index": In(bits),
+            "look": In(1),
         }
         for r in range(g.receptors):
             members[f"sum{r}"] = Out(g.accumulator_bits)
@@ -61,16 +63,17 @@ class Accumulators(Component):
             index.eq(read_index),
             receptor.eq(self.receptor),
             adding.eq(self.add),
-            clear.eq(self.take),
+            clear.eq(self.take & ~self.look),
             again.eq(adding & (self.index == index) & (self.receptor == receptor)),
             before.eq(total),
         ]
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
             found = Mux(receptor, self.banks[1].get("sum"), found)
-        stored = Signal(signed(bits))  # of two signals and two choices: a LUT per bit
+        stored = Signal(signed(bits))
+        given = self.banks[0].host_value("sum").as_signed()  # with `look`, whichever bank is meant
         m.d.comb += [
-            stored.eq(Mux(clear, 0, Mux(again, before, found))),
+            stored.eq(Mux(self.look, given, Mux(clear, 0, Mux(again, before, found)))),
             total.eq(self.value + stored),
         ]
         for r, bank in enumerate(self.banks):
@@ -108,7 +111,7 @@ class SynapseLane(Component):
     Attributes:
         valid, word: what to deliver; any number of words, back to back.
         slot: step modulo the depth of the wheel.
-        take, take_group: as ``take`` of the accumulators, of this step.
+        take, take_index: as ``take`` of the accumulators; ``look``: while the host has access.
         sum0, sum1: what was taken.
         host_synapse, host0, host1: the host's ports.
     """
@@ -125,7 +128,8 @@ class SynapseLane(Component):
             "word": In(word_layout(g)),
             "slot": In(index_bits(g.delay_slots)),
             "take": In(1),
-            "take_group": In(index_bits(g.groups)),
+            "take_index": In(wheel_index_bits(g)),
+            "look": In(1),
             "host_synapse": In(HostPort()),
         }
         for r in range(g.receptors):
@@ -174,7 +178,8 @@ class SynapseLane(Component):
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
             sums.value.eq(value),
             sums.take.eq(self.take),
-            sums.take_index.eq(Cat(self.slot[:slot_bits], self.take_group)),
+            sums.take_index.eq(self.take_index),
+            sums.look.eq(self.look),
         ]
         for r in range(g.receptors):
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), getattr(sums, f"host{r}"))

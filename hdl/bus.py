@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, tree
 from .layout import BANKED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
-from .memory import COLUMN_NUMBER_BITS, choose
+from .memory import COLUMN_NUMBER_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class BusDecoder(Component):
 
     def __init__(self, tables: dict[str, Table]) -> None:
         self.tables = tables
-        self._ports: list[tuple[Table, Sequence[HostPort]]] = []
+        self._ports: list[tuple[Table, Sequence[HostPort], Sequence[Any] | None]] = []
         super().__init__(
             {
                 "bus": In(Bus()),
@@ -74,9 +75,18 @@ class BusDecoder(Component):
             }
         )
 
-    def attach(self, table: str, ports: Sequence[Any]) -> None:
-        """Serve these banks, all of a table; before elaboration."""
-        self._ports.append((self.tables[table], ports))
+    def attach(
+        self, table: str, ports: Sequence[Any], shown: Sequence[Any] | None = None
+    ) -> None:
+        """Serve these banks, all of a table; before elaboration.
+
+        Args:
+            table: its name.
+            ports: of the banks.
+            shown: where what is read can be seen, if not at the ports: of entry ``i`` at place
+                ``i`` modulo their number.
+        """
+        self._ports.append((self.tables[table], ports, shown))
 
     def elaborate(self, platform: Any) -> Module:
         """A counter of the access' cycles; writing and reading happen in the last one."""
@@ -109,21 +119,32 @@ class BusDecoder(Component):
         with m.Elif(left == 0):
             m.d.sync += open_.eq(0)
 
-        answers: dict[int, Any] = {REGISTERS: self.register_read}
-        for table, ports in self._ports:
+        of_register = Signal()
+        m.d.sync += of_register.eq(~to_memory)
+        answers: list[Any] = [Mux(of_register, self.register_read, 0)]
+        for table, ports, shown in self._ports:
             bits = (table.banks - 1).bit_length() if table.kind == BANKED else 0
-            mine = Signal(name=f"in_{table.name}")
-            m.d.comb += mine.eq(write & (region == table.region))
+            here = Signal(name=f"at_{table.name}")
+            m.d.comb += here.eq(region == table.region)
             for number, port in enumerate(ports):
+                asked = Signal(name=f"asked_{table.name}{number}")
+                # A register keeps the decoding out of every bit's logic; the access has time.
+                m.d.sync += asked.eq(here & (index[:bits] == number) if bits else here)
                 m.d.comb += [
+                    port.asked.eq(asked if bits or number == 0 else 0),
                     port.access.eq(self.access),
-                    port.write.eq(mine & (index[:bits] == number) if bits else mine),
+                    port.write.eq(write & asked),
                     port.index.eq(index[bits:]),
                     port.column.eq(column),
                     port.data.eq(bus.data),
                 ]
-            read = {number: port.read for number, port in enumerate(ports)}
-            answers[table.region] = choose(read, index) if bits else ports[0].read
+                if shown is None and (bits or number == 0):  # of copies, one is enough
+                    answers.append(port.read)
+            for number, value in enumerate(shown or ()):
+                low = (len(shown or ()) - 1).bit_length()
+                asked = Signal(name=f"shown_{table.name}{number}")
+                m.d.sync += asked.eq(here & (index[:low] == number) if low else here)
+                answers.append(Mux(asked, value, 0))
         with m.If(bus.ready):
-            m.d.sync += bus.read.eq(choose(answers, region))
+            m.d.sync += bus.read.eq(tree(or_, answers))
         return m

@@ -81,8 +81,6 @@ class Control(Component):
             m.d.sync += [late.eq(self.data[1]), refused.eq(self.data[2])]
         with written("STOP"):
             m.d.sync += [run.eq(0), free_run.eq(0)]
-        with written("CLEAR"):
-            m.d.comb += counters.clear.eq(1)
         for name, register in (
             ("RUN", run), ("PACE", self.pace), ("STEP", self.step), ("GROUPS", self.groups),
             ("GENERATOR_GROUPS", self.generator_groups),
@@ -104,7 +102,6 @@ class Control(Component):
         values: dict[str, Any] = {
             "CONTROL": self.host_input | (free_run << 1),
             "STATUS": self.busy | (late << 1) | (refused << 2),
-            "RUN": run,
             "STEP": self.step,
             "GROUPS": self.groups,
             "GENERATOR_GROUPS": self.generator_groups,

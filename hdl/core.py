@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from .accumulators import SynapseLane
+from .accumulators import SynapseLane, wheel_index_bits
 from .bus import Bus, BusDecoder
 from .component import Component
 from .control import Control
@@ -18,7 +18,7 @@ from .fetch import TABLES, Fetch
 from .generators import Generators
 from .geometry import Geometry
 from .hash_unit import STEP_OFFSET, Mix
-from .layout import layout
+from .layout import INDEX_SHIFT, layout
 from .memory import Bank
 from .neuron_array import NeuronArray
 from .sequencer import Sequencer
@@ -96,9 +96,13 @@ class Core(Component):
             decoder.attach(name, [getattr(fetch, f"host_{name}")])
         decoder.attach("fired", [fired.host])
         decoder.attach("synapse", [lane.host_synapse for lane in synapses])
-        for r in range(g.receptors):
-            decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses])
         units = range(g.update_lanes)
+        for r in range(g.receptors):
+            decoder.attach(
+                f"wheel{r}",
+                [getattr(lane, f"host{r}") for lane in synapses],
+                [getattr(array, f"looked{r}_{i}") for i in units],
+            )
         for port in array.ports:
             decoder.attach(
                 port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in units]
@@ -110,7 +114,7 @@ class Core(Component):
         self._control(m, control, decoder, sequencer, array, fetch, fired)
         self._random(m, control, array, generators)
         ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
-        self._lanes(m, control, synapses, fetch, array)
+        self._lanes(m, control, decoder, synapses, fetch, array)
         m.d.comb += [
             sequencer.delivered.eq(ready & ~fetch.busy),
             sequencer.updated.eq(~array.busy),
@@ -249,18 +253,31 @@ class Core(Component):
         self,
         m: Module,
         control: Control,
+        decoder: BusDecoder,
         synapses: list[SynapseLane],
         fetch: Fetch,
         array: NeuronArray,
     ) -> None:
         """Words to all lanes; each lane's sums to its neurons."""
+        slot_bits = (self.geometry.delay_slots - 1).bit_length()
+        of_step = Cat(control.step[:slot_bits], array.take_group)
+        lane_bits = (self.geometry.lanes - 1).bit_length()
+        unit_bits = (self.geometry.update_lanes - 1).bit_length()
+        taken = Signal(wheel_index_bits(self.geometry))
+        index = self.bus.address[INDEX_SHIFT:]
+        m.d.comb += [
+            taken.eq(Mux(decoder.access, index[lane_bits:], of_step)),
+            array.look.eq(decoder.access),
+            array.look_part.eq(index[unit_bits:lane_bits]),
+        ]
         for i, lane in enumerate(synapses):
             m.d.comb += [
                 lane.valid.eq(fetch.valid),
                 lane.word.eq(fetch.word),
                 lane.slot.eq(control.step),
-                lane.take.eq(array.take),
-                lane.take_group.eq(array.take_group),
+                lane.take.eq(array.take | decoder.access),
+                lane.take_index.eq(taken),
+                lane.look.eq(decoder.access),
                 *(getattr(array, f"sum{r}_{i}").eq(getattr(lane, f"sum{r}"))
                   for r in range(self.geometry.receptors)),
             ]  # fmt: skip

@@ -1,7 +1,8 @@
 """The memory that registers are read from, and the counters that live in it.
 
 A wide counter is a narrow one that takes what comes every cycle, and a word or two of memory that
-it is emptied into from time to time: one adder and one memory serve all of them.
+it is emptied into from time to time: one adder and one memory serve all of them. They are never set
+back; who wants to know what a run added takes the difference.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ class Counters(Component):
     Attributes:
         number: of the register that is read while ``access``; ``read`` follows a cycle later. What
             has been added is in it after ``ROUND + 3`` cycles without ``access``.
-        clear: with ``access``: set all counters to zero, which takes as long.
         add0, …: what to add, in the order of ``registers.COUNTERS``.
 
     Args:
@@ -42,7 +42,7 @@ class Counters(Component):
         words = [initial.get(i, 0) for i in range(depth)]
         self.words = memory.Memory(shape=32, depth=depth, init=words, attrs={"ram_style": "block"})
         members: dict[str, Any] = {
-            "number": In(8), "access": In(1), "read": Out(32), "clear": In(1),
+            "number": In(8), "access": In(1), "read": Out(32),
         }  # fmt: skip
         members.update(
             {f"add{i}": In(count_bits(most[name])) for i, name in enumerate(COUNTERS)}
@@ -55,7 +55,7 @@ class Counters(Component):
         m.submodules.words = self.words
         write, read = self.words.write_port(), self.words.read_port()
         at = Signal(range(ROUND))  # the word that is on the memory's output, if it is `there`
-        there, clearing, carry = Signal(), Signal(init=1), Signal()
+        there, carry = Signal(), Signal()
         upper, counter = at[0], at[1:]
         m.d.comb += self.read.eq(read.data)
 
@@ -78,15 +78,11 @@ class Counters(Component):
             read.addr.eq(FIRST + Mux(there, following, at)),
             write.en.eq(there),
             write.addr.eq(FIRST + at),
-            write.data.eq(Mux(clearing, 0, total)),
+            write.data.eq(total),
         ]
         m.d.sync += there.eq(~self.access)
         with m.If(self.access):
             m.d.comb += [read.addr.eq(self.number), write.en.eq(0)]
         with m.Elif(there):
             m.d.sync += [at.eq(following), carry.eq(total[32])]
-            with m.If(at == ROUND - 1):
-                m.d.sync += clearing.eq(0)
-        with m.If(self.clear):
-            m.d.sync += [at.eq(0), clearing.eq(1)]
         return m

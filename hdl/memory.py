@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,23 +18,25 @@ if TYPE_CHECKING:
 
 INDEX_BITS, COLUMN_NUMBER_BITS = 24, 3
 
-BLOCK_BITS = 512
+BLOCK_BITS = 256
 """From so many bits on, a memory goes into block RAM; below, a few LUTs hold it."""
 
 
 class HostPort(wiring.Signature):
     """How the host reaches a bank while the core is idle.
 
-    ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
+    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
     all banks that the core addresses alike; ``write`` then writes this one. All of them stay as
-    they are for some cycles (``bus.ACCESS``), so that the bank may pass ``data`` through the core's
-    own registers. ``read`` follows ``index`` by a cycle, ``column`` at once.
+    they are for some cycles (``bus.ACCESS``), so that index and data may pass through the core's
+    own registers. ``read`` follows by a few cycles; it is 0 unless the bank is asked, so that the
+    banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
         super().__init__(
             {
                 "access": Out(1),
+                "asked": Out(1),
                 "write": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
@@ -72,7 +75,7 @@ class Bank(Component):
         writes: the core writes it, too.
         apart: the core reads each column at a time of its own: then there are ``read_enable0``,
             ``read_index0``, … instead of ``read_enable`` and ``read_index``.
-        through: the core's data are what the host writes while it has access.
+        through: while the host has access, addresses and data come from the core all the same.
 
     Attributes:
         read_enable, read_index, read0 …: the core's reading side.
@@ -149,7 +152,7 @@ class Bank(Component):
             index = getattr(self, f"read_index{suffix}")
             m.d.comb += [
                 read.en.eq(enable | host.access),
-                read.addr.eq(Mux(host.access, host.index, index)),
+                read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
                 getattr(self, f"read{i}").eq(read.data),
                 write.en.eq(host.write & (host.column == i)),
                 write.addr.eq(host.index),
@@ -159,9 +162,16 @@ class Bank(Component):
                 own = getattr(self, f"write{i}")
                 m.d.comb += [
                     write.en.eq(self.write_enable | (host.write & (host.column == i))),
-                    write.addr.eq(Mux(host.access, host.index, self.write_index)),
-                    write.data.eq(own if self.through else Mux(host.access, host.data, own)),
+                    write.addr.eq(self.write_index),
+                    write.data.eq(own),
                 ]
-        values = {i: getattr(self, f"read{i}") for i in columns}
-        m.d.comb += host.read.eq(choose(values, host.column))
+            if self.writes and not self.through:
+                m.d.comb += [
+                    write.addr.eq(Mux(host.access, host.index, self.write_index)),
+                    write.data.eq(Mux(host.access, host.data, own)),
+                ]
+        shown = [Signal(name=f"shown{i}") for i in columns]
+        m.d.sync += [shown[i].eq(host.asked & (host.column == i)) for i in columns]
+        answers = (Mux(shown[i], getattr(self, f"read{i}"), 0) for i in columns)
+        m.d.comb += host.read.eq(tree(or_, answers))
         return m

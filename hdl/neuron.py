@@ -235,7 +235,7 @@ class Neuron(Component):
         """Stage 6: the comparison and the subtraction."""
         g = self.geometry
         threshold = p.threshold if self._threshold_early else self.neuron.threshold
-        over = p.v > threshold
+        over = (threshold - p.v)[-1]
         new: dict[str, Value] = {}
         if g.subtract:
             # Only looked at where v is above the threshold: so what is left is above 0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import add
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,7 +67,7 @@ class NeuronUnit(Component):
             chosen.append(Signal.like(chosen[0], name=f"profile{i + 2}"))
             sends.append(Signal(name=f"sends{i + 2}"))
             m.d.sync += [chosen[-1].eq(chosen[-2]), sends[-1].eq(sends[-2])]
-        phases = Neuron.phases(g)
+        phases, host = Neuron.phases(g), state.host
         for bank in (profile, banks[NEURON]):
             for field in bank.table.fields:
                 at = READ + phases.get(field.name, 0) - 1
@@ -80,7 +80,7 @@ class NeuronUnit(Component):
             select.read_enable.eq(turn[0]),
             select.read_index.eq(group[0]),
             state.read_enable.eq(turn[1]),
-            state.read_index.eq(group[1]),
+            state.read_index.eq(Mux(host.access, host.index, group[1])),
             *(neuron.profile[f.name].eq(profile.get(f.name)) for f in profile.table.fields),
             *(neuron.neuron[f.name].eq(banks[NEURON].get(f.name))
               for f in banks[NEURON].table.fields),
@@ -89,7 +89,7 @@ class NeuronUnit(Component):
             neuron.load.eq(state.host.access),
             *(neuron.given[f.name].eq(state.host_value(f.name)) for f in state.table.fields),
             state.write_enable.eq(turn[WRITE]),
-            state.write_index.eq(group[WRITE]),
+            state.write_index.eq(Mux(host.access, host.index, group[WRITE])),
             *state.put(**{f.name: neuron.next_state[f.name] for f in state.table.fields}),
             self.fired.eq(neuron.next_state.fired),
             self.sends.eq(sends[WRITE - 1]),
@@ -128,6 +128,7 @@ class NeuronArray(Component):
             step's number may change.
         take, take_group: which accumulators of all P lanes are to be in ``sum{r}_{lane}`` one cycle
             later, and to stay there until the next ones.
+        look, look_part, looked{r}_{unit}: the host looks at the sums of these U of P lanes.
         key0 …, random0 …: key terms, and Mix.LATENCY cycles later the random numbers, per unit.
         valid, group, fired, sending: a group that is done, who fired in it, and who of those has
             destinations.
@@ -148,6 +149,8 @@ class NeuronArray(Component):
             "taken": Out(1),
             "take": Out(1),
             "take_group": Out(index_bits(g.groups)),
+            "look": In(1),
+            "look_part": In(index_bits(g.lanes // U)),
             "valid": Out(1),
             "group": Out(group),
             "fired": Out(U),
@@ -162,6 +165,8 @@ class NeuronArray(Component):
             members.update({f"key{unit}": Out(32), f"random{unit}": In(32)})
             members.update({f"{name}_{unit}": In(HostPort()) for name in self.ports})
         for r in range(g.receptors):
+            for unit in range(U):
+                members[f"looked{r}_{unit}"] = Out(g.accumulator_bits)
             for lane in range(g.lanes):
                 members[f"sum{r}_{lane}"] = In(signed(g.accumulator_bits))
         super().__init__(members)
@@ -180,7 +185,7 @@ class NeuronArray(Component):
             m.d.sync += [turn[0].eq(group[0] + 1 != self.groups), group[0].eq(group[0] + 1)]
         # Of P lanes' sums, U are used in a cycle.
         part_bits = (g.lanes // U - 1).bit_length()
-        part = group[READ][:part_bits]
+        part = Mux(self.look, self.look_part, group[READ])[:part_bits]
         m.d.comb += [
             self.busy.eq(Cat(turn).any()),
             self.take.eq(turn[1] & (group[1][:part_bits] == 0)),
@@ -197,7 +202,11 @@ class NeuronArray(Component):
                 wiring.connect(m, wiring.flipped(port), getattr(unit, name))
             for r in range(g.receptors):
                 sums = {i: getattr(self, f"sum{r}_{i * U + number}") for i in range(g.lanes // U)}
-                m.d.comb += getattr(unit, f"sum{r}").eq(choose(sums, part))
+                chosen = choose(sums, part)
+                m.d.comb += [
+                    getattr(unit, f"sum{r}").eq(chosen),
+                    getattr(self, f"looked{r}_{number}").eq(chosen),
+                ]
             m.d.comb += [
                 *(getattr(unit, f"turn{i}").eq(turn[i]) for i in range(WRITE + 1)),
                 *(getattr(unit, f"group{i}").eq(group[i]) for i in range(WRITE + 1)),

