@@ -19,7 +19,7 @@ from ...hdl.streams import (
 )
 from ...runtime.backend import Backend, CoreWeights, RunData, State
 from ...runtime.images import HardwareImage
-from .build import missing_tools
+from .tools import missing_tools
 from .fit import geometry_for
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spikeloom.backends.rtl import RtlBackend
-from spikeloom.backends.rtl.build import missing_tools
+from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.compiler.program import Program
 from spikeloom.hdl.geometry import Geometry
 from support.programs import random_program
