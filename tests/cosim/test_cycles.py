@@ -168,7 +168,7 @@ def test_words_of_rows_are_those_of_the_image_however_they_are_cut(monkeypatch):
 
 @pytest.mark.parametrize("kernel", list(KERNELS))
 def test_a_step_counted_by_hand(kernel):
-    """Two lanes, five neurons: three groups. One graded event; n0 fires in step 0."""
+    """Two lanes, five neurons, updated one by one. One graded event; n0 fires in step 0."""
     synapses = [
         Synapse("c0", 0, 3),  # one word
         *(Synapse("c1", target, 0) for target in (0, 2, 4, 1)),  # lane 0 has three: three words
@@ -185,10 +185,10 @@ def test_a_step_counted_by_hand(kernel):
     device = emulator(kernel, program, lanes=2)
     found = device.run(4, events, record_everything(program))
     assert found.neuron_step.tolist() == [0, 3]
-    # A step's overhead is 13, its groups 3; the first word of the host comes 7 cycles after the
+    # A step's overhead is 12, its groups 5; the first word of the host comes 7 cycles after the
     # start, that of a neuron 9, and then one comes per cycle.
     assert found.cycles is not None
-    assert found.cycles.tolist() == [16 + 7 + 4, 16 + 9 + 2 + 3, 16 + 1, 16 + 7 + 1]
+    assert found.cycles.tolist() == [17 + 7 + 4, 17 + 9 + 2 + 3, 17 + 1, 17 + 7 + 1]
     device.close()
 
 

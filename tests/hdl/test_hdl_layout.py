@@ -35,9 +35,16 @@ geometries = st.builds(
     accumulator_bits=st.integers(16, 31),
     delay_slots=st.sampled_from([1, 2, 4, 8, 16, 32, 64]),
     receptors=st.integers(1, 2),
-    refractory_bits=st.integers(1, 16),
+    refractory_bits=st.integers(0, 16),
     adaptation=st.booleans(),
     graded=st.booleans(),
+    exponents=st.integers(0, 15),
+    shifts=st.integers(0, 15),
+    linear=st.booleans(),
+    subtract=st.booleans(),
+    late=st.booleans(),
+    mask=st.booleans(),
+    bias=st.booleans(),
 )
 
 
@@ -85,6 +92,24 @@ def test_a_core_that_cannot_be_built_is_refused():
     )
 
 
+def test_a_core_without_any_leak_or_refractory_mode_is_refused():
+    with pytest.raises(UnsupportedError) as error:
+        Geometry(hold=False, mask=False)
+    assert str(error.value) == (
+        "a core cannot be built: it has neither hold nor mask\n  expected: at least one of them"
+    )
+    with pytest.raises(UnsupportedError, match=r"neither exponential nor linear"):
+        Geometry(exponential=False, linear=False)
+
+
+def test_half_the_lanes_are_updated_at_a_time_unless_told_otherwise():
+    assert [Geometry(lanes=p).update_lanes for p in (1, 2, 8, 64)] == [1, 1, 4, 32]
+    g = Geometry(neurons=100, lanes=8, update_lanes=2)
+    assert (g.groups, g.update_groups, g.first_generator) == (13, 52, 104)
+    with pytest.raises(UnsupportedError, match=r"update_lanes is out of range\n  found: 16"):
+        Geometry(lanes=8, update_lanes=16)
+
+
 @pytest.mark.parametrize("part", ["registers", "memories"])
 def test_the_page_shows_what_the_hardware_is_built_from(part):
     shown = re.search(f"<!-- {part} -->\n(.*?)\n?<!-- end -->", PAGE.read_text(), re.DOTALL)
@@ -96,15 +121,15 @@ def test_the_formula_of_the_page_in_the_cases_that_it_names():
     def cycles(n, h, groups):
         return int(step_cycles(StepWork(n, h, 0, 0, groups, 0)))
 
-    assert cycles(20 * 12, 0, 12) == 274
-    assert cycles(26 * 32, 0, 32) == 886
-    assert cycles(26 * 8, 0, 8) == 238
-    assert cycles(10 * 1, 100 * 4, 5) == 437
+    assert cycles(20 * 12, 0, 23) == 284
+    assert cycles(26 * 32, 0, 64) == 917
+    assert cycles(26 * 8, 0, 16) == 245
+    assert cycles(10 * 1, 100 * 4, 9) == 440
 
 
 def test_senders_wait_for_each_other_only_as_far_as_the_page_says():
-    assert int(step_cycles(StepWork(0, 0, 0, 0, 0, 0))) == 14
-    assert int(step_cycles(StepWork(0, 0, 0, 40, 2, 0))) == 40 + 15
-    assert int(step_cycles(StepWork(5, 10, 0, 40, 2, 0))) == 47 + 10 + 15
-    assert int(step_cycles(StepWork(100, 10, 7, 40, 2, 9))) == 9 + 100 + 10 + 7 + 15
-    assert int(step_cycles(StepWork(1, 0, 7, 0, 2, 9))) == 9 + 16 + 7 + 15
+    assert int(step_cycles(StepWork(0, 0, 0, 0, 0, 0))) == 13
+    assert int(step_cycles(StepWork(0, 0, 0, 40, 2, 0))) == 40 + 14
+    assert int(step_cycles(StepWork(5, 10, 0, 40, 2, 0))) == 47 + 10 + 14
+    assert int(step_cycles(StepWork(100, 10, 7, 40, 2, 9))) == 9 + 100 + 10 + 7 + 14
+    assert int(step_cycles(StepWork(1, 0, 7, 0, 2, 9))) == 9 + 16 + 7 + 14
