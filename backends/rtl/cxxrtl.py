@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import DeviceError
 from .tools import FLAGS, cache_folder, missing_tools, run_compiler, run_yosys, versions
 
+
 def compile_model(design: Any, harness: str) -> ctypes.CDLL:
     """A design's model, wrapped by C++ code that exports C functions.
 

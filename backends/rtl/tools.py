@@ -1,4 +1,4 @@
-"""The tools that turn a circuit into a simulation: yosys, a C++ compiler, and where results stay."""
+"""The tools that turn a circuit into a simulation: yosys, a C++ compiler, a folder for results."""
 
 from __future__ import annotations
 

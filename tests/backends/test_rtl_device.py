@@ -15,8 +15,7 @@ from support.tiny import Synapse, tiny_program
 
 import spikeloom as sl
 from spikeloom.backends.reference import ReferenceBackend
-from spikeloom.backends.rtl import RtlBackend
-from spikeloom.backends.rtl import tools
+from spikeloom.backends.rtl import RtlBackend, tools
 from spikeloom.errors import DeviceError, FitError, UnsupportedError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import Geometry

@@ -162,7 +162,9 @@ def test_generators_fire_when_the_machine_says_and_hand_out_those_that_send():
         else:
             generators.append((i, PERIODIC, 0, 0, int(rng.integers(1, 4)), int(rng.integers(3))))
     program = tiny_program([{}], channels=count, generators=generators)
-    g = Geometry(lanes=lanes, update_lanes=lanes, generators=16, neurons=64, weight_bits=16, receptors=2)
+    g = Geometry(
+        lanes=lanes, update_lanes=lanes, generators=16, neurons=64, weight_bits=16, receptors=2
+    )
     image = HardwareImage(program, g)
     unit = Generators(g)
     sends = rng.random(count) < 0.6
