@@ -2,8 +2,8 @@
 
 One module with one interface: fields of the tables ``profile``, ``neuron`` and ``state`` go in,
 each in the cycle that ``phases`` names, and the new state comes out LATENCY cycles after the first.
-So nothing is carried along that a memory can tell when it is needed. Another neuron model is another
-module with the same ports; nothing else in the core knows what a neuron computes.
+So nothing is carried along that a memory can tell when it is needed. Another neuron model is
+another module with the same ports; nothing else in the core knows what a neuron computes.
 """
 
 from __future__ import annotations

@@ -21,8 +21,10 @@ from spikeloom.compiler.program import (
 from spikeloom.hdl.geometry import Geometry
 from support.programs import random_program
 
-_ROOM: dict[str, Any] = {"axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
-         "generators": 64}  # fmt: skip
+_ROOM: dict[str, Any] = {
+    "axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
+    "generators": 64,
+}  # fmt: skip
 
 GEOMETRIES: dict[str, Geometry] = {
     "1 lane, 12 bits": Geometry(
