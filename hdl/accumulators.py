@@ -26,15 +26,17 @@ class Accumulators(Component):
     ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
     addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
     the next addition by itself). ``take`` reads the accumulators of one group and step into
-    ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two never
-    come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and left; what
-    the host writes then goes through the adder, too.
+    ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
+    never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
+    left; what the host writes then goes through the adder, too.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables[f"wheel{r}"], writes=True, through=True) for r in range(g.receptors)]
+        self.banks = [
+            Bank(tables[f"wheel{r}"], writes=True, through=True) for r in range(g.receptors)
+        ]
         bits = wheel_index_bits(g)
         members: dict[str, Any] = {
             "add": In(1),

@@ -75,9 +75,7 @@ class BusDecoder(Component):
             }
         )
 
-    def attach(
-        self, table: str, ports: Sequence[Any], shown: Sequence[Any] | None = None
-    ) -> None:
+    def attach(self, table: str, ports: Sequence[Any], shown: Sequence[Any] | None = None) -> None:
         """Serve these banks, all of a table; before elaboration.
 
         Args:

@@ -112,7 +112,5 @@ class Control(Component):
             with m.Case(*(REGISTER[name].number for name in values)):
                 m.d.comb += here.eq(1)
         by_number = {REGISTER[name].number: value for name, value in values.items()}
-        m.d.comb += self.read.eq(
-            Mux(here, choose(by_number, self.number), counters.read)
-        )
+        m.d.comb += self.read.eq(Mux(here, choose(by_number, self.number), counters.read))
         return m

@@ -301,7 +301,9 @@ class CoreAdapter(wiring.Component):
         g, result = self.geometry, self.link.result
         lane = Signal(range(max(2, g.update_lanes)))
         number = Signal(range(g.first_channel + g.update_lanes))
-        m.d.comb += number.eq(group * g.update_lanes + lane + Mux(is_generator, g.first_generator, 0))
+        m.d.comb += number.eq(
+            group * g.update_lanes + lane + Mux(is_generator, g.first_generator, 0)
+        )
         with m.State("SPIKES"):
             m.d.comb += [
                 result.valid.eq(mask[0]),

@@ -44,9 +44,7 @@ class Counters(Component):
         members: dict[str, Any] = {
             "number": In(8), "access": In(1), "read": Out(32),
         }  # fmt: skip
-        members.update(
-            {f"add{i}": In(count_bits(most[name])) for i, name in enumerate(COUNTERS)}
-        )
+        members.update({f"add{i}": In(count_bits(most[name])) for i, name in enumerate(COUNTERS)})
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:

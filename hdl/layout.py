@@ -184,9 +184,17 @@ def _masks(bits: int) -> list[tuple[str, int]]:
 
 def _profile(g: Geometry) -> Table:
     """What is needed first stands first; the last column is read when a neuron has fired."""
-    flag = [(name, 1) for name, built in (
-        ("spiking", True), ("linear", g.linear and g.exponential), ("subtract", g.subtract),
-        ("late", g.late), ("hold", g.hold and g.mask and g.refractory_bits > 0)) if built]
+    flag = [
+        (name, 1)
+        for name, built in (
+            ("spiking", True),
+            ("linear", g.linear and g.exponential),
+            ("subtract", g.subtract),
+            ("late", g.late),
+            ("hold", g.hold and g.mask and g.refractory_bits > 0),
+        )
+        if built
+    ]
     second, adapt = g.receptors == 2, g.adaptation
     return _table(
         "profile", 6, COPIED, g.update_lanes, g.profiles,

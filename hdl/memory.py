@@ -25,11 +25,11 @@ BLOCK_BITS = 256
 class HostPort(wiring.Signature):
     """How the host reaches a bank while the core is idle.
 
-    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
-    all banks that the core addresses alike; ``write`` then writes this one. All of them stay as
-    they are for some cycles (``bus.ACCESS``), so that index and data may pass through the core's
-    own registers. ``read`` follows by a few cycles; it is 0 unless the bank is asked, so that the
-    banks' answers can be ORed.
+    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to
+    the host, so that one multiplexer serves all banks that the core addresses alike; ``write`` then
+    writes this one. All of them stay as they are for some cycles (``bus.ACCESS``), so that index
+    and data may pass through the core's own registers. ``read`` follows by a few cycles; it is 0
+    unless the bank is asked, so that the banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -66,8 +66,8 @@ def choose(values: Mapping[int, Any], number: Value) -> Any:
 class Bank(Component):
     """One memory of a table, a port to read and one to write; a memory per column.
 
-    Reading takes one cycle; ``read0`` … hold their value while ``read_enable`` is low. A read of the
-    entry that is written in the same cycle gives the old value. Without ``writes`` only the host
+    Reading takes one cycle; ``read0`` … hold their value while ``read_enable`` is low. What is read
+    of an entry that is written in the same cycle must not matter. Without ``writes`` only the host
     writes.
 
     Args:
@@ -165,11 +165,11 @@ class Bank(Component):
                     write.addr.eq(self.write_index),
                     write.data.eq(own),
                 ]
-            if self.writes and not self.through:
-                m.d.comb += [
-                    write.addr.eq(Mux(host.access, host.index, self.write_index)),
-                    write.data.eq(Mux(host.access, host.data, own)),
-                ]
+                if not self.through:
+                    m.d.comb += [
+                        write.addr.eq(Mux(host.access, host.index, self.write_index)),
+                        write.data.eq(Mux(host.access, host.data, own)),
+                    ]
         shown = [Signal(name=f"shown{i}") for i in columns]
         m.d.sync += [shown[i].eq(host.asked & (host.column == i)) for i in columns]
         answers = (Mux(shown[i], getattr(self, f"read{i}"), 0) for i in columns)

@@ -1,9 +1,9 @@
 """The neuron's datapath: docs/machine.md §5, one neuron per cycle.
 
-One module with one interface: fields of the tables ``profile``, ``neuron`` and ``state`` go in, each
-in the cycle that ``phases`` names, and the new state comes out LATENCY cycles after the first. So
-nothing is carried along that a memory can tell when it is needed. Another neuron model is another
-module with the same ports; nothing else in the core knows what a neuron computes.
+One module with one interface: fields of the tables ``profile``, ``neuron`` and ``state`` go in,
+each in the cycle that ``phases`` names, and the new state comes out LATENCY cycles after the first.
+So nothing is carried along that a memory can tell when it is needed. Another neuron model is
+another module with the same ports; nothing else in the core knows what a neuron computes.
 """
 
 from __future__ import annotations
@@ -207,9 +207,7 @@ class Neuron(Component):
         if self._threshold_early:
             adapt: Any = p.adapt if g.adaptation else 0
             new["threshold"] = self.neuron.threshold + adapt
-        p.advance(
-            drop="left left_carry current0 current1 frozen adapt", total=total, **new
-        )
+        p.advance(drop="left left_carry current0 current1 frozen adapt", total=total, **new)
 
     def _membrane(self, p: Pipeline) -> None:
         """Stage 5: v, unless a delayed reset is due; meanwhile θa has decayed."""
@@ -326,5 +324,5 @@ def _add(a: Value, b: Value, carry: Value) -> Value:
 
 
 def _towards_zero(product: Value) -> tuple[Value, Value]:
-    """A signed product by 2^12, and what must be added to truncate toward zero as ``decay`` does."""
+    """A signed product by 2^12, and what must be added to truncate it toward zero."""
     return product[12:].as_signed(), product[-1] & product[:12].any()

@@ -51,7 +51,7 @@ class NeuronUnit(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Turn: read `select`. One later: its profile and the state. Everything else in its time."""
+        """Turn: read `select`. One later: profile and state. Everything else in its time."""
         m = Module()
         g, banks = self.geometry, self.banks
         m.submodules.datapath = neuron = Neuron(g)

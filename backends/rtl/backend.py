@@ -19,8 +19,8 @@ from ...hdl.streams import (
 )
 from ...runtime.backend import Backend, CoreWeights, RunData, State, refuse_learning
 from ...runtime.images import HardwareImage
-from .build import missing_tools
 from .fit import geometry_for
+from .tools import missing_tools
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -41,7 +41,7 @@ class Model(ABC):
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.tables = layout(geometry)
-        self.output_room = geometry.groups + geometry.generator_groups + 1
+        self.output_room = geometry.update_groups + geometry.generator_groups + 1
 
     @abstractmethod
     def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
