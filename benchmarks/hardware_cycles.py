@@ -13,7 +13,7 @@ import numpy as np
 
 import spikeloom as sl
 from spikeloom.hdl.cycles import HOST, OVERHEAD
-from spikeloom.runtime.timing import row_entries
+from spikeloom.runtime.timing import Timing, row_entries
 
 DENSE = (
     ("90 neurons, 64 inputs, 20 spikes in", (64, 90), 20, (8,)),
@@ -53,7 +53,7 @@ def sparse(spikes: int, lanes: int) -> tuple[float, float, float]:
     with sl.open("emulator", lanes=lanes) as device:
         device.load(program)
         cycles = device.run(STEPS, inputs={"in": raster}).cycles
-    fixed = HOST + OVERHEAD + -(-size // lanes)
+    fixed = HOST + OVERHEAD + Timing.of(program, lanes).groups
     entries = row_entries(program.cores[0], lanes)
     channel = np.nonzero(raster)[1]  # one row each, in the order of channels
     least, locked = -(-entries.sum(axis=1) // lanes), entries.max(axis=1)

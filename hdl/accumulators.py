@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
 from .geometry import Geometry, index_bits
 from .layout import layout
-from .memory import Bank, HostPort
+from .memory import Bank, HostPort, choose
 from .row_walker import RowWalker, row_layout
 
 
@@ -23,26 +23,29 @@ def wheel_index_bits(g: Geometry) -> int:
 class Accumulators(Component):
     """The accumulators of one lane: sums by receptor, group and step.
 
-    ``add`` adds ``value``, one addition per cycle whatever the addresses (read, add and write are
-    a pipeline, and the memory forwards what is being written). ``take`` reads the accumulators of
-    one group and step into ``sum0``, ``sum1`` in the next cycle, and leaves them at zero. The two
-    never come in the same or in neighbouring cycles.
+    ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
+    addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
+    the next addition by itself). ``take`` reads the accumulators of one group and step into
+    ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
+    never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
+    left; what the host writes then goes through the adder, too.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
         self.banks = [
-            Bank(tables[f"wheel{r}"], forward=True, writes=True) for r in range(g.receptors)
+            Bank(tables[f"wheel{r}"], writes=True, through=True) for r in range(g.receptors)
         ]
         bits = wheel_index_bits(g)
         members: dict[str, Any] = {
             "add": In(1),
             "receptor": In(1),
             "index": In(bits),
-            "value": In(g.accumulator_bits),
+            "value": In(signed(g.accumulator_bits)),
             "take": In(1),
             "take_index": In(bits),
+            "look": In(1),
         }
         for r in range(g.receptors):
             members[f"sum{r}"] = Out(g.accumulator_bits)
@@ -52,26 +55,39 @@ class Accumulators(Component):
     def elaborate(self, platform: Any) -> Module:
         """Cycle 1 reads, cycle 2 adds and writes."""
         m = Module()
-        index = Signal.like(self.index)
-        value = Signal.like(self.value)
-        clear = Signal()
+        bits = self.geometry.accumulator_bits
+        read_index = Signal.like(self.index)
+        index, receptor = Signal.like(self.index), Signal()
+        adding, clear, again = Signal(), Signal(), Signal()
+        before, total = Signal(signed(bits)), Signal(signed(bits))
+        m.d.comb += read_index.eq(Mux(self.take, self.take_index, self.index))
         m.d.sync += [
-            index.eq(Mux(self.take, self.take_index, self.index)),
-            value.eq(self.value),
-            clear.eq(self.take),
+            index.eq(read_index),
+            receptor.eq(self.receptor),
+            adding.eq(self.add),
+            clear.eq(self.take & ~self.look),
+            again.eq(adding & (self.index == index) & (self.receptor == receptor)),
+            before.eq(total),
+        ]
+        found: Any = self.banks[0].get("sum")
+        if len(self.banks) == 2:
+            found = Mux(receptor, self.banks[1].get("sum"), found)
+        stored = Signal(signed(bits))
+        given = self.banks[0].host_value("sum").as_signed()  # with `look`, whichever bank is meant
+        m.d.comb += [
+            stored.eq(Mux(self.look, given, Mux(clear, 0, Mux(again, before, found)))),
+            total.eq(self.value + stored),
         ]
         for r, bank in enumerate(self.banks):
             m.submodules[f"wheel{r}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), bank.host)
-            add, adding = Signal(name=f"add{r}"), Signal(name=f"adding{r}")
-            m.d.sync += adding.eq(add)
+            mine = adding & (receptor == r) if len(self.banks) == 2 else adding
             m.d.comb += [
-                add.eq(self.add & (self.receptor == r)),
-                bank.read_enable.eq(add | self.take),
-                bank.read_index.eq(Mux(self.take, self.take_index, self.index)),
-                bank.write_enable.eq(adding | clear),
+                bank.read_enable.eq(self.add | self.take),
+                bank.read_index.eq(read_index),
+                bank.write_enable.eq(mine | clear),
                 bank.write_index.eq(index),
-                *bank.put(sum=Mux(clear, 0, bank.get("sum") + value)),
+                *bank.put(sum=total),
                 getattr(self, f"sum{r}").eq(bank.get("sum")),
             ]
         return m
@@ -83,8 +99,8 @@ class SynapseLane(Component):
     Attributes:
         push, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
-        take, take_group: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
-            the cycle after.
+        take, take_index: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
+            the cycle after. ``look``: while the host has access.
         sum0, sum1: what was taken.
         host_synapse, host0, host1: the host's ports.
     """
@@ -100,7 +116,8 @@ class SynapseLane(Component):
             "busy": Out(1),
             "slot": In(index_bits(g.delay_slots)),
             "take": In(1),
-            "take_group": In(index_bits(g.groups)),
+            "take_index": In(wheel_index_bits(g)),
+            "look": In(1),
             "host_synapse": In(HostPort()),
         }
         for r in range(g.receptors):
@@ -131,8 +148,15 @@ class SynapseLane(Component):
             synapses.read0[i * g.weight_bits : (i + 1) * g.weight_bits].as_signed()  # type: ignore[attr-defined]
             for i in range(1 << part_bits)
         ]
-        dense_weight = Array(dense)[row.group[:part_bits]] if part_bits else dense[0]
-        weight = Mux(row.dense, dense_weight, synapses.get("weight"))
+        # A sparse weight is where the first dense one is.
+        part = row.group[:part_bits] & row.dense.replicate(part_bits)
+        weight = choose(dict(enumerate(dense)), part).as_signed()
+        # 2^exponent, so that a multiplier shifts; it is 0 while nothing is added.
+        factor = 0 if not g.exponents else (1 << row.exponent)[: g.exponents + 1]
+        value = Signal(signed(g.accumulator_bits))
+        m.d.sync += value.eq(weight * factor if g.exponents else weight)
+        with m.If(self.take):
+            m.d.sync += value.eq(0)
         slot_bits = (g.delay_slots - 1).bit_length()
         delay = Mux(row.dense, row.delay, synapses.get("delay"))
         group = Mux(row.dense, row.group, synapses.get("group"))
@@ -140,9 +164,10 @@ class SynapseLane(Component):
             sums.add.eq(rows.valid),
             sums.receptor.eq(row.receptor if g.receptors == 2 else 0),
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
-            sums.value.eq(weight.as_signed() << row.exponent),
+            sums.value.eq(value),
             sums.take.eq(self.take),
-            sums.take_index.eq(Cat(self.slot[:slot_bits], self.take_group)),
+            sums.take_index.eq(self.take_index),
+            sums.look.eq(self.look),
         ]
         for r in range(g.receptors):
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), getattr(sums, f"host{r}"))

@@ -5,24 +5,31 @@ from __future__ import annotations
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .component import Component, tree
-from .layout import BANKED, COPIED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
+from .layout import BANKED, INDEX_SHIFT, REGION_SHIFT, REGISTERS, Table
 from .memory import COLUMN_NUMBER_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .memory import HostPort
+
+ACCESS = 8
+"""Cycles of an access to a memory: what the host writes may pass through the neurons' registers."""
+REGISTER_ACCESS = 32
+"""Cycles of an access to a register: long enough for all counters to be brought up to date."""
+
 
 class Bus(wiring.Signature):
     """One access at a time.
 
-    The host holds ``valid`` with ``address``, ``write`` and ``data`` until ``ready``; ``done``
-    follows two cycles later, for a read with ``read`` beside it. Registers answer always, memories
-    between two steps.
+    The host holds ``valid`` with ``address``, ``write`` and ``data`` until ``ready``, which comes
+    in the access' last cycle; ``done`` follows in the next one, for a read with ``read`` beside it.
+    Registers answer always, memories between two steps.
     """
 
     def __init__(self) -> None:
@@ -45,70 +52,97 @@ class BusDecoder(Component):
     Attributes:
         bus: from the host.
         idle: the core is between steps; ``wait`` keeps it there while an access needs it.
-        register_number, register_write, data: an access to a register, for one cycle.
-        register_read: the register's value in that cycle.
+        access: the host has the memories.
+        register_number, register_write, data: the register that is meant; written when it says so.
+        register_access: an access to a register is about to end.
+        register_read: the register's value.
     """
 
-    def __init__(self, tables: dict[str, Table], lanes: int) -> None:
+    def __init__(self, tables: dict[str, Table]) -> None:
         self.tables = tables
-        self.lanes = lanes
-        self._ports: list[tuple[Table, int, Any]] = []
+        self._ports: list[tuple[Table, Sequence[HostPort], Sequence[Any] | None]] = []
         super().__init__(
             {
                 "bus": In(Bus()),
                 "idle": In(1),
                 "wait": Out(1),
+                "access": Out(1),
                 "register_number": Out(8),
                 "register_write": Out(1),
+                "register_access": Out(1),
                 "data": Out(32),
                 "register_read": In(32),
             }
         )
 
-    def attach(self, table: str, ports: Sequence[Any]) -> None:
-        """Serve these banks, one for each lane (or a single one); before elaboration."""
-        self._ports += [(self.tables[table], lane, port) for lane, port in enumerate(ports)]
+    def attach(self, table: str, ports: Sequence[Any], shown: Sequence[Any] | None = None) -> None:
+        """Serve these banks, all of a table; before elaboration.
+
+        Args:
+            table: its name.
+            ports: of the banks.
+            shown: where what is read can be seen, if not at the ports: of entry ``i`` at place
+                ``i`` modulo their number.
+        """
+        self._ports.append((self.tables[table], ports, shown))
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 the access, cycle 1 the memory's answer, cycle 2 done."""
+        """A counter of the access' cycles; writing and reading happen in the last one."""
         m = Module()
         bus = self.bus
         region = bus.address[REGION_SHIFT:]
         index = bus.address[INDEX_SHIFT:REGION_SHIFT]
-        to_memory = region != REGISTERS
-        first, second = Signal(), Signal()
-        access = Signal()
+        column = bus.address[:COLUMN_NUMBER_BITS]
+        to_memory = Signal()
+        left = Signal(range(REGISTER_ACCESS))
+        open_ = Signal()  # an access is under way; to a memory, then the core stays idle
+        write = Signal()
         m.d.comb += [
-            self.wait.eq((bus.valid & to_memory) | first),
-            access.eq(bus.valid & ~first & ~second & (~to_memory | self.idle)),
-            bus.ready.eq(access),
+            to_memory.eq(region != REGISTERS),
+            self.wait.eq(bus.valid & to_memory),
+            self.access.eq(open_ & to_memory),
+            bus.ready.eq(open_ & (left == 0)),
+            write.eq(bus.ready & bus.write),
             self.register_number.eq(index),
-            self.register_write.eq(access & ~to_memory & bus.write),
+            self.register_write.eq(write & ~to_memory),
+            self.register_access.eq(open_ & ~to_memory & (left[2:] == 0)),
             self.data.eq(bus.data),
-            bus.done.eq(second),
         ]
-        held = Signal(32)
-        m.d.sync += [
-            first.eq(access),
-            second.eq(first),
-            held.eq(self.register_read & (~to_memory).replicate(32)),
-        ]
-        lane_bits = (self.lanes - 1).bit_length()
-        for table, lane, port in self._ports:
-            mine = region == table.region
-            own_index = index
-            if table.kind == BANKED:
-                mine = mine & (index[:lane_bits] == lane)
-                own_index = index[lane_bits:]
-            elif table.kind == COPIED and lane:
-                mine = mine & bus.write
-            m.d.comb += [
-                port.select.eq(access & mine),
-                port.write.eq(bus.write),
-                port.index.eq(own_index),
-                port.column.eq(bus.address[:COLUMN_NUMBER_BITS]),
-                port.data.eq(bus.data),
+        m.d.sync += [bus.done.eq(bus.ready), left.eq(left - 1)]
+        with m.If(~open_):
+            m.d.sync += [
+                open_.eq(bus.valid & ~bus.done & (~to_memory | self.idle)),
+                left.eq(Mux(to_memory, ACCESS - 1, REGISTER_ACCESS - 1)),
             ]
-        answers = [held, *(port.read for _, _, port in self._ports)]
-        m.d.sync += bus.read.eq(tree(or_, answers))
+        with m.Elif(left == 0):
+            m.d.sync += open_.eq(0)
+
+        of_register = Signal()
+        m.d.sync += of_register.eq(~to_memory)
+        answers: list[Any] = [Mux(of_register, self.register_read, 0)]
+        for table, ports, shown in self._ports:
+            bits = (table.banks - 1).bit_length() if table.kind == BANKED else 0
+            here = Signal(name=f"at_{table.name}")
+            m.d.comb += here.eq(region == table.region)
+            for number, port in enumerate(ports):
+                asked = Signal(name=f"asked_{table.name}{number}")
+                # A register keeps the decoding out of every bit's logic; the access has time.
+                m.d.sync += asked.eq(here & (index[:bits] == number) if bits else here)
+                m.d.comb += [
+                    port.asked.eq(asked if bits or number == 0 else 0),
+                    port.access.eq(self.access),
+                    port.write.eq(write & asked),
+                    port.index.eq(index[bits:]),
+                    port.column.eq(column),
+                    port.data.eq(bus.data),
+                ]
+                if shown is None and (bits or number == 0):  # of copies, one is enough
+                    answers.append(port.read)
+            for number, value in enumerate(shown or ()):
+                low = (len(shown or ()) - 1).bit_length()
+                asked = Signal(name=f"shown_{table.name}{number}")
+                m.d.sync += asked.eq(here & (index[:low] == number) if low else here)
+                answers.append(Mux(asked, value, 0))
+        with m.If(bus.ready):
+            m.d.sync += bus.read.eq(tree(or_, answers))
         return m

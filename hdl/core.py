@@ -10,7 +10,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from .accumulators import SynapseLane
+from .accumulators import SynapseLane, wheel_index_bits
 from .bus import Bus, BusDecoder
 from .component import Component
 from .control import Control
@@ -18,7 +18,7 @@ from .fetch import TABLES, Fetch
 from .generators import Generators
 from .geometry import Geometry
 from .hash_unit import STEP_OFFSET, Mix
-from .layout import layout
+from .layout import INDEX_SHIFT, layout
 from .memory import Bank
 from .neuron_array import NeuronArray
 from .sequencer import Sequencer
@@ -56,7 +56,7 @@ class Core(Component):
         )
         self._fetch = Fetch(geometry)
         self._array = NeuronArray(geometry)
-        self._fired = SpikeQueue(layout(geometry)["fired"], geometry.lanes)
+        self._fired = SpikeQueue(layout(geometry)["fired"], geometry.update_lanes)
         self._synapses = [SynapseLane(geometry) for _ in range(geometry.lanes)]
         self._generators = Generators(geometry) if geometry.generators else None
 
@@ -67,8 +67,8 @@ class Core(Component):
         found["synapse"] = [lane.synapses for lane in self._synapses]
         for r in range(self.geometry.receptors):
             found[f"wheel{r}"] = [lane.accumulators.banks[r] for lane in self._synapses]
-        for name in self._array.lanes[0].banks:
-            found[name] = [lane.banks[name] for lane in self._array.lanes]
+        for name in self._array.units[0].banks:
+            found[name] = [unit.banks[name] for unit in self._array.units]
         if self._generators is not None:
             found["generated"] = [self._generators.queue.lookup.bank]
             found["generator"] = self._generators.banks
@@ -79,7 +79,7 @@ class Core(Component):
         m = Module()
         g = self.geometry
         tables = layout(g)
-        m.submodules.decoder = decoder = BusDecoder(tables, g.lanes)
+        m.submodules.decoder = decoder = BusDecoder(tables)
         m.submodules.control = control = Control(g, self.build)
         m.submodules.sequencer = sequencer = Sequencer()
         m.submodules.fetch = fetch = self._fetch
@@ -96,20 +96,25 @@ class Core(Component):
             decoder.attach(name, [getattr(fetch, f"host_{name}")])
         decoder.attach("fired", [fired.host])
         decoder.attach("synapse", [lane.host_synapse for lane in synapses])
+        units = range(g.update_lanes)
         for r in range(g.receptors):
-            decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses])
+            decoder.attach(
+                f"wheel{r}",
+                [getattr(lane, f"host{r}") for lane in synapses],
+                [getattr(array, f"looked{r}_{i}") for i in units],
+            )
         for port in array.ports:
             decoder.attach(
-                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in range(g.lanes)]
+                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in units]
             )
         if generators is not None:
-            decoder.attach("generator", [getattr(generators, f"host{i}") for i in range(g.lanes)])
+            decoder.attach("generator", [getattr(generators, f"host{i}") for i in units])
             decoder.attach("generated", [generators.host_queue])
 
         self._control(m, control, decoder, sequencer, array, fetch, fired)
         self._random(m, control, array, generators)
         ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
-        self._lanes(m, control, synapses, fetch, array)
+        self._lanes(m, control, decoder, synapses, fetch, array)
         m.d.comb += [
             sequencer.delivered.eq(ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()),
             sequencer.updated.eq(~array.busy),
@@ -142,17 +147,18 @@ class Core(Component):
         """Registers to and from everywhere."""
         m.d.comb += [
             control.number.eq(decoder.register_number),
+            control.access.eq(decoder.register_access),
             control.write.eq(decoder.register_write),
             control.data.eq(decoder.data),
             decoder.register_read.eq(control.read),
             decoder.idle.eq(sequencer.idle),
             sequencer.wanted.eq(control.wanted),
             sequencer.pace.eq(control.pace),
+            sequencer.pace_set.eq(control.pace_set),
             control.busy.eq(~sequencer.idle | control.wanted),
             control.late.eq(sequencer.late),
             control.started.eq(sequencer.start),
-            control.end.eq(sequencer.end),
-            control.cycles.eq(sequencer.cycles),
+            control.working.eq(~sequencer.idle | sequencer.start),
             control.next_step.eq(array.taken),
             control.spikes.eq(array.spikes),
             control.clipped_u.eq(array.clipped_u),
@@ -167,12 +173,12 @@ class Core(Component):
     def _random(
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
     ) -> None:
-        """One hash per lane, for the generators while they scan and for the neurons after."""
+        """One hash per unit, for the generators while they scan and for the neurons after."""
         m.submodules.step_hash = step_hash = Mix()
         m.d.comb += step_hash.value.eq(control.step + STEP_OFFSET)
         if generators is None and not self.geometry.adaptation:
             return
-        for i in range(self.geometry.lanes):
+        for i in range(self.geometry.update_lanes):
             m.submodules[f"hash{i}"] = lane = Mix()
             key: Any = getattr(array, f"key{i}")
             if generators is not None:
@@ -199,7 +205,7 @@ class Core(Component):
             whether all have been handed on.
         """
         g = self.geometry
-        head, lane_bits = self.input.p, (g.lanes - 1).bit_length()
+        head, unit_bits = self.input.p, (g.update_lanes - 1).bit_length()
         closed, waiting = Signal(), Signal()
         host_done, spike = Signal(), Signal()
         delivering = Signal()
@@ -220,8 +226,8 @@ class Core(Component):
         )
         if g.graded:
             m.d.comb += [
-                array.inject.eq(Mux(graded, 1 << head.index[:lane_bits], 0)),
-                array.inject_group.eq(head.index[lane_bits:]),
+                array.inject.eq(Mux(graded, 1 << head.index[:unit_bits], 0)),
+                array.inject_group.eq(head.index[unit_bits:]),
                 array.inject_value.eq(head.value),
             ]
 
@@ -247,19 +253,32 @@ class Core(Component):
         self,
         m: Module,
         control: Control,
+        decoder: BusDecoder,
         synapses: list[SynapseLane],
         fetch: Fetch,
         array: NeuronArray,
     ) -> None:
         """Rows to the lanes that have a part in them; each lane's sums to its neurons."""
+        slot_bits = (self.geometry.delay_slots - 1).bit_length()
+        of_step = Cat(control.step[:slot_bits], array.take_group)
+        lane_bits = (self.geometry.lanes - 1).bit_length()
+        unit_bits = (self.geometry.update_lanes - 1).bit_length()
+        taken = Signal(wheel_index_bits(self.geometry))
+        index = self.bus.address[INDEX_SHIFT:]
+        m.d.comb += [
+            taken.eq(Mux(decoder.access, index[lane_bits:], of_step)),
+            array.look.eq(decoder.access),
+            array.look_part.eq(index[unit_bits:lane_bits]),
+        ]
         for i, lane in enumerate(synapses):
             m.d.comb += [
                 lane.push.eq(fetch.push[i]),
                 lane.row.eq(fetch.next_row),
                 fetch.full[i].eq(lane.full),
                 lane.slot.eq(control.step),
-                lane.take.eq(array.take),
-                lane.take_group.eq(array.take_group),
+                lane.take.eq(array.take | decoder.access),
+                lane.take_index.eq(taken),
+                lane.look.eq(decoder.access),
                 *(getattr(array, f"sum{r}_{i}").eq(getattr(lane, f"sum{r}"))
                   for r in range(self.geometry.receptors)),
             ]  # fmt: skip
@@ -275,10 +294,10 @@ class Core(Component):
     ) -> None:
         """A queue with room for a whole step before it begins: no step ever waits for the host."""
         g = self.geometry
-        most = g.groups + g.generator_groups + 1
+        most = g.update_groups + g.generator_groups + 1
         made = Signal(StructLayout(output_layout(g)))
         m.submodules.queue = queue = SyncFIFOBuffered(
-            width=len(made.as_value()), depth=2 * most + 2
+            width=len(made.as_value()), depth=1 << (2 * most + 1).bit_length()
         )
         m.d.comb += [
             sequencer.wait.eq(decoder.wait | (queue.w_level > most + 2)),

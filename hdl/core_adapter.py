@@ -299,9 +299,11 @@ class CoreAdapter(wiring.Component):
     def _spikes(self, m: Module, mask: Any, group: Any, is_generator: Any) -> None:
         """One result per bit of a mask; a cycle for each lane."""
         g, result = self.geometry, self.link.result
-        lane = Signal(range(max(2, g.lanes)))
-        number = Signal(range(g.first_channel + g.lanes))
-        m.d.comb += number.eq(group * g.lanes + lane + Mux(is_generator, g.first_generator, 0))
+        lane = Signal(range(max(2, g.update_lanes)))
+        number = Signal(range(g.first_channel + g.update_lanes))
+        m.d.comb += number.eq(
+            group * g.update_lanes + lane + Mux(is_generator, g.first_generator, 0)
+        )
         with m.State("SPIKES"):
             m.d.comb += [
                 result.valid.eq(mask[0]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .descriptor import Descriptor, Region
 from .geometry import Geometry
-from .layout import BANKED, REGION_SHIFT, REGISTERS, Table, layout
+from .layout import REGION_SHIFT, REGISTERS, Table, layout
 from .registers import REGISTER
 
 REGISTER_REGION = "registers"
@@ -56,10 +56,9 @@ def core_regions(g: Geometry) -> tuple[CoreRegion, ...]:
     registers = 1 + max(register.number for register in REGISTER.values())
     out = [CoreRegion(Region(REGISTER_REGION, 32, registers, volatile=True), None, 0)]
     for name, table in layout(g).items():
-        depth = table.depth * (g.lanes if table.kind == BANKED else 1)
         for column, width in enumerate(table.widths):
             region = Region(
-                column_region(name, column), width, depth, volatile=name not in _CONSTANT
+                column_region(name, column), width, table.entries, volatile=name not in _CONSTANT
             )
             out.append(CoreRegion(region, table, column))
     return tuple(out)

@@ -21,7 +21,7 @@ PIPELINE = 1 + Mix.LATENCY + 1
 
 
 class Generators(Component):
-    """Decide for one group of lanes per cycle; hand the spikes out when all are decided.
+    """Decide for one group of U per cycle; hand the spikes out when all are decided.
 
     Attributes:
         start: of a step; ``groups`` is the number of groups in use.
@@ -34,20 +34,20 @@ class Generators(Component):
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        self.banks = [Bank(tables["generator"], writes=True) for _ in range(g.lanes)]
-        self.queue = SpikeQueue(tables["generated"], g.lanes)
+        self.banks = [Bank(tables["generator"], writes=True) for _ in range(g.update_lanes)]
+        self.queue = SpikeQueue(tables["generated"], g.update_lanes)
         members: dict[str, Any] = {
             "start": In(1),
             "groups": In(count_bits(g.generator_groups)),
             "scanning": Out(1),
             "spikes_valid": Out(1),
             "spikes_group": Out(index_bits(g.generator_groups)),
-            "spikes": Out(g.lanes),
+            "spikes": Out(g.update_lanes),
             "output": Out(self.queue.signature.members["output"].signature),
             "done": Out(1),
             "host_queue": In(HostPort()),
         }
-        for i in range(g.lanes):
+        for i in range(g.update_lanes):
             members.update({f"host{i}": In(HostPort()), f"key{i}": Out(32), f"random{i}": In(32)})
         super().__init__(members)
 
@@ -70,7 +70,7 @@ class Generators(Component):
         with m.Elif(valid[0]):
             m.d.sync += [group[0].eq(group[0] + 1), valid[0].eq(group[0] + 1 != self.groups)]
 
-        fires, sends = Signal(g.lanes), Signal(g.lanes)
+        fires, sends = Signal(g.update_lanes), Signal(g.update_lanes)
         for lane, bank in enumerate(self.banks):
             m.submodules[f"bank{lane}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host{lane}")), bank.host)

@@ -25,13 +25,26 @@ def count_bits(largest: int) -> int:
     return max(1, largest.bit_length())
 
 
+def default_update_lanes(lanes: int) -> int:
+    """Neurons updated per cycle where nothing else is asked for: half the lanes.
+
+    Datapaths of neurons are the largest part of a lane, and the update is the smaller part of a
+    step's time wherever rows are long.
+    """
+    return max(1, lanes // 2)
+
+
+FLAGS = ("exponential", "linear", "subtract", "late", "hold", "mask", "bias")
+"""Parts of the neuron that can be left out."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How large a core is built and what it can do.
 
     Attributes:
         neurons: neuron slots, ``N``.
-        lanes: neurons updated and synapses added per clock cycle, ``P`` (a power of two).
+        lanes: synapses added per clock cycle, ``P`` (a power of two).
         axons: rows of synapses that a spike can arrive on, ``A``.
         rows: row groups.
         words: words of synapse memory; one holds a synapse per lane (or several dense weights).
@@ -42,9 +55,18 @@ class Geometry:
         state_bits, weight_bits, accumulator_bits: widths of numbers, as in a Target.
         delay_slots: depth of the delay wheel (a power of two).
         receptors: accumulators per neuron, 1 or 2.
-        refractory_bits: width of the refractory counter (16 holds every legal period).
+        refractory_bits: width of the refractory counter (16 holds every legal period; 0: none).
         adaptation: build the adaptive threshold.
         graded: build the input of graded events.
+        update_lanes: neurons updated per clock cycle, ``U`` (a power of two up to ``P``); 0 stands
+            for the usual number, ``default_update_lanes(P)``.
+        exponents: the largest exponent of a row group.
+        shifts: the largest shift of a profile's sums.
+        exponential, linear: build that leak; at least one of them.
+        subtract: build the reset by subtraction, beside the one to a value.
+        late: build the delayed reset.
+        hold, mask: build that refractory mode; at least one of them.
+        bias: build the bias.
     """
 
     neurons: int = 256
@@ -64,8 +86,20 @@ class Geometry:
     refractory_bits: int = 16
     adaptation: bool = True
     graded: bool = True
+    update_lanes: int = 0
+    exponents: int = 15
+    shifts: int = 15
+    exponential: bool = True
+    linear: bool = True
+    subtract: bool = True
+    late: bool = True
+    hold: bool = True
+    mask: bool = True
+    bias: bool = True
 
     def __post_init__(self) -> None:
+        if self.update_lanes == 0:
+            object.__setattr__(self, "update_lanes", default_update_lanes(self.lanes))
         for name, low, high in (
             ("neurons", 1, 4096),
             ("lanes", 1, 64),
@@ -81,17 +115,27 @@ class Geometry:
             ("accumulator_bits", 16, 31),
             ("delay_slots", 1, 64),
             ("receptors", 1, 2),
-            ("refractory_bits", 1, 16),
+            ("refractory_bits", 0, 16),
             ("adaptation", 0, 1),
             ("graded", 0, 1),
+            ("update_lanes", 1, self.lanes),
+            ("exponents", 0, 15),
+            ("shifts", 0, 15),
+            *((name, 0, 1) for name in FLAGS),
         ):
             value = getattr(self, name)
-            power = name in ("lanes", "delay_slots")
+            power = name in ("lanes", "update_lanes", "delay_slots")
             if not low <= value <= high or (power and value & (value - 1)):
                 raise UnsupportedError(
                     f"a core cannot be built: {name} is out of range",
                     found=repr(value),
                     expected=f"{'a power of two' if power else 'an integer'} from {low} to {high}",
+                )
+        for one, other in (("exponential", "linear"), ("hold", "mask")):
+            if not (getattr(self, one) or getattr(self, other)):
+                raise UnsupportedError(
+                    f"a core cannot be built: it has neither {one} nor {other}",
+                    expected="at least one of them",
                 )
 
     @property
@@ -100,9 +144,14 @@ class Geometry:
         return -(-self.neurons // self.lanes)
 
     @property
+    def update_groups(self) -> int:
+        """Groups of ``update_lanes`` neurons: neuron ``i`` is updated in group ``i div U``."""
+        return self.groups * (self.lanes // self.update_lanes)
+
+    @property
     def generator_groups(self) -> int:
-        """Groups of ``lanes`` generators."""
-        return -(-self.generators // self.lanes)
+        """Groups of ``update_lanes`` generators."""
+        return -(-self.generators // self.update_lanes)
 
     @property
     def first_generator(self) -> int:
@@ -112,7 +161,7 @@ class Geometry:
     @property
     def first_channel(self) -> int:
         """Origin number of host channel 0."""
-        return self.first_generator + self.generator_groups * self.lanes
+        return self.first_generator + self.generator_groups * self.update_lanes
 
     @property
     def origins(self) -> int:

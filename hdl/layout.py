@@ -7,9 +7,12 @@ A field never crosses columns.
 
 A table's kind says where its entries are:
 
-- ``BANKED``: entry ``i`` is in lane ``i mod P`` at address ``i div P``: one memory per lane;
-- ``COPIED``: every lane has a copy of every entry; a write goes to all of them;
+- ``BANKED``: of ``B`` memories, entry ``i`` is in memory ``i mod B`` at address ``i div B``;
+- ``COPIED``: every memory has a copy of every entry; a write goes to all of them;
 - ``SINGLE``: one memory.
+
+Synapses and accumulators have a memory per lane (``P``), neurons and generators one per neuron that
+is updated at a time (``U``).
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 BANKED, COPIED, SINGLE = "banked", "copied", "single"
 COLUMN_BITS = 32
+NEW_COLUMN = "new column"
+"""Among fields: what follows is read at another time, and so stands in a memory of its own."""
 
 REGION_SHIFT, INDEX_SHIFT = 27, 3
 """A host address is ``region << 27 | entry << 3 | column``, in words of 32 bits."""
@@ -54,7 +59,8 @@ class Table:
         name: how hardware, packer and documentation call it.
         region: its number in host addresses.
         kind: BANKED, COPIED or SINGLE.
-        depth: entries per memory (for BANKED: per lane).
+        banks: how many memories there are.
+        depth: entries per memory.
         fields: in the order of their places.
         meaning: one sentence for the documentation.
     """
@@ -62,9 +68,15 @@ class Table:
     name: str
     region: int
     kind: str
+    banks: int
     depth: int
     fields: tuple[Field, ...]
     meaning: str
+
+    @property
+    def entries(self) -> int:
+        """Entries that differ from each other."""
+        return self.depth * (self.banks if self.kind == BANKED else 1)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -123,6 +135,7 @@ def _table(
     name: str,
     region: int,
     kind: str,
+    banks: int,
     depth: int,
     fields: Iterable[tuple[str, int] | tuple[str, int, bool] | None],
     meaning: str,
@@ -134,11 +147,12 @@ def _table(
         if entry is None:
             continue
         field, width, signed = (*entry, False)[:3]
-        if offset + width > COLUMN_BITS:
+        if offset + width > COLUMN_BITS or field == NEW_COLUMN:
             column, offset = column + 1, 0
-        placed.append(Field(field, width, signed, column, offset))
-        offset += width
-    return Table(name, region, kind, depth, tuple(placed), meaning)
+        if field != NEW_COLUMN:
+            placed.append(Field(field, width, signed, column, offset))
+            offset += width
+    return Table(name, region, kind, banks, depth, tuple(placed), meaning)
 
 
 def dense_part_bits(g: Geometry) -> int:
@@ -154,7 +168,7 @@ def dense_part_bits(g: Geometry) -> int:
 
 def _synapse(g: Geometry) -> Table:
     return _table(
-        "synapse", 4, BANKED, g.words,
+        "synapse", 4, BANKED, g.lanes, g.words,
         [("weight", g.weight_bits, True), ("group", index_bits(g.groups)),
          ("delay", index_bits(g.delay_slots)), ("last", 1)],
         "A sparse synapse: mantissa, group of its target, wheel delay; or several dense mantissas,"
@@ -163,65 +177,103 @@ def _synapse(g: Geometry) -> Table:
     )  # fmt: skip
 
 
+def _masks(bits: int) -> list[tuple[str, int]]:
+    """Fields of so many bits, 32 in each."""
+    return [(f"mask{i}", min(32, bits - i)) for i in range(0, bits, 32)]
+
+
+def _profile(g: Geometry) -> Table:
+    """What is needed first stands first; the last column is read when a neuron has fired."""
+    flag = [
+        (name, 1)
+        for name, built in (
+            ("spiking", True),
+            ("linear", g.linear and g.exponential),
+            ("subtract", g.subtract),
+            ("late", g.late),
+            ("hold", g.hold and g.mask and g.refractory_bits > 0),
+        )
+        if built
+    ]
+    second, adapt = g.receptors == 2, g.adaptation
+    return _table(
+        "profile", 6, COPIED, g.update_lanes, g.profiles,
+        [*flag, ("shift", count_bits(g.shifts)) if g.shifts else None,
+         ("keep_u0", MAX_DECAY_BITS), ("keep_u1", MAX_DECAY_BITS) if second else None,
+         # What an exponential leak keeps and what a linear one takes never meet.
+         ("leak", max(MAX_DECAY_BITS, g.state_bits - 1) if g.linear else MAX_DECAY_BITS),
+         ("keep_adapt", MAX_DECAY_BITS) if adapt else None,
+         (NEW_COLUMN, 0),
+         ("v_reset", g.state_bits, True),
+         ("refractory", g.refractory_bits) if g.refractory_bits else None,
+         ("adapt_step", g.state_bits - 1) if adapt else None],
+        "A parameter set; `keep_u0` is 4096 − ku, `leak` is 4096 − kv or L, `late` the delayed"
+        " reset",
+    )  # fmt: skip
+
+
+def _state(g: Geometry) -> Table:
+    state = g.state_bits
+    return _table(
+        "state", 9, BANKED, g.update_lanes, g.update_groups,
+        [("u0", state, True), ("pending", 1) if g.late else None, ("fired", 1), ("saturated", 3),
+         (NEW_COLUMN, 0),
+         ("v", state, True), ("refractory", g.refractory_bits) if g.refractory_bits else None,
+         ("u1", state, True) if g.receptors == 2 else None,
+         ("adapt", state - 1) if g.adaptation else None],
+        "A neuron's state; `pending` is a delayed reset, `saturated` the sticky bits",
+    )  # fmt: skip
+
+
 def layout(g: Geometry) -> dict[str, Table]:
     """All tables of a core, by name; those of features that are not built are missing."""
-    state, group, P = g.state_bits, index_bits(g.groups), g.lanes
+    state, P, U = g.state_bits, g.lanes, g.update_lanes
     part = dense_part_bits(g)
-    mask = [(f"mask{i}", min(32, P - i)) for i in range(0, P, 32)]
-    second, adapt = g.receptors == 2, g.adaptation
+    taking = _masks(P)
+    mask = _masks(U)
     tables = [
-        _table("origin", 1, SINGLE, g.origins,
+        _table("origin", 1, SINGLE, 1, g.origins,
                [("start", index_bits(g.destinations)), ("count", count_bits(g.destinations))],
                "Where a sender's destination list is: neurons first, then generators, then host"
                " channels"),
-        _table("destination", 2, SINGLE, g.destinations, [("axon", index_bits(g.axons))],
+        _table("destination", 2, SINGLE, 1, g.destinations, [("axon", index_bits(g.axons))],
                "One destination of a spike: an axon of this core"),
-        _table("axon", 3, SINGLE, g.axons,
+        _table("axon", 3, SINGLE, 1, g.axons,
                [("start", index_bits(g.rows)), ("count", count_bits(g.rows))],
                "Where an axon's row groups are"),
         _synapse(g),
-        _table("row", 5, SINGLE, g.rows,
+        _table("row", 5, SINGLE, 1, g.rows,
                [("address", index_bits(g.words)), ("dense", 1), ("receptor", 1), ("exponent", 4),
-                ("group", group), ("delay", index_bits(g.delay_slots)),
+                ("group", index_bits(g.groups)), ("delay", index_bits(g.delay_slots)),
                 ("end", part) if part else None,
-                ("synapses", count_bits((g.words << part) * P)), *mask],
+                ("synapses", count_bits((g.words << part) * P)), *taking],
                "A row group: its first entry, the same in all lanes that take part (`mask`);"
                " first group and delay of a dense row and the place of its last weight in an"
                " entry; number of synapses"),
-        _table("profile", 6, COPIED, g.profiles,
-               [("spiking", 1), ("linear", 1), ("subtract", 1), ("late", 1), ("hold", 1),
-                ("shift", 4), ("decay_u0", MAX_DECAY_BITS),
-                ("decay_u1", MAX_DECAY_BITS) if second else None,
-                # kv of an exponential leak and L of a linear one never meet.
-                ("leak", max(MAX_DECAY_BITS, state - 1)),
-                ("v_reset", state, True), ("refractory", g.refractory_bits),
-                ("adapt_decay", MAX_DECAY_BITS) if adapt else None,
-                ("adapt_step", state - 1) if adapt else None],
-               "A parameter set; `leak` is kv or L, `late` the delayed reset"),
-        _table("select", 7, BANKED, g.groups,
+        _profile(g),
+        _table("select", 7, BANKED, U, g.update_groups,
                [("profile", index_bits(g.profiles)), ("sends", 1)],
                "A neuron's profile, and whether it has destinations"),
-        _table("neuron", 8, BANKED, g.groups,
-               [("threshold", state, True), ("bias", state, True),
-                ("key", 32) if adapt else None],
+        _table("neuron", 8, BANKED, U, g.update_groups,
+               [("threshold", state, True), (NEW_COLUMN, 0),
+                *([("bias", state, True), (NEW_COLUMN, 0)] if g.bias else []),
+                ("key", 32) if g.adaptation else None],
                "What a neuron has of its own; `key` is the key term of its random numbers"),
-        _table("state", 9, BANKED, g.groups,
-               [("u0", state, True), ("u1", state, True) if second else None, ("v", state, True),
-                ("adapt", state - 1) if adapt else None, ("refractory", g.refractory_bits),
-                ("pending", 1), ("fired", 1), ("saturated", 3)],
-               "A neuron's state; `pending` is a delayed reset, `saturated` the sticky bits"),
-        _table("fired", 10, SINGLE, g.groups, [("group", group), *mask],
-               "Neurons that fired in the last step and have destinations: their groups and lanes"),
-        *(_table(f"wheel{r}", 11 + r, BANKED, g.groups * g.delay_slots,
+        _state(g),
+        _table("fired", 10, SINGLE, 1, g.update_groups,
+               [("group", index_bits(g.update_groups)), *mask],
+               "Neurons that fired in the last step and have destinations: their groups of U and"
+               " who in them"),
+        *(_table(f"wheel{r}", 11 + r, BANKED, P, g.groups * g.delay_slots,
                  [("sum", g.accumulator_bits, True)],
                  f"Accumulators of receptor {r}: group · delay_slots + step mod delay_slots")
           for r in range(g.receptors)),
-        _table("injected", 13, BANKED, g.groups, [("value", state, True)],
+        _table("injected", 13, BANKED, U, g.update_groups, [("value", state, True)],
                "Graded events of the next step") if g.graded else None,
-        *((_table("generator", 14, BANKED, g.generator_groups,
+        *((_table("generator", 14, BANKED, U, g.generator_groups,
                   [("state", 32), ("value", 32), ("periodic", 1), ("sends", 1)],
                   "A generator: key term and probability, or steps to its next spike and period"),
-           _table("generated", 15, SINGLE, g.generator_groups,
+           _table("generated", 15, SINGLE, 1, g.generator_groups,
                   [("group", index_bits(g.generator_groups)), *mask],
                   "Generators that fire in this step and have destinations"))
           if g.generators else ()),
@@ -231,7 +283,7 @@ def layout(g: Geometry) -> dict[str, Table]:
 
 _PATHS = {
     **{name: f"fetch.{name}.bank" for name in ("origin", "destination", "axon", "row")},
-    **{name: f"array.lane#.bank_{name}" for name in
+    **{name: f"array.unit#.bank_{name}" for name in
        ("profile", "select", "neuron", "state", "injected")},
     **{name: f"synapses#.accumulators.{name}" for name in ("wheel0", "wheel1")},
     "synapse": "synapses#.synapses",

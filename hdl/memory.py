@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, tree
 
 if TYPE_CHECKING:
-    from amaranth.hdl import Value
+    from collections.abc import Mapping
 
     from .layout import Field, Table
 
 INDEX_BITS, COLUMN_NUMBER_BITS = 24, 3
 
+BLOCK_BITS = 256
+"""From so many bits on, a memory goes into block RAM; below, a few LUTs hold it."""
+
 
 class HostPort(wiring.Signature):
     """How the host reaches a bank while the core is idle.
 
-    ``select`` and the rest are valid in the same cycle; ``read`` is there one cycle later, and
-    zero unless the bank was selected, so that the banks' outputs can be ORed together.
+    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to
+    the host, so that one multiplexer serves all banks that the core addresses alike; ``write`` then
+    writes this one. All of them stay as they are for some cycles (``bus.ACCESS``), so that index
+    and data may pass through the core's own registers. ``read`` follows by a few cycles; it is 0
+    unless the bank is asked, so that the banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
         super().__init__(
             {
-                "select": Out(1),
+                "access": Out(1),
+                "asked": Out(1),
                 "write": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
@@ -38,30 +46,53 @@ class HostPort(wiring.Signature):
         )
 
 
-class Bank(Component):
-    """One memory of a table: block RAM, one port to read and one to write.
+def choose(values: Mapping[int, Any], number: Value) -> Any:
+    """The value whose key is ``number``, as a tree of multiplexers; any of them for other numbers.
 
-    Reading takes one cycle; ``read_columns`` hold their value while ``read_enable`` is low. With
-    ``forward``, a read of the entry that is written in the same cycle gives the new value,
-    otherwise the old one. The host's port takes precedence; without ``writes`` only it writes.
+    Raises:
+        ValueError: no values.
+    """
+    if not values:
+        raise ValueError("nothing to choose from")
+    if len(values) == 1:
+        return next(iter(values.values()))
+    low = {key >> 1: value for key, value in values.items() if not key & 1}
+    high = {key >> 1: value for key, value in values.items() if key & 1}
+    if not low or not high:
+        return choose(low or high, number[1:])
+    return Mux(number[0], choose(high, number[1:]), choose(low, number[1:]))
+
+
+class Bank(Component):
+    """One memory of a table, a port to read and one to write; a memory per column.
+
+    Reading takes one cycle; ``read0`` … hold their value while ``read_enable`` is low. What is read
+    of an entry that is written in the same cycle must not matter. Without ``writes`` only the host
+    writes.
+
+    Args:
+        table: which.
+        writes: the core writes it, too.
+        apart: the core reads each column at a time of its own: then there are ``read_enable0``,
+            ``read_index0``, … instead of ``read_enable`` and ``read_index``.
+        through: while the host has access, addresses and data come from the core all the same.
 
     Attributes:
-        read_enable, read_index, read_columns: the core's reading side.
-        write_enable, write_index, write_columns: the core's writing side.
+        read_enable, read_index, read0 …: the core's reading side.
+        write_enable, write_index, write0 …: the core's writing side.
         host: the host's port.
         memories: one per column, for simulators that reach in by the back door.
     """
 
-    def __init__(self, table: Table, *, forward: bool = False, writes: bool = False) -> None:
+    def __init__(
+        self, table: Table, *, writes: bool = False, apart: bool = False, through: bool = False
+    ) -> None:
         self.table = table
-        self.forward = forward
-        self.writes = writes
+        self.writes, self.apart, self.through = writes, apart, through
         bits = max(1, (table.depth - 1).bit_length())
-        members: dict[str, Any] = {
-            "read_enable": In(1),
-            "read_index": In(bits),
-            "host": In(HostPort()),
-        }
+        members: dict[str, Any] = {"host": In(HostPort())}
+        for suffix in range(len(table.widths)) if apart else ("",):
+            members.update({f"read_enable{suffix}": In(1), f"read_index{suffix}": In(bits)})
         if writes:
             members.update({"write_enable": In(1), "write_index": In(bits)})
         for i, width in enumerate(table.widths):
@@ -70,7 +101,13 @@ class Bank(Component):
                 members[f"write{i}"] = In(width)
         super().__init__(members)
         self.memories = [
-            memory.Memory(shape=width, depth=table.depth, init=[]) for width in table.widths
+            memory.Memory(
+                shape=width,
+                depth=table.depth,
+                init=[],
+                attrs={"ram_style": "block"} if width * table.depth >= BLOCK_BITS else None,
+            )
+            for width in table.widths
         ]
 
     def get(self, name: str) -> Value:
@@ -78,6 +115,11 @@ class Bank(Component):
         field = self.table.field(name)
         value = getattr(self, f"read{field.column}")[field.offset : field.offset + field.width]
         return value.as_signed() if field.signed else value
+
+    def host_value(self, name: str) -> Value:
+        """A field of what the host writes into its column."""
+        field = self.table.field(name)
+        return self.host.data[field.offset : field.offset + field.width]
 
     def put(self, **values: Any) -> list[Any]:
         """Statements that write these fields' values; the other fields are written as zero."""
@@ -98,33 +140,38 @@ class Bank(Component):
         return statements
 
     def elaborate(self, platform: Any) -> Module:
-        """One memory per column."""
+        """One memory per column; the host's access goes before the core's."""
         m = Module()
         host = self.host
-        out = 0
-        for i in range(len(self.table.widths)):
+        columns = range(len(self.table.widths))
+        for i in columns:
             m.submodules[f"column{i}"] = column = self.memories[i]
-            write = column.write_port()
-            read = column.read_port(transparent_for=[write] if self.forward else [])
-            mine = Signal(name=f"mine{i}")
+            write, read = column.write_port(), column.read_port()
+            suffix = str(i) if self.apart else ""
+            enable = getattr(self, f"read_enable{suffix}")
+            index = getattr(self, f"read_index{suffix}")
             m.d.comb += [
-                mine.eq(host.select & (host.column == i)),
-                read.en.eq(self.read_enable | mine),
-                read.addr.eq(Mux(host.select, host.index, self.read_index)),
-                write.en.eq(mine & host.write),
+                read.en.eq(enable | host.access),
+                read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
+                getattr(self, f"read{i}").eq(read.data),
+                write.en.eq(host.write & (host.column == i)),
                 write.addr.eq(host.index),
                 write.data.eq(host.data),
-                getattr(self, f"read{i}").eq(read.data),
             ]
             if self.writes:
-                with m.If(~host.select):
+                own = getattr(self, f"write{i}")
+                m.d.comb += [
+                    write.en.eq(self.write_enable | (host.write & (host.column == i))),
+                    write.addr.eq(self.write_index),
+                    write.data.eq(own),
+                ]
+                if not self.through:
                     m.d.comb += [
-                        write.en.eq(self.write_enable),
-                        write.addr.eq(self.write_index),
-                        write.data.eq(getattr(self, f"write{i}")),
+                        write.addr.eq(Mux(host.access, host.index, self.write_index)),
+                        write.data.eq(Mux(host.access, host.data, own)),
                     ]
-            shown = Signal(name=f"shown{i}")
-            m.d.sync += shown.eq(mine & ~host.write)
-            out = out | Mux(shown, read.data, 0)
-        m.d.comb += host.read.eq(out)
+        shown = [Signal(name=f"shown{i}") for i in columns]
+        m.d.sync += [shown[i].eq(host.asked & (host.column == i)) for i in columns]
+        answers = (Mux(shown[i], getattr(self, f"read{i}"), 0) for i in columns)
+        m.d.comb += host.read.eq(tree(or_, answers))
         return m

@@ -1,20 +1,21 @@
 """The neuron's datapath: docs/machine.md §5, one neuron per cycle.
 
-One module with one interface: fields of the tables ``profile``, ``neuron`` and ``state`` go in, the
-new state comes out LATENCY cycles later. Another neuron model is another module with the same
-ports; nothing else in the core knows what a neuron computes.
+One module with one interface: fields of the tables ``profile``, ``neuron`` and ``state`` go in,
+each in the cycle that ``phases`` names, and the new state comes out LATENCY cycles after the first.
+So nothing is carried along that a memory can tell when it is needed. Another neuron model is
+another module with the same ports; nothing else in the core knows what a neuron computes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
-from .geometry import Geometry
+from .geometry import MAX_DECAY_BITS, Geometry, count_bits
 from .hash_unit import Mix
 from .layout import Table, layout
 
@@ -58,15 +59,17 @@ class Neuron(Component):
     """Integrate one step, every cycle another neuron.
 
     Attributes:
-        profile, neuron, state: what the tables hold for this neuron.
-        sum0, sum1: its accumulators of this step.
-        injected: its graded event of this step, or 0.
-        random: its random number; due NOISE_DELAY cycles after the other inputs.
+        profile, neuron, state: what the tables hold for this neuron, at the times of ``phases``.
+        sum0, sum1: its accumulators of this step, in cycle 0.
+        injected: its graded event of this step, or 0, together with its bias.
+        random: its random number, in cycle NOISE_DELAY.
+        load, given: the host writes a state: after some cycles ``next_state`` is ``given``.
         next_state: the state after the step; ``fired`` in it is this step's spike.
         clipped_u, clipped_v, clipped_threshold: how many values were clipped.
     """
 
-    LATENCY = 7
+    LATENCY = 6
+    """Cycles from ``state`` to ``next_state``, which no register follows."""
     NOISE_DELAY = Mix.LATENCY
 
     def __init__(self, g: Geometry) -> None:
@@ -76,8 +79,10 @@ class Neuron(Component):
             "profile": In(struct(tables[PROFILE])),
             "neuron": In(struct(tables[NEURON])),
             "state": In(struct(tables[STATE])),
+            "load": In(1),
+            "given": In(struct(tables[STATE])),
             "next_state": Out(struct(tables[STATE])),
-            "clipped_u": Out(2),
+            "clipped_u": Out(count_bits(g.receptors)),
             "clipped_v": Out(2),
             "clipped_threshold": Out(1),
         }
@@ -89,9 +94,23 @@ class Neuron(Component):
             members["random"] = In(32)
         super().__init__(members)
 
+    @staticmethod
+    def phases(g: Geometry) -> dict[str, int]:
+        """Cycle in which each field must be there; the others in cycle 0."""
+        early = g.adaptation or g.late
+        last = 4 if g.late else Neuron.LATENCY
+        return {
+            "bias": 3,
+            "injected": 3,
+            "threshold": 3 if early else 5,
+            "v_reset": last,
+            "refractory": last,
+            "adapt_step": last,
+        }
+
     def elaborate(self, platform: Any) -> Module:
-        """Seven stages; θa follows in its own lane because its noise comes late."""
-        m = Module()
+        """Six stages; θa follows in its own lane because its noise comes late."""
+        self._m = m = Module()
         p = Pipeline(m)
         self._load(p)
         self._multiply(p)
@@ -103,116 +122,166 @@ class Neuron(Component):
         return m
 
     def _load(self, p: Pipeline) -> None:
-        """Stage 1: factors, and sums that need nothing else."""
-        state, profile, neuron = self.state, self.profile, self.neuron
-        drive = neuron.bias + (self.injected if self.geometry.graded else 0)
-        threshold = neuron.threshold + (state.adapt if self.geometry.adaptation else 0)
+        """Stage 1: factors. A frozen v keeps all it has, and later nothing is added to it."""
+        g, state, profile = self.geometry, self.state, self.profile
+        held: Any = state.refractory != 0 if g.refractory_bits else Const(0, 1)
+        frozen = held & (profile.hold if g.mask else 1) if self._freezes else Const(0, 1)
         new: dict[str, Value] = {}
         for r in self._receptors:
             new[f"u{r}"] = state[f"u{r}"]
-            new[f"u{r}_factor"] = (4096 - profile[f"decay_u{r}"])[:13]
+            new[f"u{r}_factor"] = profile[f"keep_u{r}"]
             new[f"sum{r}"] = getattr(self, f"sum{r}")
-        if self.geometry.adaptation:
+        if g.adaptation:
             new["adapt"] = state.adapt
-            new["adapt_factor"] = (4096 - profile.adapt_decay)[:13]
-            new["adapt_step"] = profile.adapt_step
-        p.advance(
-            **new,
-            v_factor=(4096 - profile.leak[:13])[:13],
-            leak=profile.leak,
-            v=state.v,
-            threshold=threshold,
-            drive=drive,
-            held=state.refractory != 0,
-            refractory=state.refractory,
-            pending=state.pending,
-            saturated=state.saturated,
-            period=profile.refractory,
-            **{
-                name: profile[name]
-                for name in ("spiking", "linear", "subtract", "late", "hold", "shift", "v_reset")
-            },
-        )
+            new["adapt_factor"] = profile.keep_adapt
+        if g.exponential:
+            new["v_factor"] = Mux(frozen, 4096, profile.leak[:MAX_DECAY_BITS])
+        if g.linear:
+            new["leak"] = Mux(frozen, 0, profile.leak)
+        if g.linear and g.exponential:
+            new["linear"] = profile.linear & ~frozen
+        if g.shifts:
+            new["shift"] = profile.shift
+        for name in ("subtract", "late"):
+            if getattr(g, name):
+                new[name] = profile[name]
+        if g.late:
+            new["pending"] = state.pending
+        if g.refractory_bits:
+            new["refractory"], new["held"] = state.refractory, held
+        if self._freezes:
+            new["frozen"] = frozen
+        p.advance(**new, v=state.v, saturated=state.saturated, spiking=profile.spiking)
 
     def _multiply(self, p: Pipeline) -> None:
         """Stage 2: products, and the accumulators moved into place."""
+        g = self.geometry
         new: dict[str, Value] = {}
         for r in self._receptors:
             new[f"u{r}_product"] = p[f"u{r}"] * p[f"u{r}_factor"]
-            new[f"sum{r}_shifted"] = p[f"sum{r}"].as_signed() << p.shift
-        if self.geometry.adaptation:
+            total = p[f"sum{r}"].as_signed()
+            new[f"sum{r}_shifted"] = total << p.shift if g.shifts else total
+        if g.adaptation:
             new["adapt_product"] = p.adapt * p.adapt_factor
-        negative = p.v[-1]
-        shrunk = Mux(negative, p.v + p.leak, p.v - p.leak)
-        across = shrunk[-1] ^ negative
+        if g.exponential:
+            new["v_product"] = p.v * p.v_factor
+        if g.linear:
+            negative = p.v[-1]
+            shrunk = Mux(negative, p.v + p.leak, p.v - p.leak)
+            across = shrunk[-1] ^ negative
+            new["v_shrunk"] = Mux(across, 0, shrunk)[: g.state_bits].as_signed()
         p.advance(
-            drop="u0 u1 u0_factor u1_factor sum0 sum1 adapt adapt_factor v_factor leak shift",
-            v_product=p.v * p.v_factor,
-            v_shrunk=Mux(across, 0, shrunk)[: self.geometry.state_bits].as_signed(),
-            **new,
+            drop="u0 u1 u0_factor u1_factor sum0 sum1 adapt_factor v v_factor leak shift", **new
         )
 
     def _currents(self, p: Pipeline) -> None:
-        """Stage 3: u is complete, and what is left of v."""
+        """Stage 3: u is complete, and what is left of v but for its rounding."""
+        g = self.geometry
         new: dict[str, Value] = {}
         for r in self._receptors:
-            kept = _towards_zero(p[f"u{r}_product"])
-            new[f"u{r}"], new[f"u{r}_clipped"] = self._saturate(kept + p[f"sum{r}_shifted"])
+            kept, carry = _towards_zero(p[f"u{r}_product"])
+            total = _add(kept, p[f"sum{r}_shifted"], carry)
+            u, new[f"u{r}_clipped"] = self._saturate(total, self.given[f"u{r}"])
+            new[f"u{r}"] = u
+            new[f"current{r}"] = Mux(p.frozen, 0, u).as_signed() if self._freezes else u
+        left, carry = _towards_zero(p.v_product) if g.exponential else (p.v_shrunk, Const(0, 1))
+        if g.linear and g.exponential:
+            left, carry = Mux(p.linear, p.v_shrunk, left), carry & ~p.linear
         p.advance(
             drop="u0_product u1_product sum0_shifted sum1_shifted v_product v_shrunk linear",
-            leaked=Mux(p.linear, p.v_shrunk, _towards_zero(p.v_product)),
-            **new,
-        )
+            left=left, left_carry=carry, **new,
+        )  # fmt: skip
 
     def _integrate(self, p: Pipeline) -> None:
-        """Stage 4: v and everything that is added to it."""
-        currents = p.u0 + (p.u1 if self.geometry.receptors == 2 else 0)
-        p.advance(drop="leaked drive", sum=p.leaked + currents + p.drive)
+        """Stage 4: v and its currents; beside it all that else moves it."""
+        g = self.geometry
+        new: dict[str, Value] = {}
+        total = _add(p.left, p.current0, p.left_carry)
+        if g.receptors == 2:
+            total = total + p.current1
+        drive: Any = self.neuron.bias if g.bias else None
+        if g.graded:
+            drive = self.injected if drive is None else drive + self.injected
+        if drive is not None:
+            new["drive"] = Mux(p.frozen, 0, drive) if self._freezes else drive
+        if self._threshold_early:
+            adapt: Any = p.adapt if g.adaptation else 0
+            new["threshold"] = self.neuron.threshold + adapt
+        p.advance(drop="left left_carry current0 current1 frozen adapt", total=total, **new)
 
     def _membrane(self, p: Pipeline) -> None:
-        """Stage 5: v unless it is held or a delayed reset is due; meanwhile θa has decayed."""
-        base = Mux(p.held & p.hold, p.v, p.sum)
-        late = Mux(p.subtract, base - p.threshold, p.v_reset)
-        v, clipped = self._saturate(Mux(p.pending, late, base))
+        """Stage 5: v, unless a delayed reset is due; meanwhile θa has decayed."""
+        g = self.geometry
+        base = p.total + p.drive if g.bias or g.graded else p.total
         new: dict[str, Value] = {}
-        if self.geometry.adaptation:
+        if g.late:
+            late: Any = self.profile.v_reset
+            if g.subtract:
+                late = Mux(p.subtract, base - p.threshold, late)
+            base = Mux(p.pending, late, base)
+            new["v_reset"] = self.profile.v_reset
+            if g.refractory_bits:
+                new["period"] = self.profile.refractory
+            if g.adaptation:
+                new["adapt_step"] = self.profile.adapt_step
+        v, clipped = self._saturate(base, self.given.v)
+        if g.adaptation:
             new["adapt"] = (p.adapt_product + self.random[20:])[12:]
-        p.advance(drop="sum held hold pending adapt_product", v=v, v_clipped=clipped,
-                  held=p.held, **new)  # fmt: skip
+        p.advance(drop="total drive pending adapt_product", v=v, v_clipped=clipped, **new)
 
     def _fire(self, p: Pipeline) -> None:
         """Stage 6: the comparison and the subtraction."""
-        fire = p.spiking & (p.v > p.threshold) & ~p.held
-        after, clipped = self._saturate(p.v - p.threshold)
-        p.advance(
-            drop="threshold spiking held", fire=fire, after=after, after_clipped=clipped
-        )  # fmt: skip
+        g = self.geometry
+        threshold = p.threshold if self._threshold_early else self.neuron.threshold
+        over = (threshold - p.v)[-1]
+        new: dict[str, Value] = {}
+        if g.subtract:
+            # Only looked at where v is above the threshold: so what is left is above 0.
+            after = p.v - threshold
+            over = ~after[-1] & after.any()
+            top = (1 << g.state_bits - 1) - 1
+            new["after_clipped"] = after[g.state_bits - 1 : -1].any()
+            new["after"] = (after | new["after_clipped"].replicate(g.state_bits))[
+                : g.state_bits
+            ] & top
+        fire = p.spiking & over & ~self.load
+        if g.refractory_bits:
+            fire = fire & ~p.held
+        p.advance(drop="threshold spiking held", fire=fire, **new)
 
     def _reset(self, m: Module, p: Pipeline) -> None:
-        """Stage 7: the state after the step."""
-        fire, out = p.fire, self.next_state
-        now = fire & ~p.late
-        subtracted = now & p.subtract
-        clipped_u = p.u0_clipped + (p.u1_clipped if self.geometry.receptors == 2 else 0)
-        clipped_v = p.v_clipped + (subtracted & p.after_clipped)
-        clipped_threshold: Any = 0
-        if self.geometry.adaptation:
-            adapt = p.adapt + Mux(fire, p.adapt_step, 0)
-            top = (1 << self.geometry.state_bits - 1) - 1
-            over = adapt > top
-            m.d.sync += out.adapt.eq(Mux(over, top, adapt))
-            clipped_threshold = over
-        m.d.sync += [
-            *(out[f"u{r}"].eq(p[f"u{r}"]) for r in self._receptors),
-            out.v.eq(Mux(now, Mux(p.subtract, p.after, p.v_reset), p.v)),
-            out.pending.eq(fire & p.late),
-            out.fired.eq(fire),
-            out.refractory.eq(
-                Mux(fire, p.period, Mux(p.refractory == 0, 0, p.refractory - 1))
-            ),
-            out.saturated.eq(
-                p.saturated | Cat(clipped_u != 0, clipped_v != 0, clipped_threshold)
-            ),
+        """What is written: the state after the step."""
+        g, fire = self.geometry, p.fire
+        made: dict[str, Any] = {"fired": fire}
+        now: Any = fire
+        if g.late:
+            now = fire & ~p.late
+            made["pending"] = fire & p.late
+        v_reset: Any = p.v_reset if g.late else self.profile.v_reset
+        clipped_u: Any = p.u0_clipped
+        if g.receptors == 2:
+            clipped_u = p.u0_clipped + p.u1_clipped
+        clipped_v: Any = p.v_clipped
+        if g.subtract:
+            clipped_v = p.v_clipped + (now & p.subtract & p.after_clipped)
+            v_reset = Mux(p.subtract, p.after, v_reset)
+        clipped_threshold: Any = Const(0, 1)
+        if g.adaptation:
+            step = p.adapt_step if g.late else self.profile.adapt_step
+            adapt = p.adapt + Mux(fire, step, 0)
+            top = (1 << g.state_bits - 1) - 1
+            clipped_threshold = adapt > top
+            made["adapt"] = Mux(clipped_threshold, top, adapt)
+        if g.refractory_bits:
+            period = p.period if g.late else self.profile.refractory
+            left = p.refractory - (p.refractory != 0)
+            made["refractory"] = Mux(fire, period, left[: g.refractory_bits])
+        made["saturated"] = p.saturated | Cat(clipped_u != 0, clipped_v != 0, clipped_threshold)
+        m.d.comb += [
+            *(self.next_state[f"u{r}"].eq(p[f"u{r}"]) for r in self._receptors),
+            self.next_state.v.eq(Mux(now, v_reset, p.v)),
+            *(self.next_state[name].eq(Mux(self.load, self.given[name], value))
+              for name, value in made.items()),
             self.clipped_u.eq(clipped_u),
             self.clipped_v.eq(clipped_v),
             self.clipped_threshold.eq(clipped_threshold),
@@ -222,16 +291,38 @@ class Neuron(Component):
     def _receptors(self) -> range:
         return range(self.geometry.receptors)
 
-    def _saturate(self, x: Value) -> tuple[Value, Value]:
-        """``x`` within the state's range, and whether that changed it."""
+    @property
+    def _freezes(self) -> bool:
+        return self.geometry.hold and self.geometry.refractory_bits > 0
+
+    @property
+    def _threshold_early(self) -> bool:
+        return self.phases(self.geometry)["threshold"] < self.LATENCY - 1
+
+    def _saturate(self, x: Value, given: Value) -> tuple[Value, Value]:
+        """``x`` within the state's range, or what the host gives; and whether ``x`` was clipped.
+
+        Two signals choose for all bits, so that each bit is one function of four.
+        """
         bits = self.geometry.state_bits
-        top = (1 << bits - 1) - 1
         above = x[bits - 1 :]
         clipped = ~(above.all() | ~above.any())
-        clean = Mux(clipped, Mux(x[-1], -top - 1, top), x[:bits].as_signed())
-        return clean[:bits].as_signed(), clipped
+        limit, other = Signal(), Signal()
+        self._m.d.comb += [
+            limit.eq(clipped & ~self.load),
+            other.eq(Mux(clipped, ~x[-1], 0) | self.load),
+        ]
+        low = Mux(limit, other.replicate(bits - 1), Mux(other, given[:-1], x[: bits - 1]))
+        high = Mux(limit, ~other, Mux(other, given[-1], x[bits - 1]))
+        return Cat(low, high).as_signed(), clipped
 
 
-def _towards_zero(product: Value) -> Value:
-    """A signed product by 2^12, truncated toward zero as ``decay`` is."""
-    return (product >> 12) + (product[-1] & product[:12].any())
+def _add(a: Value, b: Value, carry: Value) -> Value:
+    """The exact sum of two signed numbers and a bit, by one adder."""
+    total = Cat(Const(1, 1), a).as_signed() + Cat(carry, b).as_signed()
+    return total[1:].as_signed()
+
+
+def _towards_zero(product: Value) -> tuple[Value, Value]:
+    """A signed product by 2^12, and what must be added to truncate it toward zero."""
+    return product[12:].as_signed(), product[-1] & product[:12].any()

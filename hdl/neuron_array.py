@@ -1,102 +1,113 @@
-"""The update of all neurons: the lanes' memories and datapaths, one group per cycle."""
+"""The update of all neurons: memories and datapaths, one group of U neurons per cycle."""
 
 from __future__ import annotations
 
 from operator import add
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .component import Component, tree
 from .geometry import Geometry, count_bits, index_bits
 from .layout import layout
-from .memory import Bank, HostPort
+from .memory import Bank, HostPort, choose
 from .neuron import NEURON, PROFILE, STATE, Neuron
 
 READ, WRITE = 2, 2 + Neuron.LATENCY
-"""Cycles from a group's turn to its datapath's input and output."""
+"""Cycles from a group's turn to its datapath's first input and to its output."""
 
 
-class NeuronLane(Component):
-    """One lane's neurons: parameters, state and the datapath.
+class NeuronUnit(Component):
+    """Every U-th neuron: parameters, state and the datapath.
 
-    The array's pipeline drives it: ``turn`` and ``group`` are lists over the cycles since a
-    group's turn came, of whether there is one and which.
+    The array's pipeline drives it: ``turn{i}`` and ``group{i}`` say whether a group's turn came
+    ``i`` cycles ago, and which.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         tables = layout(g)
-        names = ["select", PROFILE, NEURON, STATE, *(["injected"] if g.graded else [])]
         self.banks = {
-            name: Bank(tables[name], writes=name in (STATE, "injected")) for name in names
+            "select": Bank(tables["select"]),
+            PROFILE: Bank(tables[PROFILE], apart=True),
+            NEURON: Bank(tables[NEURON], apart=True),
+            STATE: Bank(tables[STATE], writes=True, through=True),
         }
-        group = index_bits(g.groups)
+        if g.graded:
+            self.banks["injected"] = Bank(tables["injected"], writes=True)
+        group = index_bits(g.update_groups)
         members: dict[str, Any] = {
-            "turn0": In(1), "group0": In(group),
-            "turn1": In(1), "group1": In(group),
-            "turn2": In(1), "group2": In(group),
-            "write": In(1), "write_group": In(group),
             "key": Out(32), "random": In(32),
             "inject": In(1), "inject_group": In(group), "inject_value": In(signed(g.state_bits)),
             "fired": Out(1), "sends": Out(1),
             "clipped_u": Out(2), "clipped_v": Out(2), "clipped_threshold": Out(1),
         }  # fmt: skip
+        for i in range(WRITE + 1):
+            members.update({f"turn{i}": In(1), f"group{i}": In(group)})
         members.update({f"sum{r}": In(signed(g.accumulator_bits)) for r in range(g.receptors)})
-        members.update({f"host_{name}": In(HostPort()) for name in names})
+        members.update({f"host_{name}": In(HostPort()) for name in self.banks})
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Turn: read `select`. One later: read the rest. Then the datapath, then write."""
+        """Turn: read `select`. One later: profile and state. Everything else in its time."""
         m = Module()
-        m.submodules.datapath = neuron = Neuron(self.geometry)
-        for name, bank in self.banks.items():
+        g, banks = self.geometry, self.banks
+        m.submodules.datapath = neuron = Neuron(g)
+        for name, bank in banks.items():
             m.submodules[f"bank_{name}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host_{name}")), bank.host)
-        banks = self.banks
-        select, state = banks["select"], banks[STATE]
-        sends: Any = select.get("sends")
-        for stage in range(WRITE - 1):
-            later = Signal(name=f"sends{stage}")
-            m.d.sync += later.eq(sends)
-            sends = later
+        select, state, profile = banks["select"], banks[STATE], banks[PROFILE]
+        turn = [getattr(self, f"turn{i}") for i in range(WRITE + 1)]
+        group = [getattr(self, f"group{i}") for i in range(WRITE + 1)]
+        # What `select` said, in the cycles after it.
+        chosen, sends = [select.get("profile")], [select.get("sends")]
+        for i in range(WRITE - 1):
+            chosen.append(Signal.like(chosen[0], name=f"profile{i + 2}"))
+            sends.append(Signal(name=f"sends{i + 2}"))
+            m.d.sync += [chosen[-1].eq(chosen[-2]), sends[-1].eq(sends[-2])]
+        phases, host = Neuron.phases(g), state.host
+        for bank in (profile, banks[NEURON]):
+            for field in bank.table.fields:
+                at = READ + phases.get(field.name, 0) - 1
+                index = chosen[at - 1] if bank is profile else group[at]
+                m.d.comb += [
+                    getattr(bank, f"read_enable{field.column}").eq(turn[at]),
+                    getattr(bank, f"read_index{field.column}").eq(index),
+                ]
         m.d.comb += [
-            select.read_enable.eq(self.turn0),
-            select.read_index.eq(self.group0),
-            banks[PROFILE].read_enable.eq(self.turn1),
-            banks[PROFILE].read_index.eq(select.get("profile")),
-            banks[NEURON].read_enable.eq(self.turn1),
-            banks[NEURON].read_index.eq(self.group1),
-            state.read_enable.eq(self.turn1),
-            state.read_index.eq(self.group1),
-            *(neuron.profile[f.name].eq(banks[PROFILE].get(f.name))
-              for f in banks[PROFILE].table.fields),
+            select.read_enable.eq(turn[0]),
+            select.read_index.eq(group[0]),
+            state.read_enable.eq(turn[1]),
+            state.read_index.eq(Mux(host.access, host.index, group[1])),
+            *(neuron.profile[f.name].eq(profile.get(f.name)) for f in profile.table.fields),
             *(neuron.neuron[f.name].eq(banks[NEURON].get(f.name))
               for f in banks[NEURON].table.fields),
             *(neuron.state[f.name].eq(state.get(f.name)) for f in state.table.fields),
-            *(getattr(neuron, f"sum{r}").eq(getattr(self, f"sum{r}"))
-              for r in range(self.geometry.receptors)),
-            state.write_enable.eq(self.write),
-            state.write_index.eq(self.write_group),
+            *(getattr(neuron, f"sum{r}").eq(getattr(self, f"sum{r}")) for r in range(g.receptors)),
+            neuron.load.eq(state.host.access),
+            *(neuron.given[f.name].eq(state.host_value(f.name)) for f in state.table.fields),
+            state.write_enable.eq(turn[WRITE]),
+            state.write_index.eq(Mux(host.access, host.index, group[WRITE])),
             *state.put(**{f.name: neuron.next_state[f.name] for f in state.table.fields}),
             self.fired.eq(neuron.next_state.fired),
-            self.sends.eq(sends),
+            self.sends.eq(sends[WRITE - 1]),
             self.clipped_u.eq(neuron.clipped_u),
             self.clipped_v.eq(neuron.clipped_v),
             self.clipped_threshold.eq(neuron.clipped_threshold),
         ]  # fmt: skip
-        if self.geometry.adaptation:
+        if g.adaptation:
             m.d.comb += [self.key.eq(banks[NEURON].get("key")), neuron.random.eq(self.random)]
-        if self.geometry.graded:
+        if g.graded:
+            at = READ + phases["injected"] - 1
             injected = banks["injected"]
             m.d.comb += [
-                injected.read_enable.eq(self.turn1),
-                injected.read_index.eq(self.group1),
+                injected.read_enable.eq(turn[at]),
+                injected.read_index.eq(group[at]),
                 neuron.injected.eq(injected.get("value")),
-                injected.write_enable.eq(self.turn2 | self.inject),
-                injected.write_index.eq(self.group2),
+                injected.write_enable.eq(turn[at + 1] | self.inject),
+                injected.write_index.eq(group[at + 1]),
                 *injected.put(value=0),
             ]
             with m.If(self.inject):
@@ -108,100 +119,111 @@ class NeuronLane(Component):
 
 
 class NeuronArray(Component):
-    """All lanes, in step.
+    """All units, in step.
 
     Attributes:
         start: of the update; ``groups`` is the number of groups in use, at least 1.
         busy: until everything is written.
         taken: one pulse when the last group's random numbers have been asked for, so that the
             step's number may change.
-        take, take_group: which accumulators are to be in ``sum{r}_{lane}`` one cycle later.
-        key0 …, random0 …: key terms, and Mix.LATENCY cycles later the random numbers, per lane.
+        take, take_group: which accumulators of all P lanes are to be in ``sum{r}_{lane}`` one cycle
+            later, and to stay there until the next ones.
+        look, look_part, looked{r}_{unit}: the host looks at the sums of these U of P lanes.
+        key0 …, random0 …: key terms, and Mix.LATENCY cycles later the random numbers, per unit.
         valid, group, fired, sending: a group that is done, who fired in it, and who of those has
             destinations.
         spikes, clipped_u, clipped_v, clipped_threshold: what that group adds to the counters, one
             cycle after ``valid``, otherwise 0.
-        inject, inject_group, inject_value: write a graded event into one lane.
+        inject, inject_group, inject_value: write a graded event into one unit.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        P, group = g.lanes, index_bits(g.groups)
-        self.lanes = [NeuronLane(g) for _ in range(P)]
-        self.ports = [n for n in self.lanes[0].signature.members if n.startswith("host_")]
+        U, group = g.update_lanes, index_bits(g.update_groups)
+        self.units = [NeuronUnit(g) for _ in range(U)]
+        self.ports = [n for n in self.units[0].signature.members if n.startswith("host_")]
         members: dict[str, Any] = {
             "start": In(1),
-            "groups": In(count_bits(g.groups)),
+            "groups": In(count_bits(g.update_groups)),
             "busy": Out(1),
             "taken": Out(1),
             "take": Out(1),
-            "take_group": Out(group),
+            "take_group": Out(index_bits(g.groups)),
+            "look": In(1),
+            "look_part": In(index_bits(g.lanes // U)),
             "valid": Out(1),
             "group": Out(group),
-            "fired": Out(P),
-            "sending": Out(P),
-            "inject": In(P),
+            "fired": Out(U),
+            "sending": Out(U),
+            "inject": In(U),
             "inject_group": In(group),
             "inject_value": In(signed(g.state_bits)),
         }
         for name in ("spikes", "clipped_u", "clipped_v", "clipped_threshold"):
-            members[name] = Out(count_bits(2 * P))
-        for lane in range(P):
-            members.update({f"key{lane}": Out(32), f"random{lane}": In(32)})
-            for r in range(g.receptors):
+            members[name] = Out(count_bits(2 * U))
+        for unit in range(U):
+            members.update({f"key{unit}": Out(32), f"random{unit}": In(32)})
+            members.update({f"{name}_{unit}": In(HostPort()) for name in self.ports})
+        for r in range(g.receptors):
+            for unit in range(U):
+                members[f"looked{r}_{unit}"] = Out(g.accumulator_bits)
+            for lane in range(g.lanes):
                 members[f"sum{r}_{lane}"] = In(signed(g.accumulator_bits))
-            members.update({f"{name}_{lane}": In(HostPort()) for name in self.ports})
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         """A counter of groups, and a row of registers that remembers where each group is."""
         m = Module()
+        g, U = self.geometry, self.geometry.update_lanes
         turn = [Signal(name=f"turn{i}") for i in range(WRITE + 1)]
-        group = [
-            Signal(index_bits(self.geometry.groups), name=f"group{i}") for i in range(WRITE + 1)
-        ]
+        group = [Signal(index_bits(g.update_groups), name=f"group{i}") for i in range(WRITE + 1)]
         for before, after in zip(turn[:-1] + group[:-1], turn[1:] + group[1:], strict=True):
             m.d.sync += after.eq(before)
         with m.If(self.start):
             m.d.sync += [turn[0].eq(1), group[0].eq(0)]
         with m.Elif(turn[0]):
             m.d.sync += [turn[0].eq(group[0] + 1 != self.groups), group[0].eq(group[0] + 1)]
+        # Of P lanes' sums, U are used in a cycle.
+        part_bits = (g.lanes // U - 1).bit_length()
+        part = Mux(self.look, self.look_part, group[READ])[:part_bits]
         m.d.comb += [
             self.busy.eq(Cat(turn).any()),
-            self.take.eq(turn[1]),
-            self.take_group.eq(group[1]),
+            self.take.eq(turn[1] & (group[1][:part_bits] == 0)),
+            self.take_group.eq(group[1][part_bits:]),
             # The key terms are on the hash's input two cycles after the turn.
             self.taken.eq(turn[READ + 1] & ~turn[READ]),
             self.valid.eq(turn[WRITE]),
             self.group.eq(group[WRITE]),
         ]
-        for number, lane in enumerate(self.lanes):
-            m.submodules[f"lane{number}"] = lane
+        for number, unit in enumerate(self.units):
+            m.submodules[f"unit{number}"] = unit
             for name in self.ports:
                 port = getattr(self, f"{name}_{number}")
-                wiring.connect(m, wiring.flipped(port), getattr(lane, name))
+                wiring.connect(m, wiring.flipped(port), getattr(unit, name))
+            for r in range(g.receptors):
+                sums = {i: getattr(self, f"sum{r}_{i * U + number}") for i in range(g.lanes // U)}
+                chosen = choose(sums, part)
+                m.d.comb += [
+                    getattr(unit, f"sum{r}").eq(chosen),
+                    getattr(self, f"looked{r}_{number}").eq(chosen),
+                ]
             m.d.comb += [
-                *(getattr(lane, f"turn{i}").eq(turn[i]) for i in range(3)),
-                *(getattr(lane, f"group{i}").eq(group[i]) for i in range(3)),
-                lane.write.eq(turn[WRITE]),
-                lane.write_group.eq(group[WRITE]),
-                *(getattr(lane, f"sum{r}").eq(getattr(self, f"sum{r}_{number}"))
-                  for r in range(self.geometry.receptors)),
-                getattr(self, f"key{number}").eq(lane.key),
-                lane.random.eq(getattr(self, f"random{number}")),
-                lane.inject.eq(self.inject[number]),
-                lane.inject_group.eq(self.inject_group),
-                lane.inject_value.eq(self.inject_value),
-                self.fired[number].eq(lane.fired & turn[WRITE]),
-                self.sending[number].eq(lane.fired & lane.sends & turn[WRITE]),
-            ]  # fmt: skip
-        self._count(m, "spikes", "fired", turn[WRITE])
-        for name in ("clipped_u", "clipped_v", "clipped_threshold"):
-            self._count(m, name, name, turn[WRITE])
+                *(getattr(unit, f"turn{i}").eq(turn[i]) for i in range(WRITE + 1)),
+                *(getattr(unit, f"group{i}").eq(group[i]) for i in range(WRITE + 1)),
+                getattr(self, f"key{number}").eq(unit.key),
+                unit.random.eq(getattr(self, f"random{number}")),
+                unit.inject.eq(self.inject[number]),
+                unit.inject_group.eq(self.inject_group),
+                unit.inject_value.eq(self.inject_value),
+                self.fired[number].eq(unit.fired & turn[WRITE]),
+                self.sending[number].eq(unit.fired & unit.sends & turn[WRITE]),
+            ]
+        for name, of in (
+            ("spikes", "fired"), ("clipped_u", "clipped_u"), ("clipped_v", "clipped_v"),
+            ("clipped_threshold", "clipped_threshold"),
+        ):  # fmt: skip
+            total = tree(add, (getattr(unit, of) for unit in self.units))
+            m.d.sync += getattr(self, name).eq(0)
+            with m.If(turn[WRITE]):
+                m.d.sync += getattr(self, name).eq(total)
         return m
-
-    def _count(self, m: Module, name: str, of: str, valid: Signal) -> None:
-        total = tree(add, (getattr(lane, of) for lane in self.lanes))
-        m.d.sync += getattr(self, name).eq(0)
-        with m.If(valid):
-            m.d.sync += getattr(self, name).eq(total)

@@ -44,9 +44,6 @@ _COUNTERS = (
     ("CLIPPED_THRESHOLD", "clipped values of the adaptive threshold"),
     ("CYCLES", "clock cycles spent in steps"),
 )
-COUNTER_BITS = 48
-"""Width of each counter; 2^48 cycles are a month at 100 MHz."""
-
 COUNTERS = tuple(name for name, _ in _COUNTERS)
 
 _LIST = [
@@ -56,14 +53,13 @@ _LIST = [
              " END; bit 1: run without end"),
     Register("STATUS", 3, "rw", "bit 0: steps are being computed; bit 1: a paced step began late"
              "; bit 2: input of an unknown kind came; both stay until 0 is written"),
-    Register("RUN", 4, "rw", "steps still to compute; writing it starts them"),
+    Register("RUN", 4, "w", "start to compute so many steps"),
     Register("STOP", 5, "w", "stop after the current step"),
-    Register("PACE", 6, "rw", "clock cycles from one step to the next, 0: as fast as possible"),
+    Register("PACE", 6, "w", "clock cycles from one step to the next, 0: as fast as possible"),
     Register("STEP", 7, "rw", "number of the next step, modulo 2^32"),
     Register("GROUPS", 8, "rw", "groups of neurons in use"),
     Register("GENERATOR_GROUPS", 9, "rw", "groups of generators in use"),
     Register("FIRED", 10, "rw", "entries of `fired` in use"),
-    Register("CLEAR", 12, "w", "set all counters to zero"),
     *(Register(f"{name}_{half}", 16 + 2 * i + j, "r", f"{meaning}, {part} bits")
       for i, (name, meaning) in enumerate(_COUNTERS)
       for j, (half, part) in enumerate((("LOW", "lower 32"), ("HIGH", "upper")))),

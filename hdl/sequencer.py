@@ -16,7 +16,8 @@ class Sequencer(Component):
     Attributes:
         wanted: another step is to be computed.
         wait: it must not begin yet (the host is in the memories, or its output has no room).
-        pace: least number of cycles from one step's beginning to the next, 0: none.
+        pace: least number of cycles from one step's beginning to the next, 0: none; with
+            ``pace_set``, it is another one from now on, and the next step waits for nothing.
         delivered: everything due in this step is in the accumulators.
         updated: all neurons are written.
         idle: between steps.
@@ -32,6 +33,7 @@ class Sequencer(Component):
                 "wanted": In(1),
                 "wait": In(1),
                 "pace": In(32),
+                "pace_set": In(1),
                 "delivered": In(1),
                 "updated": In(1),
                 "idle": Out(1),
@@ -44,22 +46,27 @@ class Sequencer(Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Four states; the cycle counter runs from `start` to `end`."""
+        """Four states; one counter, from `start` on, for the step's length and for the pace."""
         m = Module()
-        since, following = Signal(32), Signal()
-        m.d.sync += self.cycles.eq(self.cycles + 1)
-        with m.If(~since.all()):
-            m.d.sync += since.eq(since + 1)
+        following, due, overdue = Signal(), Signal(), Signal()
+        m.d.sync += [self.cycles.eq(self.cycles + 1), overdue.eq(due)]
+        # `cycles` is one ahead of the cycles since the step's beginning.
+        with m.If(self.cycles == self.pace):
+            m.d.sync += due.eq(1)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)
-                due = ~following | (since >= self.pace)
-                with m.If(self.wanted & ~self.wait & due):
+                with m.If(self.wanted & ~self.wait & (~following | due)):
                     m.d.comb += [
                         self.start.eq(1),
-                        self.late.eq(following & (self.pace != 0) & (since > self.pace)),
+                        self.late.eq(following & overdue & (self.pace != 0)),
                     ]
-                    m.d.sync += [self.cycles.eq(2), since.eq(1), following.eq(1)]
+                    m.d.sync += [
+                        self.cycles.eq(2),
+                        due.eq(self.pace[1:] == 0),
+                        overdue.eq(0),
+                        following.eq(1),
+                    ]
                     m.next = "DELIVER"
                 with m.Elif(~self.wanted):
                     m.d.sync += following.eq(0)
@@ -71,4 +78,6 @@ class Sequencer(Component):
             with m.State("END"):
                 m.d.comb += self.end.eq(1)
                 m.next = "IDLE"
+        with m.If(self.pace_set):
+            m.d.sync += following.eq(0)
         return m

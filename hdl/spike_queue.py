@@ -23,7 +23,7 @@ class SpikeQueue(Component):
     A mask that is pushed must not be empty: then the output never pauses once it has begun.
 
     Attributes:
-        push, group, mask: append the spikes of one group of lanes.
+        push, group, mask: append the spikes of one group.
         start: begin to hand out what has been pushed; in no cycle with a push.
         output: numbers ``group · lanes + lane``, each once.
         done: everything pushed before the last ``start`` has been handed out.

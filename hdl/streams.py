@@ -9,8 +9,8 @@ INPUT_SPIKE, INPUT_GRADED, INPUT_END = 0, 1, 2
 is injected into neuron ``index``; the step's input is complete."""
 
 OUTPUT_NEURONS, OUTPUT_GENERATORS, OUTPUT_END = 0, 1, 2
-"""Kinds of output: the neurons, or the generators, of ``group`` whose bits are set in ``data``
-fired; the step is complete and took ``data`` clock cycles."""
+"""Kinds of output: the neurons, or the generators, of ``group`` (of U) whose bits are set in
+``data`` fired; the step is complete and took ``data`` clock cycles."""
 
 
 def input_layout(g: Geometry) -> dict[str, int]:
@@ -26,6 +26,6 @@ def output_layout(g: Geometry) -> dict[str, int]:
     """Widths of the output's fields."""
     return {
         "kind": 2,
-        "group": index_bits(max(g.groups, g.generator_groups)),
-        "data": max(32, g.lanes),
+        "group": index_bits(max(g.update_groups, g.generator_groups)),
+        "data": max(32, g.update_lanes),
     }

@@ -20,16 +20,20 @@ from ..compiler.program import DENSE, LINEAR, MASK, PERIODIC, RESET_SUBTRACT, SP
 from ..counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term
 from ..errors import FitError
 from ..hdl.cycles import SenderRows
+from ..hdl.geometry import FLAGS
 from ..hdl.layout import dense_part_bits, layout
 from .backend import CoreWeights, State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..compiler.program import Program
+    from ..compiler.program import CoreImage, Program
     from ..hdl.geometry import Geometry
 
 Columns = list["NDArray[np.uint32]"]
+
+ONE = 4096
+"""What a decay keeps and what it takes add up to (docs/machine.md §3)."""
 
 
 class HardwareImage:
@@ -155,19 +159,23 @@ class HardwareImage:
             "late": profiles["reset_delay"],
             "hold": profiles["refractory_mode"] != MASK,
             "shift": profiles["shift"],
-            "decay_u0": profiles["decay_u"][:, 0],
-            "decay_u1": profiles["decay_u"][:, 1],
+            "keep_u0": ONE - profiles["decay_u"][:, 0].astype(np.int64),
+            "keep_u1": ONE - profiles["decay_u"][:, 1].astype(np.int64),
             "leak": np.where(
-                profiles["leak"] == LINEAR, profiles["leak_step"], profiles["decay_v"]
+                profiles["leak"] == LINEAR,
+                profiles["leak_step"],
+                ONE - profiles["decay_v"].astype(np.int64),
             ),
             "v_reset": profiles["v_reset"],
             "refractory": profiles["refractory"],
-            "adapt_decay": profiles["adapt_decay"],
+            "keep_adapt": ONE - profiles["adapt_decay"].astype(np.int64),
             "adapt_step": profiles["adapt_step"],
         }
         rows = core.rows
         dense = rows["kind"] == DENSE
-        neuron: dict[str, NDArray] = {"threshold": core.threshold, "bias": core.bias}
+        neuron: dict[str, NDArray] = {"threshold": core.threshold}
+        if g.bias:
+            neuron["bias"] = core.bias
         if g.adaptation:
             neuron["key"] = key_term(self.program.seed, core.key, THRESHOLD_DECAY).astype(np.int64)
         values = {
@@ -262,9 +270,10 @@ class HardwareImage:
         }
         table = self.tables["state"]
         tables = {"state": table.encode(n, {k: v for k, v in fields.items() if table.has(k)})}
-        padded = np.zeros(g.groups * g.lanes, np.int64)
+        U = g.update_lanes
+        padded = np.zeros(g.update_groups * U, np.int64)
         padded[:n] = (state.fired != 0) & (self._destination_count[:n] > 0)
-        groups = padded.reshape(g.groups, g.lanes)
+        groups = padded.reshape(g.update_groups, U)
         sending = np.flatnonzero(groups.any(axis=1))
         masks = _masks(groups[sending])
         tables["fired"] = self.tables["fired"].encode(len(sending), {"group": sending, **masks})
@@ -317,6 +326,21 @@ def _masks(lanes: NDArray) -> dict[str, NDArray[np.int64]]:
     return {f"mask{i}": part @ (1 << np.arange(part.shape[1])) for i, part in parts}
 
 
+def parts_used(core: CoreImage) -> dict[str, bool]:
+    """Which parts of the neuron (``hdl.geometry.FLAGS``) a core's neurons need."""
+    profiles = core.profiles
+    linear, pauses = profiles["leak"] == LINEAR, profiles["refractory"] > 0
+    return {
+        "exponential": bool((~linear).any()),
+        "linear": bool(linear.any()),
+        "subtract": bool((profiles["reset"] == RESET_SUBTRACT).any()),
+        "late": bool((profiles["reset_delay"] != 0).any()),
+        "hold": bool((pauses & (profiles["refractory_mode"] != MASK)).any()),
+        "mask": bool((pauses & (profiles["refractory_mode"] == MASK)).any()),
+        "bias": bool((core.bias != 0).any()),
+    }
+
+
 def check_fit(image: HardwareImage) -> None:
     """Refuse a Program that this hardware would not compute exactly.
 
@@ -327,6 +351,7 @@ def check_fit(image: HardwareImage) -> None:
     target = program.target
     longest = int(core.profiles["refractory"].max(initial=0))
     adapts = bool((core.profiles["adapt_step"] != 0).any())
+    used = parts_used(core)
     needs = (
         ("neurons", core.neurons, g.neurons),
         ("axons", core.axons, g.axons),
@@ -342,6 +367,9 @@ def check_fit(image: HardwareImage) -> None:
         ("receptors", target.receptors, g.receptors),
         ("refractory_bits", longest.bit_length(), g.refractory_bits),
         ("adaptation", int(adapts), int(g.adaptation)),
+        ("exponents", int(core.rows["exponent"].max(initial=0)), g.exponents),
+        ("shifts", int(core.profiles["shift"].max(initial=0)), g.shifts),
+        *((name, int(used[name]), int(getattr(g, name))) for name in FLAGS),
     )
     missing = [
         f"{name}: {needed} needed, {there} there" for name, needed, there in needs if needed > there

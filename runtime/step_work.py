@@ -51,6 +51,6 @@ def step_work(
         senders=(neurons, host, generators),
         sent=np.stack([np.bincount(step, minlength=steps)[:steps] for step, _ in kinds]),
         graded=np.bincount(events.graded_step, minlength=steps)[:steps],
-        groups=-(-image.core.neurons // g.lanes),
-        generator_groups=-(-len(program.generators) // g.lanes),
+        groups=-(-image.core.neurons // g.update_lanes),
+        generator_groups=-(-len(program.generators) // g.update_lanes),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..compiler.program import DENSE
 from ..hdl.cycles import PASS, SenderRows, cycles_around, walk_rows
-from ..hdl.geometry import QUEUE
+from ..hdl.geometry import QUEUE, default_update_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Timing:
 
     Attributes:
         rows: of all channels, then all neurons; nothing where cycles are not counted.
-        groups: groups of neurons, as many in each as the hardware has lanes.
+        groups: groups of neurons, as many in each as the hardware updates at a time.
         generator_groups: groups of generators.
         why_not: why cycles are not counted, or nothing where they are.
         queue: rows that may wait in each lane.
@@ -63,6 +63,7 @@ class Timing:
                 "not defined in this version",
             )
         P = program.target.lanes if lanes is None else lanes
+        U = default_update_lanes(P)
         core = program.cores[0]
         starts = (program.channel_start, core.spike_start[1:] + len(program.channel_to))
         axon = np.concatenate([program.channel_to["axon"], core.spike_to["axon"]])
@@ -76,8 +77,8 @@ class Timing:
                 row.astype(np.int32),
                 row_entries(core, P),
             ),
-            groups=-(-core.neurons // P),
-            generator_groups=-(-len(program.generators) // P),
+            groups=-(-core.neurons // U),
+            generator_groups=-(-len(program.generators) // U),
         )
 
     def walk(

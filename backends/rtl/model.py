@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ...hdl.layout import BANKED, COPIED, layout
+from ...hdl.layout import BANKED, layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Model(ABC):
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.tables = layout(geometry)
-        self.output_room = geometry.groups + geometry.generator_groups + 1
+        self.output_room = geometry.update_groups + geometry.generator_groups + 1
 
     @abstractmethod
     def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
@@ -74,7 +74,7 @@ class Model(ABC):
 
     def lanes(self, table: str) -> int:
         """How many memories hold a table's column."""
-        return self.geometry.lanes if self.tables[table].kind in (BANKED, COPIED) else 1
+        return self.tables[table].banks
 
     def load_table(self, name: str, columns: list[NDArray[np.uint32]]) -> None:
         """Replace a whole table through the back door; entries that are not given become zero."""
@@ -92,6 +92,6 @@ class Model(ABC):
             if not banked:
                 columns.append(np.array(self.memory(name, 0, column)))
                 continue
-            parts = [self.memory(name, lane, column) for lane in range(self.geometry.lanes)]
+            parts = [self.memory(name, lane, column) for lane in range(self.lanes(name))]
             columns.append(np.stack(parts, axis=1).ravel())
         return columns

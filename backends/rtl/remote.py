@@ -130,7 +130,7 @@ class LinkedModel(Model):
 
     def _items(self, done: Steps) -> NDArray[np.int64]:
         """Spikes and cycles as the core's output: masks of groups, and an END per step."""
-        lanes, first = self.geometry.lanes, self.geometry.first_generator
+        lanes, first = self.geometry.update_lanes, self.geometry.first_generator
         step, index = done.spikes.T
         kind = np.where(index < first, OUTPUT_NEURONS, OUTPUT_GENERATORS)
         number = np.where(index < first, index, index - first)

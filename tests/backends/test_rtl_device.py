@@ -15,8 +15,7 @@ from support.tiny import Synapse, tiny_program
 
 import spikeloom as sl
 from spikeloom.backends.reference import ReferenceBackend
-from spikeloom.backends.rtl import RtlBackend
-from spikeloom.backends.rtl import build as build_module
+from spikeloom.backends.rtl import RtlBackend, tools
 from spikeloom.errors import DeviceError, FitError, UnsupportedError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import Geometry
@@ -165,7 +164,7 @@ def test_options_are_checked(options, message):
 
 def test_without_a_compiler_the_slow_simulator_is_used_and_the_fast_one_explained(monkeypatch):
     monkeypatch.setenv("CXX", "/nonexistent/c++")
-    assert build_module.compiler() is None
+    assert tools.compiler() is None
     assert RtlBackend().describe()["simulator"] == "amaranth"
     with pytest.raises(DeviceError) as error:
         RtlBackend(simulator="cxxrtl")

@@ -172,7 +172,7 @@ def rows_of(rows, sender):
 
 @pytest.mark.parametrize("kernel", list(KERNELS))
 def test_a_step_counted_by_hand(kernel):
-    """Two lanes, five neurons: three groups. One graded event; n0 fires in step 0."""
+    """Two lanes, five neurons, updated one by one. One graded event; n0 fires in step 0."""
     synapses = [
         Synapse("c0", 0, 3),  # lane 0: one
         *(Synapse("c1", target, 0) for target in (0, 2, 4, 1)),  # lane 0: three, lane 1: one
@@ -189,10 +189,10 @@ def test_a_step_counted_by_hand(kernel):
     device = emulator(kernel, program, lanes=2)
     found = device.run(4, events, record_everything(program))
     assert found.neuron_step.tolist() == [0, 3]
-    # A step's overhead is 13, its groups 3; the first synapse of the host comes 8 cycles after the
+    # A step's overhead is 12, its groups 5; the first synapse of the host comes 8 cycles after the
     # start, that of a neuron 10, and then each lane goes through its own without a pause.
     assert found.cycles is not None
-    assert found.cycles.tolist() == [16 + 8 + 4, 16 + 10 + 2 + 3, 16 + 1, 16 + 8 + 1]
+    assert found.cycles.tolist() == [17 + 8 + 4, 17 + 10 + 2 + 3, 17 + 1, 17 + 8 + 1]
     device.close()
 
 

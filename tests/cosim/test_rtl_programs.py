@@ -157,7 +157,7 @@ def test_the_bus_reads_and_writes_what_the_back_door_does_while_registers_tell_t
         for column, words in enumerate(model.table(table.name)):
             np.testing.assert_array_equal(words, before[column])
         if table.kind == COPIED:
-            for lane in range(model.geometry.lanes):
+            for lane in range(model.lanes(table.name)):
                 np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
     rtl.close()
 

@@ -60,28 +60,35 @@ def test_the_datapath_is_the_machines_neuron_for_extreme_and_usual_numbers(state
     unit = Neuron(g)
     found = {name: [] for name in (*expected, "clips")}
 
+    phases = Neuron.phases(g)
+    of_profile = {name: values[parameters["profile"]] for name, values in profiles.items()}
+
     async def bench(context):
-        for i in range(n + Neuron.LATENCY):
-            if i < n:
-                which = int(parameters["profile"][i])
-                for name, values in profiles.items():
-                    context.set(unit.profile[name], int(values[which]))
-                for name, values in neurons.items():
-                    context.set(unit.neuron[name], int(values[i]))
-                for name, values in state.items():
-                    context.set(unit.state[name], int(values[i]))
-                for r in range(receptors):
-                    context.set(getattr(unit, f"sum{r}"), int(sums[r, i]))
-                context.set(unit.injected, int(injected[i]))
-            if 0 <= i - Neuron.NOISE_DELAY < n:
-                context.set(unit.random, int(noise[i - Neuron.NOISE_DELAY]))
-            await context.tick()
-            if i >= Neuron.LATENCY - 1 and len(found["v"]) < n:
+        for cycle in range(n + Neuron.LATENCY):
+
+            def give(signal, name, values, now=cycle):
+                which = now - phases.get(name, 0)
+                if 0 <= which < n:
+                    context.set(signal, int(values[which]))
+
+            for name, values in of_profile.items():
+                give(unit.profile[name], name, values)
+            for name, values in neurons.items():
+                give(unit.neuron[name], name, values)
+            for name, values in state.items():
+                give(unit.state[name], "", values)  # all of it at once
+            for r in range(receptors):
+                give(getattr(unit, f"sum{r}"), "sum", sums[r])
+            give(unit.injected, "injected", injected)
+            if 0 <= cycle - Neuron.NOISE_DELAY < n:
+                context.set(unit.random, int(noise[cycle - Neuron.NOISE_DELAY]))
+            if cycle >= Neuron.LATENCY:
                 for name in expected:
                     found[name].append(context.get(unit.next_state[name]))
                 found["clips"].append(
                     [context.get(getattr(unit, f"clipped_{k}")) for k in ("u", "v", "threshold")]
                 )
+            await context.tick()
 
     simulate(unit, bench)
     for name, values in expected.items():
@@ -155,7 +162,9 @@ def test_generators_fire_when_the_machine_says_and_hand_out_those_that_send():
         else:
             generators.append((i, PERIODIC, 0, 0, int(rng.integers(1, 4)), int(rng.integers(3))))
     program = tiny_program([{}], channels=count, generators=generators)
-    g = Geometry(lanes=lanes, generators=16, neurons=64, weight_bits=16, receptors=2)
+    g = Geometry(
+        lanes=lanes, update_lanes=lanes, generators=16, neurons=64, weight_bits=16, receptors=2
+    )
     image = HardwareImage(program, g)
     unit = Generators(g)
     sends = rng.random(count) < 0.6

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.echo import CAPACITY, EchoCore, descriptor
 
-from spikeloom.backends.rtl.cxxrtl import missing_tools
+from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.hdl import protocol
 from spikeloom.hdl.protocol import FrameType, command
 from spikeloom.runtime.link.codec import Frame

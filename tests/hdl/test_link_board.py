@@ -10,7 +10,7 @@ import pytest
 from support.echo import EchoCore, descriptor
 from support.faults import FaultyLine
 
-from spikeloom.backends.rtl.cxxrtl import missing_tools
+from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.errors import DeviceError
 from spikeloom.hdl.link.uart import BREAK_BITS
 from spikeloom.runtime.backend import Events

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from spikeloom.backends.rtl import RtlBackend
-from spikeloom.backends.rtl.build import missing_tools
-from spikeloom.compiler.program import Program
+from spikeloom.backends.rtl.tools import missing_tools
+from spikeloom.compiler.program import (
+    EXPONENTIAL,
+    HOLD,
+    LINEAR,
+    MASK,
+    RESET_VALUE,
+    Program,
+)
 from spikeloom.hdl.geometry import Geometry
 from support.programs import random_program
 
-_ROOM = {"axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
-         "generators": 64}  # fmt: skip
+_ROOM: dict[str, Any] = {
+    "axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
+    "generators": 64,
+}  # fmt: skip
 
 GEOMETRIES: dict[str, Geometry] = {
     "1 lane, 12 bits": Geometry(
@@ -37,6 +47,16 @@ GEOMETRIES: dict[str, Geometry] = {
         neurons=64, lanes=16, weight_bits=8, accumulator_bits=24, delay_slots=16, receptors=1,
         adaptation=False, refractory_bits=9, **_ROOM | {"generators": 0},
     ),
+    "8 lanes, 2 at a time, integrate and fire": Geometry(
+        neurons=60, lanes=8, update_lanes=2, weight_bits=8, accumulator_bits=24, delay_slots=8,
+        receptors=1, adaptation=False, graded=False, refractory_bits=8, exponents=3, shifts=0,
+        linear=False, subtract=False, late=False, mask=False, **_ROOM | {"generators": 0},
+    ),
+    "4 lanes at a time, integrators with linear leak": Geometry(
+        neurons=60, lanes=4, update_lanes=4, weight_bits=8, accumulator_bits=24, delay_slots=8,
+        receptors=2, adaptation=False, graded=False, refractory_bits=0, exponents=0, shifts=2,
+        exponential=False, bias=False, **_ROOM,
+    ),
 }  # fmt: skip
 """Widths at both ends, features on and off; up to 60 neurons, the second up to 33."""
 
@@ -48,6 +68,28 @@ needs_compiler = pytest.mark.skipif(
 def device(name: str) -> RtlBackend:
     """The compiled core of that name."""
     return RtlBackend(simulator="cxxrtl", geometry=GEOMETRIES[name])
+
+
+def within(program: Program, g: Geometry) -> Program:
+    """The same Program with neurons and exponents that this core is built for."""
+    core = program.cores[0]
+    profiles, rows = core.profiles.copy(), core.rows.copy()
+    for name, field, value in (
+        ("exponential", "leak", LINEAR), ("linear", "leak", EXPONENTIAL),
+        ("subtract", "reset", RESET_VALUE), ("late", "reset_delay", 0),
+        ("hold", "refractory_mode", MASK), ("mask", "refractory_mode", HOLD),
+    ):  # fmt: skip
+        if not getattr(g, name):
+            profiles[field] = value
+    longest = (1 << g.refractory_bits) - 1
+    profiles["refractory"] = np.minimum(profiles["refractory"], longest)
+    profiles["shift"] = np.minimum(profiles["shift"], g.shifts)
+    rows["exponent"] = np.minimum(rows["exponent"], g.exponents)
+    if not g.adaptation:
+        profiles["adapt_step"] = 0
+    bias = core.bias if g.bias else np.zeros_like(core.bias)
+    core = replace(core, profiles=profiles, rows=rows, bias=bias)
+    return replace(program, cores=(core,))
 
 
 def program_for(name: str, seed: int, **options: Any) -> Program:
@@ -68,6 +110,7 @@ def program_for(name: str, seed: int, **options: Any) -> Program:
             receptors=g.receptors,
             **options,
         )
+        program = within(program, g)
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
