@@ -16,7 +16,7 @@ from spikeloom.hdl.protocol import FrameType, command
 from spikeloom.runtime.link.codec import Frame
 from spikeloom.runtime.link.model import DeviceModel
 
-pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=", ".join(missing_tools()))
+pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
 DESCRIPTOR = descriptor()
 NONCES = st.sampled_from([1, 0xDEADBEEF, 0xFFFFFFFF])

@@ -21,7 +21,7 @@ from spikeloom.runtime.link.serve import PtyServer
 from spikeloom.runtime.link.session import Session, Timing
 from spikeloom.runtime.link.transport import InProcess
 
-pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=", ".join(missing_tools()))
+pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
 DIVISOR = 4
 IMAGE = random.Random(4).randbytes(4 * 700)

