@@ -23,6 +23,8 @@ from .build import missing_tools
 from .fit import geometry_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
@@ -158,17 +160,7 @@ class RtlBackend(Backend):
                 where="device 'rtl'",
                 remedy="generate it with graded=True",
             )
-        batch = 1 if record.states else BATCH
-        bounds = list(range(0, steps, batch))
-        given = self._input(steps, events)
-        at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
-        states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
-        parts = []
-        for start in bounds:
-            stop = min(start + batch, steps)
-            parts.append(self._steps(stop - start, given[at[start] : at[stop]]))
-            for (variable, which), values in zip(record.states, states, strict=True):
-                values[start] = self._value(variable)[which]
+        parts, states = self._compute(steps, self._input(steps, events), record)
         items = np.concatenate([np.zeros((0, 3), np.int64), *parts])
         self._step += steps
 
@@ -191,6 +183,18 @@ class RtlBackend(Backend):
             states,
             items[ends, 2],
         )
+
+    def _compute(
+        self, steps: int, given: NDArray[np.int64], record: Record
+    ) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int32], ...]]:
+        """What came out of the core, and the recorded states."""
+        states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
+        parts = []
+        for start, count, piece in batches(given, 1 if record.states else BATCH):
+            parts.append(self._steps(count, piece))
+            for (variable, which), values in zip(record.states, states, strict=True):
+                values[start] = self._value(variable)[which]
+        return parts, states
 
     def _input(self, steps: int, events: Events) -> NDArray[np.int64]:
         """(n, 3): per step the graded events, the spikes, an END."""
@@ -330,6 +334,14 @@ class RtlBackend(Backend):
         if self._model is not None:
             self._model.close()
             self._model = None
+
+
+def batches(given: NDArray[np.int64], batch: int) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """First step, number of steps and input of each so many steps."""
+    at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
+    for start in range(0, len(at) - 1, batch):
+        stop = min(start + batch, len(at) - 1)
+        yield start, stop - start, given[at[start] : at[stop]]
 
 
 def _make(simulator: str, geometry: Geometry) -> Model:

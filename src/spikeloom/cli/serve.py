@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DeviceError, InputError
 from ..hdl.protocol import MIN_DIVISOR
 from .output import Waiting, print_json
-from .sizes import add_sizes, geometry_of
+from .sizes import add_sizes, geometry_of, needs_hardware_tools
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from ..backends.rtl.simulated import SimulatedDevice
-    from ..hdl.geometry import Geometry
     from ..runtime.link.serve import Server
 
 EXAMPLE = """\
@@ -79,13 +78,18 @@ def run(options: argparse.Namespace) -> int:
             found=f"--divisor {options.divisor}",
             expected=f"at least {MIN_DIVISOR}",
         )
+    with needs_hardware_tools():
+        from ..backends.rtl.simulated import SimulatedDevice
     with Waiting("building the device"):
-        device = _device(geometry, options.divisor)
-    with _signals() as stop, _server(device, where, options.once) as server:
-        with _symbolic_link(options.link, server.address):
-            _tell(options, server, device)
-            while not stop.wait(0.1) and not server.ended.is_set():
-                pass
+        device = SimulatedDevice(geometry, options.divisor)
+    with (
+        _signals() as stop,
+        _server(device, where, options.once) as server,
+        _symbolic_link(options.link, server.address),
+    ):
+        _tell(options, server, device)
+        while not stop.wait(0.1) and not server.ended.is_set():
+            pass
     print(
         f"served {server.received} bytes to the device and {server.sent} from it "
         f"in {device.clocks} clock cycles",
@@ -113,18 +117,6 @@ def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
             remedy="leave one of them out",
         )
     return host, int(port)
-
-
-def _device(geometry: Geometry, divisor: int) -> SimulatedDevice:
-    try:
-        from ..backends.rtl.simulated import SimulatedDevice
-    except ImportError as error:
-        raise DeviceError(
-            "the hardware cannot be generated here",
-            found=error,
-            remedy="pip install 'spikeloom[rtl]'",
-        ) from None
-    return SimulatedDevice(geometry, divisor)
 
 
 def _server(device: SimulatedDevice, where: tuple[str, int] | None, once: bool) -> Server:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from ..backends.rtl.fit import geometry_for
 from ..compiler.program import Program
-from ..errors import UnsupportedError
+from ..errors import DeviceError, UnsupportedError
 from ..hdl.geometry import Geometry
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +55,19 @@ def geometry_of(options: argparse.Namespace) -> Geometry:
             remedy="compile for a target with larger cores",
         )
     return dataclasses.replace(geometry_for(program, given.get("lanes")), **given)
+
+
+@contextlib.contextmanager
+def needs_hardware_tools() -> Iterator[None]:
+    """Around imports of what an installation may lack: an error that says how to mend it."""
+    try:
+        yield
+    except ImportError as error:
+        raise DeviceError(
+            "the hardware cannot be generated here",
+            found=error,
+            remedy="pip install 'spikeloom[rtl]'",
+        ) from None
 
 
 def _truth(text: str) -> bool:
