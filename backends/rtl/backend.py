@@ -56,24 +56,7 @@ class RtlBackend(Backend):
         geometry: Geometry | None = None,
     ) -> None:
         self._lanes = _lanes(lanes)
-        if simulator not in SIMULATORS:
-            raise DeviceError(
-                "no such simulator",
-                found=repr(simulator),
-                expected="one of " + ", ".join(SIMULATORS),
-                where="device 'rtl'",
-            )
-        problem = missing_tools()
-        if simulator == "cxxrtl" and problem:
-            raise DeviceError(
-                "the core cannot be compiled here",
-                found=problem,
-                where="device 'rtl'",
-                remedy='install it, or open "rtl?simulator=amaranth", which is slower',
-            )
-        if simulator == "auto":
-            simulator = "amaranth" if problem else "cxxrtl"
-        self._simulator = simulator
+        self._simulator = chosen_simulator(simulator)
         self._geometry = geometry
         self._model: Model | None = None
 
@@ -100,7 +83,7 @@ class RtlBackend(Backend):
         model = self._model
         if model is None or model.geometry != geometry:
             self.close()
-            self._model = model = _make(self._simulator, geometry)
+            self._model = model = make_model(self._simulator, geometry)
         self._program, self._image = program, image
         for name, columns in image.parameters().items():
             model.load_table(name, columns)
@@ -344,8 +327,39 @@ def batches(given: NDArray[np.int64], batch: int) -> Iterator[tuple[int, int, ND
         yield start, stop - start, given[at[start] : at[stop]]
 
 
-def _make(simulator: str, geometry: Geometry) -> Model:
-    if simulator == "cxxrtl":
+def chosen_simulator(simulator: str) -> str:
+    """What "auto" means on this machine.
+
+    Raises:
+        DeviceError: there is no such simulator, or its tools are missing.
+    """
+    if simulator not in SIMULATORS:
+        raise DeviceError(
+            "no such simulator",
+            found=repr(simulator),
+            expected="one of " + ", ".join(SIMULATORS),
+            where="device 'rtl'",
+        )
+    problem = missing_tools()
+    if simulator == "cxxrtl" and problem:
+        raise DeviceError(
+            "the core cannot be compiled here",
+            found=problem,
+            where="device 'rtl'",
+            remedy='install it, or open "rtl?simulator=amaranth", which is slower',
+        )
+    if simulator == "auto":
+        simulator = "amaranth" if problem else "cxxrtl"
+    return simulator
+
+
+def make_model(simulator: str, geometry: Geometry) -> Model:
+    """A core in one of ``SIMULATORS``.
+
+    Raises:
+        DeviceError: it cannot be had.
+    """
+    if chosen_simulator(simulator) == "cxxrtl":
         from .compiled import CompiledModel
 
         return CompiledModel(geometry)

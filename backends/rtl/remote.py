@@ -63,6 +63,7 @@ class LinkedModel(Model):
         super().__init__(_geometry(client))
         self._step = client.session.poll()["step"]
         self._probes = b""
+        self._digests: dict[str, int] = {}
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
         self.probed = np.zeros((0, 0), np.int32)
 
@@ -104,12 +105,32 @@ class LinkedModel(Model):
         whole = np.zeros(spec.depth, np.uint32)
         whole[: len(words)] = words
         image = pack_words(whole, spec)
+        if not spec.volatile:
+            self._digests[region] = zlib.crc32(image)
         if spec.volatile and self.client.digest(region) == zlib.crc32(image):
             return
         used = 1 + int(np.flatnonzero(whole).max(initial=-1))
         self.client.write(region, 0, image[: used * spec.word_bytes])
         if self.client.digest(region) != zlib.crc32(image):
             self.client.load({region: image})
+
+    def verify(self) -> None:
+        """Have the device compute the digest of everything that it does not change by itself.
+
+        Raises:
+            DeviceError: a region does not hold what was loaded.
+        """
+        for region, expected in self._digests.items():
+            found = self.client.digest(region)
+            if found != expected:
+                raise DeviceError(
+                    "a region does not hold what was loaded any more",
+                    found=f"digest {found:08x}",
+                    expected=f"{expected:08x}",
+                    where=f"region {region!r} of the device at "
+                    f"{self.client.session.transport.name}",
+                    remedy="load the program again; if it happens again the memory is faulty",
+                )
 
     def write(self, address: int, data: int) -> None:
         """Write a register. RUN is left to the device, which starts runs itself."""
@@ -269,6 +290,14 @@ class RemoteBackend(RtlBackend):
                 values = values + self._program.cores[0].threshold[which]
             states.append(values.astype(np.int32))
         return parts, tuple(states)
+
+    def verify(self) -> None:
+        """Compare the program in the device with the one that was loaded, by digests.
+
+        Raises:
+            DeviceError: it is another one; names the region.
+        """
+        self._linked.verify()
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone: one column is read."""

@@ -30,6 +30,9 @@ class SimulatedDevice:
         DeviceError: it cannot be compiled here.
     """
 
+    linger = 2.0
+    """Seconds for which it goes on without a byte; longer than a waiting host is silent."""
+
     def __init__(self, geometry: Geometry, divisor: int = 4):
         design = make_device(geometry, divisor)
         self.descriptor, self.divisor = design.descriptor, divisor
@@ -44,11 +47,6 @@ class SimulatedDevice:
     def waiting(self) -> int:
         """Bytes that have not gone onto the line yet."""
         return self._line.waiting
-
-    @property
-    def clocks(self) -> int:
-        """Clock cycles so far."""
-        return self._line.clocks
 
     def close(self) -> None:
         """Free the simulation."""

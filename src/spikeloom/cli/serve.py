@@ -1,7 +1,8 @@
 """Serve a simulated device at a pseudo-terminal or a TCP port, where it is used like a board.
 
-What is served is the generated hardware, link and UART included, simulated clock cycle by clock
-cycle at its two pins. Programs open it by the URL that is printed.
+``rtl`` is the generated hardware, link and UART included, simulated clock cycle by clock cycle at
+its two pins. ``model`` has the same core, but the link is its readable definition in Python: fewer
+cycles to compute. Programs open either by the URL that is printed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from ..backends.rtl.modelled import ModelledDevice
     from ..backends.rtl.simulated import SimulatedDevice
+    from ..hdl.geometry import Geometry
     from ..runtime.link.serve import Server
 
 EXAMPLE = """\
@@ -39,16 +42,13 @@ BAUD = 115200
 """What hosts are told to open the pseudo-terminal with: it makes no byte faster or slower, but
 tells the host how long to wait for an answer."""
 
-LINGER = 2.0
-"""Seconds for which the simulation goes on without a byte; longer than a waiting host is silent."""
-
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
-    add("device", choices=["rtl"], help="what is served: the generated hardware, simulated")
+    add("device", choices=["rtl", "model"], help="what is served")
     line = parser.add_mutually_exclusive_group()
     line.add_argument(
         "--pty", action="store_true", help="behind a pseudo-terminal (where nothing else is said)"
@@ -60,9 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--divisor",
         type=int,
-        default=4,
         metavar="N",
-        help="clock cycles per bit at the pins (default: %(default)s, the fastest)",
+        help=f"rtl: clock cycles per bit at the pins (default: {MIN_DIVISOR}, the fastest)",
     )
     add("--once", action="store_true", help="end when the first host has closed the line")
     add_sizes(parser)
@@ -72,16 +71,9 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     where = _tcp_address(options)
     geometry = geometry_of(options)
-    if options.divisor < MIN_DIVISOR:
-        raise InputError(
-            "the device's receiver needs more clock cycles per bit",
-            found=f"--divisor {options.divisor}",
-            expected=f"at least {MIN_DIVISOR}",
-        )
-    with needs_hardware_tools():
-        from ..backends.rtl.simulated import SimulatedDevice
-    with Waiting("building the device"):
-        device = SimulatedDevice(geometry, options.divisor)
+    divisor = _divisor(options)
+    with needs_hardware_tools(), Waiting("building the device"):
+        device = _device(geometry, divisor)
     with (
         _signals() as stop,
         _server(device, where, options.once) as server,
@@ -91,12 +83,38 @@ def run(options: argparse.Namespace) -> int:
         while not stop.wait(0.1) and not server.ended.is_set():
             pass
     print(
-        f"served {server.received} bytes to the device and {server.sent} from it "
-        f"in {device.clocks} clock cycles",
-        file=sys.stderr,
+        f"served {server.received} bytes to the device and {server.sent} from it", file=sys.stderr
     )
     device.close()
     return 0
+
+
+def _divisor(options: argparse.Namespace) -> int | None:
+    """None for a device without pins."""
+    if options.device == "model":
+        if options.divisor is not None:
+            raise InputError(
+                "the model has no pins", found=f"--divisor {options.divisor}", remedy="leave it out"
+            )
+        return None
+    divisor = MIN_DIVISOR if options.divisor is None else options.divisor
+    if divisor < MIN_DIVISOR:
+        raise InputError(
+            "the device's receiver needs more clock cycles per bit",
+            found=f"--divisor {divisor}",
+            expected=f"at least {MIN_DIVISOR}",
+        )
+    return divisor
+
+
+def _device(geometry: Geometry, divisor: int | None) -> SimulatedDevice | ModelledDevice:
+    if divisor is None:
+        from ..backends.rtl.modelled import ModelledDevice
+
+        return ModelledDevice(geometry)
+    from ..backends.rtl.simulated import SimulatedDevice
+
+    return SimulatedDevice(geometry, divisor)
 
 
 def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
@@ -119,14 +137,15 @@ def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
     return host, int(port)
 
 
-def _server(device: SimulatedDevice, where: tuple[str, int] | None, once: bool) -> Server:
+def _server(
+    device: SimulatedDevice | ModelledDevice, where: tuple[str, int] | None, once: bool
+) -> Server:
     from ..runtime.link.serve import PtyServer, TcpServer
 
+    line: dict[str, Any] = {"linger": device.linger, "waiting": device.waiting, "once": once}
     if where is None:
-        return PtyServer(device.exchange, LINGER, device.waiting, once=once)
-    return TcpServer(
-        device.exchange, LINGER, device.waiting, host=where[0], port=where[1], once=once
-    )
+        return PtyServer(device.exchange, **line)
+    return TcpServer(device.exchange, host=where[0], port=where[1], **line)
 
 
 @contextlib.contextmanager
@@ -171,7 +190,9 @@ def _symbolic_link(link: str | None, address: str) -> Iterator[None]:
                 path.unlink()
 
 
-def _tell(options: argparse.Namespace, server: Server, device: SimulatedDevice) -> None:
+def _tell(
+    options: argparse.Namespace, server: Server, device: SimulatedDevice | ModelledDevice
+) -> None:
     """Where it is served; told before the first host can come."""
     url = server.address
     if options.tcp is None:
@@ -183,7 +204,7 @@ def _tell(options: argparse.Namespace, server: Server, device: SimulatedDevice) 
             "address": server.address,
             "link": options.link,
             "url": url,
-            "divisor": device.divisor,
+            "divisor": _divisor(options),
             "build": device.descriptor.build,
             "geometry": geometry,
             "pid": os.getpid(),
