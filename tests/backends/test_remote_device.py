@@ -122,15 +122,16 @@ def test_a_device_that_holds_something_else_is_found_out():
 def test_a_reset_at_any_frame_of_a_load_is_told():
     name = NAMES[1]
     program = program_for(name, 1, neurons=5)
-    line = Line(name)
-    line.open().load(program)
-    opening = Line(name)
-    opening.open()
-    first, frames = opening.frames, line.frames
-    assert frames - first > 40
+    sizes = {"max_payload": 64, "credit": 512}
+    line = Line(name, **sizes)
+    device = line.open()
+    first = line.frames
+    device.load(program)
+    assert line.frames - first > 30
     told = set()
-    for at in range(0, frames, 3):
-        line = Line(name)
+    frames = line.frames
+    for at in range(0, frames, frames // 16):
+        line = Line(name, **sizes)
         line.reset_at = at
         try:
             line.open().load(program)

@@ -88,8 +88,8 @@ def test_the_exported_device_agrees_with_the_emulator(simulator, tmp_path, monke
         use_wheel(monkeypatch)
         runner = only_ports(get_runner(simulator))
         ports = [f'public_flat_rw -module "{TOP}" -var "{port}"' for port in PORTS]
-        sources.append(tmp_path / "ports.vlt")
-        sources[-1].write_text("\n".join(["`verilator_config", *ports, ""]))
+        sources.insert(0, tmp_path / "ports.vlt")
+        sources[0].write_text("\n".join(["`verilator_config", *ports, ""]))
         arguments = ["--no-timing", "-Wno-fatal"]
     else:
         runner = get_runner(simulator)
