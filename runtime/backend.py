@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ..errors import DeviceError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -193,3 +195,73 @@ class Backend(ABC):
 
     def close(self) -> None:  # noqa: B027 - most devices hold nothing that needs releasing
         """Release what the device holds; nothing may be called afterwards."""
+
+
+def check_state(program: Program, state: State) -> None:
+    """Refuse a state of another shape than the Program's.
+
+    Raises:
+        DeviceError: an array's shape is wrong.
+    """
+    for name, expected in vars(State.initial(program)).items():
+        _check_shape(f"state {name!r}", getattr(state, name), expected)
+
+
+def check_weights(program: Program, weights: tuple[CoreWeights, ...]) -> None:
+    """Refuse weights that are not the Program's.
+
+    Raises:
+        DeviceError: the number of cores, a shape or a value's width is wrong.
+    """
+    if len(weights) != len(program.cores):
+        raise DeviceError(
+            "weights do not fit the loaded program",
+            found=f"weights of {len(weights)} cores",
+            expected=f"weights of {len(program.cores)} cores",
+        )
+    for number, (core, given) in enumerate(zip(program.cores, weights, strict=True)):
+        for name, found, expected in (
+            ("sparse", given.sparse, core.sparse_weight),
+            ("dense", given.dense, core.dense_weight),
+        ):
+            what = f"{name} weights of core {number}"
+            _check_shape(what, found, expected)
+            limits = np.iinfo(expected.dtype)
+            if found.dtype.kind not in "iu" or (
+                found.size and not limits.min <= found.min() <= found.max() <= limits.max
+            ):
+                raise DeviceError(
+                    f"{what} do not fit the loaded program",
+                    found=f"{found.dtype}",
+                    expected=f"integers that fit {expected.dtype}",
+                )
+
+
+def _check_shape(what: str, found: Any, expected: Any) -> None:
+    if np.shape(found) != np.shape(expected):
+        raise DeviceError(
+            f"{what} does not fit the loaded program",
+            found=f"shape {np.shape(found)}",
+            expected=f"shape {np.shape(expected)}",
+            remedy="load the program that it was read from",
+        )
+
+
+def lane_count(lanes: int | str) -> int:
+    """The option ``lanes`` of devices that know the generated hardware.
+
+    Raises:
+        DeviceError: no core has so many.
+    """
+    try:
+        count = int(str(lanes))
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 64 or count & (count - 1):
+        raise DeviceError(
+            "the generated hardware cannot have that many lanes",
+            found=repr(lanes),
+            expected="a power of two from 1 to 64",
+            where="option lanes",
+        )
+    return count

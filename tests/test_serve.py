@@ -6,17 +6,14 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import serial
 from support.rtl import needs_compiler
+from support.served import served
 
 import spikeloom as sl
 from spikeloom.cli import main
@@ -44,32 +41,6 @@ def net(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("served") / "net.loom"
     program().save(path)
     return path
-
-
-@contextlib.contextmanager
-def served(*arguments: str, ends: int | None = signal.SIGTERM) -> Iterator[dict[str, Any]]:
-    """A server; what it says of itself. It must end with 0 when it is told to, or by itself."""
-    command = [sys.executable, "-m", "spikeloom", "serve", *arguments, "--json"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        assert process.stdout is not None
-        text = ""
-        while not text.endswith("}\n"):
-            line = process.stdout.readline()
-            assert line, process.communicate()[1]
-            text += line
-        yield json.loads(text)
-        if ends is not None:
-            process.send_signal(ends)
-        more, told = process.communicate(timeout=60)
-        assert (process.returncode, more) == (0, ""), told
-        assert told.startswith("served ")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 def assert_as_the_emulator(url: str, path: Path) -> None:

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.backend import (
+    Backend,
+    CoreWeights,
+    RunData,
+    State,
+    check_state,
+    check_weights,
+)
 from .deliver import walk
 from .neuron import Neurons
 from .sources import generated
@@ -113,8 +119,7 @@ class ReferenceBackend(Backend):
         Raises:
             DeviceError: an array's shape is not the loaded Program's.
         """
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        check_state(self._program, state)
         n = Neurons(self._program)
         n.u = state.u.astype(np.int64)
         n.v = state.v.astype(np.int64)
@@ -135,21 +140,12 @@ class ReferenceBackend(Backend):
         return tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in self._weights)
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
-        """Replace the weights; shapes are those of the Program.
+        """Replace the weights.
 
         Raises:
-            DeviceError: an array's shape is not the loaded Program's.
+            DeviceError: shapes or widths are not those of the loaded Program.
         """
-        cores = self._program.cores
-        if len(weights) != len(cores):
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected=f"weights of {len(cores)} cores",
-            )
-        for number, (core, given) in enumerate(zip(cores, weights, strict=True)):
-            _check_shape(f"sparse weights of core {number}", given.sparse, core.sparse_weight)
-            _check_shape(f"dense weights of core {number}", given.dense, core.dense_weight)
+        check_weights(self._program, weights)
         self._weights = tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in weights)
 
     def describe(self) -> dict[str, Any]:
@@ -161,13 +157,3 @@ def _flat(spikes: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[n
     """Who fired in each step, as two parallel columns: step and number."""
     steps = np.repeat(np.arange(len(spikes), dtype=np.int64), [len(s) for s in spikes])
     return steps, np.concatenate([np.zeros(0, np.int64), *spikes]).astype(np.int32)
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )

@@ -17,7 +17,15 @@ from ...hdl.streams import (
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
 )
-from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.backend import (
+    Backend,
+    CoreWeights,
+    RunData,
+    State,
+    check_state,
+    check_weights,
+    lane_count,
+)
 from ...runtime.images import HardwareImage
 from .build import missing_tools
 from .fit import geometry_for
@@ -55,7 +63,7 @@ class RtlBackend(Backend):
         simulator: str = "auto",
         geometry: Geometry | None = None,
     ) -> None:
-        self._lanes = _lanes(lanes)
+        self._lanes = None if lanes is None else lane_count(lanes)
         self._simulator = chosen_simulator(simulator)
         self._geometry = geometry
         self._model: Model | None = None
@@ -257,8 +265,7 @@ class RtlBackend(Backend):
         Raises:
             DeviceError: an array's shape is not the loaded Program's, or the core has no θa.
         """
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        check_state(self._program, state)
         if state.adapt.any() and not self.model.geometry.adaptation:
             raise DeviceError(
                 "the state has adapted thresholds, but this core is built without them",
@@ -287,17 +294,9 @@ class RtlBackend(Backend):
         """Replace the weights.
 
         Raises:
-            DeviceError: an array's shape is not the loaded Program's.
+            DeviceError: shapes or widths are not those of the loaded Program.
         """
-        if len(weights) != 1:
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected="weights of 1 core",
-            )
-        core = self._program.cores[0]
-        _check_shape("sparse weights", weights[0].sparse, core.sparse_weight)
-        _check_shape("dense weights", weights[0].dense, core.dense_weight)
+        check_weights(self._program, weights)
         self.model.load_table("synapse", self._image.synapses(weights[0]))
 
     def describe(self) -> dict[str, Any]:
@@ -366,30 +365,3 @@ def make_model(simulator: str, geometry: Geometry) -> Model:
     from .interpreted import InterpretedModel
 
     return InterpretedModel(geometry)
-
-
-def _lanes(lanes: int | str | None) -> int | None:
-    if lanes is None:
-        return None
-    try:
-        number = int(lanes)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 64 or number & (number - 1):
-        raise DeviceError(
-            "no core has so many lanes",
-            found=repr(lanes),
-            expected="a power of two from 1 to 64",
-            where="device 'rtl'",
-        )
-    return number
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )
