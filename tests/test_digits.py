@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ NEUROCOREX = 96_000
 def digits(folder: Path, *arguments: str) -> dict:
     done = subprocess.run(
         [sys.executable, str(EXAMPLE), "--json", *arguments],
-        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "MPLBACKEND": "Agg"},
+        cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
