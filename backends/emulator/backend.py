@@ -14,6 +14,7 @@ from ...runtime.backend import (
     check_state,
     check_weights,
     lane_count,
+    refuse_learning,
 )
 from ...runtime.timing import Timing
 from . import native
@@ -66,6 +67,7 @@ class EmulatorBackend(Backend):
 
     def load(self, program: Program) -> None:
         """Take a verified Program and reset everything to its beginning."""
+        refuse_learning(program, self.scheme)
         self._kernel = None  # the old one's memory is free before the new one is built
         self._program = program
         self._weights = tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)

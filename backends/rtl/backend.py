@@ -25,6 +25,7 @@ from ...runtime.backend import (
     check_state,
     check_weights,
     lane_count,
+    refuse_learning,
 )
 from ...runtime.images import HardwareImage
 from .build import missing_tools
@@ -74,10 +75,11 @@ class RtlBackend(Backend):
         """Take a verified Program and reset everything to its beginning.
 
         Raises:
-            UnsupportedError: it has more than one core.
+            UnsupportedError: it has rules, or more than one core.
             FitError: the given geometry does not hold it.
             DeviceError: the core could not be built.
         """
+        refuse_learning(program, self.scheme)
         if len(program.cores) != 1:
             raise UnsupportedError(
                 "the generated hardware is a single core in this version",
