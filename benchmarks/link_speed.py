@@ -100,7 +100,7 @@ def session_speeds(path: str) -> dict[str, float]:
 
 def main() -> None:
     """Serve, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Speed of the line to the hardware.")
     parser.add_argument("--divisor", type=int, default=4)
     parser.add_argument("--neurons", type=int, default=256)
     parser.add_argument("--lanes", type=int, default=8)
