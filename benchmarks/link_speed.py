@@ -3,7 +3,9 @@
     python benchmarks/link_speed.py
     python benchmarks/link_speed.py --divisor 8 --neurons 256
 
-starts `spikeloom serve rtl` and opens its pseudo-terminal with plain pyserial. To the device go
+starts `spikeloom serve rtl` and opens its pseudo-terminal with plain pyserial. Told are bytes per
+second of wall clock and, on Linux, per second of the server's CPU time: on a busy machine only that
+says something. To the device go
 frames that are not answered; from it come answers to as many questions. Each way is measured alone,
 and then a Program's own way: the largest memory written, its digest computed, and read back by the
 host's session.
@@ -13,12 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import serial
 
@@ -44,58 +47,67 @@ def answer(port: serial.Serial) -> bytes:
     return data
 
 
-def to_device(port: serial.Serial, size: int) -> tuple[int, float]:
-    """Bytes and seconds: frames that the device only checks, then a question as the last."""
-    # Of a session that the device does not know, DATA would be refused; damaged frames are silent.
+class Meter:
+    """Wall clock, and CPU time of a process where the system tells it.
+
+    Args:
+        pid: of the process.
+    """
+
+    def __init__(self, pid: int):
+        self._stat = Path(f"/proc/{pid}/stat")
+
+    def _cpu(self) -> float:
+        if not self._stat.exists():
+            return float("nan")
+        fields = self._stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def speeds(self, action: Callable[[], int]) -> tuple[float, float]:
+        """kB/s of wall clock and of CPU time; the action says how many bytes it moved."""
+        wall, cpu = time.perf_counter(), self._cpu()
+        size = action() / 1e3
+        return size / (time.perf_counter() - wall), size / max(self._cpu() - cpu, 0.01)
+
+
+def to_device(port: serial.Serial, size: int) -> int:
+    """Damaged frames, which the device drops in silence, then a question as the last."""
     silent = question(payload=bytes(range(1, 201)))[:-6] + b"\0"
     data = silent * (size // len(silent)) + question()
-    start = time.perf_counter()
     for at in range(0, len(data), 4096):
         port.write(data[at : at + 4096])
     answer(port)
-    return len(data), time.perf_counter() - start
+    return len(data)
 
 
-def from_device(port: serial.Serial, size: int) -> tuple[int, float]:
-    """Bytes and seconds: a few questions are always under way."""
-    start, asked, got = time.perf_counter(), 0, 0
+def from_device(port: serial.Serial, size: int) -> int:
+    """One question after the other; each brings a frame of a kilobyte."""
+    got = 0
     while got < size:
-        while asked < 4:
-            port.write(question())
-            asked += 1
+        port.write(question())
         got += len(answer(port))
-        asked -= 1
-    for _ in range(asked):
-        got += len(answer(port))
-    return got, time.perf_counter() - start
+    return got
 
 
-def session_speeds(path: str) -> dict[str, float]:
-    """kB/s of memory contents: written, digested, read."""
-    port = SerialPort(path, BAUD)
-    session = Session(port)
+def session_actions(path: str) -> dict[str, Callable[[], int]]:
+    """Memory contents written, digested, read by the host's own session."""
+    session = Session(SerialPort(path, BAUD))
     session.open()
     client = Client(session)
     region = max(client.descriptor.regions, key=lambda r: r.depth * r.word_bytes * r.writable)
     data = bytes(region.word_bytes * min(region.depth, 20_000))
     count = len(data) // region.word_bytes
 
-    def timed(action: Callable[[], Any]) -> float:
-        start = time.perf_counter()
-        action()
-        return len(data) / (time.perf_counter() - start) / 1e3
-
-    def write() -> None:
+    def write() -> int:
         client.write(region.name, 0, data)
         session.flush()
+        return len(data)
 
-    speeds = {
-        "write": timed(write),
-        "digest": timed(lambda: client.digest(region.name, 0, count)),
-        "read": timed(lambda: client.read(region.name, 0, count)),
+    return {
+        "written": write,
+        "digested": lambda: client.digest(region.name, 0, count) * 0 + len(data),
+        "read": lambda: len(client.read(region.name, 0, count)),
     }
-    port.close()
-    return speeds
 
 
 def main() -> None:
@@ -119,16 +131,20 @@ def main() -> None:
             if not line:
                 raise SystemExit("the server did not start")
             text += line
-        path = json.loads(text)["address"]
+        path, meter = json.loads(text)["address"], Meter(server.pid)
+
+        def show(name: str, action: Callable[[], int]) -> None:
+            found = [meter.speeds(action) for _ in range(given.runs)]
+            wall, cpu = (statistics.median(column) for column in zip(*found, strict=True))
+            print(f"{name:20} {wall:6.0f} kB/s, {cpu:6.0f} kB per second of CPU", flush=True)
+
         with serial.Serial(path, BAUD, timeout=60) as port:
             port.write(b"\0" + question())
             answer(port)
-            for name, measure in (("to the device", to_device), ("from the device", from_device)):
-                found = [measure(port, given.size) for _ in range(given.runs)]
-                speeds = [size / seconds / 1e3 for size, seconds in found]
-                print(f"{name}: {statistics.median(speeds):.0f} kB/s on the line")
-        for name, speed in session_speeds(path).items():
-            print(f"{name}: {speed:.0f} kB/s of memory contents")
+            show("to the device", lambda: to_device(port, given.size))
+            show("from the device", lambda: from_device(port, given.size))
+        for name, action in session_actions(path).items():
+            show(f"memory {name}", action)
     finally:
         server.terminate()
         server.wait()
