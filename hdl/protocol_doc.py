@@ -24,7 +24,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 def _layout(layout: Layout) -> str:
     return _table(
         ("offset", "bytes", "field", "meaning"),
-        ((layout.offset(f.name), f.size, f"`{f.name}`", f.doc) for f in layout.fields),
+        ((layout.places[f.name].start, f.size, f"`{f.name}`", f.doc) for f in layout.fields),
     )
 
 

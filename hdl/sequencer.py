@@ -49,10 +49,12 @@ class Sequencer(Component):
         """Four states; one counter, from `start` on, for the step's length and for the pace."""
         m = Module()
         following, due, overdue = Signal(), Signal(), Signal()
-        m.d.sync += [self.cycles.eq(self.cycles + 1), overdue.eq(due)]
-        # `cycles` is one ahead of the cycles since the step's beginning.
-        with m.If(self.cycles == self.pace):
-            m.d.sync += due.eq(1)
+        # `cycles` is one ahead of the cycles since the step's beginning. Between runs it rests, and
+        # the whole core with it: what does not change costs no power, and no time in simulation.
+        with m.If(following | ~self.idle):
+            m.d.sync += [self.cycles.eq(self.cycles + 1), overdue.eq(due)]
+            with m.If(self.cycles == self.pace):
+                m.d.sync += due.eq(1)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)

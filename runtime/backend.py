@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import DeviceError, UnsupportedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -311,3 +311,95 @@ class Backend(ABC):
 
     def close(self) -> None:  # noqa: B027 - most devices hold nothing that needs releasing
         """Release what the device holds; nothing may be called afterwards."""
+
+
+def check_state(program: Program, state: State) -> None:
+    """Refuse a state of another shape than the Program's.
+
+    Raises:
+        DeviceError: an array's shape is wrong.
+    """
+    found, expected = _arrays(state), _arrays(State.initial(program))
+    if found.keys() != expected.keys():
+        raise DeviceError(
+            "the state does not fit the loaded program",
+            found=", ".join(found),
+            expected=", ".join(expected),
+            remedy="load the program that it was read from",
+        )
+    for name, like in expected.items():
+        _check_shape(f"state {name!r}", found[name], like)
+
+
+def _arrays(state: State) -> dict[str, Any]:
+    """Everything in a state by name, that of learning and of its cores one by one."""
+    found = {name: value for name, value in vars(state).items() if name != "learning"}
+    for name, value in vars(state.learning).items() if state.learning else ():
+        parts = enumerate(value) if isinstance(value, tuple) else ()
+        found |= {f"{name} of core {core}": part for core, part in parts} or {name: value}
+    return found
+
+
+def check_weights(program: Program, weights: tuple[CoreWeights, ...]) -> None:
+    """Refuse weights and learned delays that are not the Program's.
+
+    Raises:
+        DeviceError: the number of cores, a shape or a value's width is wrong.
+    """
+    expected = CoreWeights.initial(program)
+    if len(weights) != len(expected):
+        raise DeviceError(
+            "weights do not fit the loaded program",
+            found=f"weights of {len(weights)} cores",
+            expected=f"weights of {len(expected)} cores",
+        )
+    for number, (given, like) in enumerate(zip(weights, expected, strict=True)):
+        _check_values(f"sparse weights of core {number}", given.sparse, like.sparse)
+        _check_values(f"dense weights of core {number}", given.dense, like.dense)
+        _check_values(f"delays of core {number}", given.delay, like.delay)
+
+
+def _check_values(what: str, found: Any, expected: NDArray[Any] | None) -> None:
+    """Shape, and that the values fit; None where the Program has nothing of the kind."""
+    _check_shape(what, found, expected)
+    if expected is None:
+        return
+    limits = np.iinfo(expected.dtype)
+    if found.dtype.kind not in "iu" or (
+        found.size and not limits.min <= found.min() <= found.max() <= limits.max
+    ):
+        raise DeviceError(
+            f"{what} do not fit the loaded program",
+            found=f"{found.dtype}",
+            expected=f"integers that fit {expected.dtype}",
+        )
+
+
+def _check_shape(what: str, found: Any, expected: Any) -> None:
+    if np.shape(found) != np.shape(expected):
+        raise DeviceError(
+            f"{what} does not fit the loaded program",
+            found=f"shape {np.shape(found)}",
+            expected=f"shape {np.shape(expected)}",
+            remedy="load the program that it was read from",
+        )
+
+
+def lane_count(lanes: int | str) -> int:
+    """The option ``lanes`` of devices that know the generated hardware.
+
+    Raises:
+        DeviceError: no core has so many.
+    """
+    try:
+        count = int(str(lanes))
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 64 or count & (count - 1):
+        raise DeviceError(
+            "the generated hardware cannot have that many lanes",
+            found=repr(lanes),
+            expected="a power of two from 1 to 64",
+            where="option lanes",
+        )
+    return count

@@ -133,7 +133,8 @@ class HardwareImage:
         axon = np.concatenate([p[1] for p in parts])
         order = np.argsort(sender, kind="stable")
         self._destinations = axon = axon[order]
-        size = max(g.origins, int(sender.max(initial=-1)) + 1, g.first_channel + self.hosted)
+        # A program with more senders than the core has must come as far as `check_fit`.
+        size = max(g.origins, *(int(a.max(initial=-1)) + 1 for a in (sender, self.channel_origin)))
         self._destination_count = np.bincount(sender, minlength=size)
         self.channel_sends = self._destination_count[self.channel_origin] > 0
         ends = np.cumsum(count[axon])

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, State, refuse_learning
+from ...runtime.backend import (
+    Backend,
+    CoreWeights,
+    State,
+    check_state,
+    check_weights,
+    lane_count,
+    refuse_learning,
+)
 from ...runtime.timing import Timing
 from . import native
 from .c_kernel import CKernel
@@ -50,7 +58,7 @@ class EmulatorBackend(Backend):
         cycles: bool | str = "on",
     ) -> None:
         self._threads = _thread_count(threads)
-        self._lanes = None if lanes is None else _lane_count(lanes)
+        self._lanes = None if lanes is None else lane_count(lanes)
         self._counts = _switch("cycles", cycles)
         if kernel not in KERNELS:
             raise DeviceError(
@@ -138,8 +146,7 @@ class EmulatorBackend(Backend):
             DeviceError: an array's shape is not the loaded Program's, or a value is out of range.
         """
         kernel = self._loaded()
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        check_state(self._program, state)
         low = -self._program.target.state_max - 1
         for name, least in (("u", low), ("v", low), ("adapt", 0)):
             self._check_range(f"state {name!r}", getattr(state, name), least)
@@ -166,26 +173,13 @@ class EmulatorBackend(Backend):
             DeviceError: shapes or widths are not those of the loaded Program.
         """
         kernel = self._loaded()
-        cores = self._program.cores
-        if len(weights) != len(cores):
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected=f"weights of {len(cores)} cores",
-            )
-        for number, (core, given) in enumerate(zip(cores, weights, strict=True)):
-            for name, found, expected in (
-                ("sparse", given.sparse, core.sparse_weight),
-                ("dense", given.dense, core.dense_weight),
-            ):
-                _check_shape(f"{name} weights of core {number}", found, expected)
-                _check_width(f"{name} weights of core {number}", found, expected)
+        check_weights(self._program, weights)
         copies = tuple(
             CoreWeights(
                 given.sparse.astype(core.sparse_weight.dtype),
                 given.dense.astype(core.dense_weight.dtype),
             )
-            for core, given in zip(cores, weights, strict=True)
+            for core, given in zip(self._program.cores, weights, strict=True)
         )
         kernel.set_weights(copies)
         self._weights = copies
@@ -231,21 +225,6 @@ def _thread_count(threads: int | str) -> int:
     return count
 
 
-def _lane_count(lanes: int | str) -> int:
-    try:
-        count = int(str(lanes))
-    except ValueError:
-        count = 0
-    if not 1 <= count <= 64 or count & (count - 1):
-        raise DeviceError(
-            "the generated hardware cannot have that many lanes",
-            found=repr(lanes),
-            expected="a power of two from 1 to 64",
-            where="option lanes",
-        )
-    return count
-
-
 def _switch(name: str, value: bool | str) -> bool:
     if value not in (True, False, "on", "off"):
         raise DeviceError(
@@ -272,25 +251,3 @@ def _choose(kernel: str) -> tuple[native.Library | None, str | None]:
             where="option kernel",
             remedy="use kernel=auto or kernel=numpy, which gives the same results, only slower",
         ) from None
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )
-
-
-def _check_width(what: str, found: NDArray[Any], expected: NDArray[Any]) -> None:
-    limits = np.iinfo(expected.dtype)
-    if found.dtype.kind not in "iu" or (
-        found.size and not limits.min <= found.min() <= found.max() <= limits.max
-    ):
-        raise DeviceError(
-            f"{what} do not fit the loaded program",
-            found=f"{found.dtype}",
-            expected=f"integers that fit {expected.dtype}",
-        )

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.backend import (
+    Backend,
+    CoreWeights,
+    RunData,
+    State,
+    check_state,
+    check_weights,
+)
 from .deliver import walk
 from .learn import Learning, StepEvents
 from .neuron import Neurons
@@ -140,16 +146,7 @@ class ReferenceBackend(Backend):
         Raises:
             DeviceError: an array's shape is not the loaded Program's.
         """
-        found, expected = _arrays(state), _arrays(State.initial(self._program))
-        if found.keys() != expected.keys():
-            raise DeviceError(
-                "the state does not fit the loaded program",
-                found=", ".join(found),
-                expected=", ".join(expected),
-                remedy="load the program that it was read from",
-            )
-        for name, like in expected.items():
-            _check_shape(f"state {name!r}", found[name], like)
+        check_state(self._program, state)
         n = Neurons(self._program)
         n.u = state.u.astype(np.int64)
         n.v = state.v.astype(np.int64)
@@ -171,22 +168,12 @@ class ReferenceBackend(Backend):
         return tuple(w.copy() for w in self._weights)
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
-        """Replace the weights and learned delays; shapes are those of the Program.
+        """Replace the weights and learned delays.
 
         Raises:
-            DeviceError: an array's shape is not the loaded Program's.
+            DeviceError: shapes or widths are not those of the loaded Program.
         """
-        expected = CoreWeights.initial(self._program)
-        if len(weights) != len(expected):
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected=f"weights of {len(expected)} cores",
-            )
-        for number, (given, like) in enumerate(zip(weights, expected, strict=True)):
-            _check_shape(f"sparse weights of core {number}", given.sparse, like.sparse)
-            _check_shape(f"dense weights of core {number}", given.dense, like.dense)
-            _check_shape(f"delays of core {number}", given.delay, like.delay)
+        check_weights(self._program, weights)
         self._weights = tuple(w.copy() for w in weights)
 
     def describe(self) -> dict[str, Any]:
@@ -204,22 +191,3 @@ def _due(event_step: NDArray[np.int64], steps: int) -> list[slice]:
     """For each step of a run, which of the events are due in it."""
     bounds = np.searchsorted(event_step, np.arange(steps + 1)).tolist()
     return list(starmap(slice, pairwise(bounds)))
-
-
-def _arrays(state: State) -> dict[str, Any]:
-    """Everything in a state by name, that of learning and of its cores one by one."""
-    found = {name: value for name, value in vars(state).items() if name != "learning"}
-    for name, value in vars(state.learning).items() if state.learning else ():
-        parts = enumerate(value) if isinstance(value, tuple) else ()
-        found |= {f"{name} of core {core}": part for core, part in parts} or {name: value}
-    return found
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )

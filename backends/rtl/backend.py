@@ -17,12 +17,23 @@ from ...hdl.streams import (
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
 )
-from ...runtime.backend import Backend, CoreWeights, RunData, State, refuse_learning
+from ...runtime.backend import (
+    Backend,
+    CoreWeights,
+    RunData,
+    State,
+    check_state,
+    check_weights,
+    lane_count,
+    refuse_learning,
+)
 from ...runtime.images import HardwareImage
 from .fit import geometry_for
 from .tools import missing_tools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
@@ -55,25 +66,8 @@ class RtlBackend(Backend):
         simulator: str = "auto",
         geometry: Geometry | None = None,
     ) -> None:
-        self._lanes = _lanes(lanes)
-        if simulator not in SIMULATORS:
-            raise DeviceError(
-                "no such simulator",
-                found=repr(simulator),
-                expected="one of " + ", ".join(SIMULATORS),
-                where="device 'rtl'",
-            )
-        problem = missing_tools()
-        if simulator == "cxxrtl" and problem:
-            raise DeviceError(
-                "the core cannot be compiled here",
-                found=problem,
-                where="device 'rtl'",
-                remedy='install it, or open "rtl?simulator=amaranth", which is slower',
-            )
-        if simulator == "auto":
-            simulator = "amaranth" if problem else "cxxrtl"
-        self._simulator = simulator
+        self._lanes = None if lanes is None else lane_count(lanes)
+        self._simulator = chosen_simulator(simulator)
         self._geometry = geometry
         self._model: Model | None = None
 
@@ -101,7 +95,7 @@ class RtlBackend(Backend):
         model = self._model
         if model is None or model.geometry != geometry:
             self.close()
-            self._model = model = _make(self._simulator, geometry)
+            self._model = model = make_model(self._simulator, geometry)
         self._program, self._image = program, image
         for name, columns in image.parameters().items():
             model.load_table(name, columns)
@@ -161,17 +155,7 @@ class RtlBackend(Backend):
                 where="device 'rtl'",
                 remedy="generate it with graded=True",
             )
-        batch = 1 if record.states else BATCH
-        bounds = list(range(0, steps, batch))
-        given = self._input(steps, events)
-        at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
-        states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
-        parts = []
-        for start in bounds:
-            stop = min(start + batch, steps)
-            parts.append(self._steps(stop - start, given[at[start] : at[stop]]))
-            for (variable, which), values in zip(record.states, states, strict=True):
-                values[start] = self._value(variable)[which]
+        parts, states = self._compute(steps, self._input(steps, events), record)
         items = np.concatenate([np.zeros((0, 3), np.int64), *parts])
         self._step += steps
 
@@ -194,6 +178,18 @@ class RtlBackend(Backend):
             states,
             items[ends, 2],
         )
+
+    def _compute(
+        self, steps: int, given: NDArray[np.int64], record: Record
+    ) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int32], ...]]:
+        """What came out of the core, and the recorded states."""
+        states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
+        parts = []
+        for start, count, piece in batches(given, 1 if record.states else BATCH):
+            parts.append(self._steps(count, piece))
+            for (variable, which), values in zip(record.states, states, strict=True):
+                values[start] = self._value(variable)[which]
+        return parts, states
 
     def _input(self, steps: int, events: Events) -> NDArray[np.int64]:
         """(n, 3): per step the graded events, the spikes, an END."""
@@ -272,8 +268,7 @@ class RtlBackend(Backend):
         Raises:
             DeviceError: an array's shape is not the loaded Program's, or the core has no θa.
         """
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        check_state(self._program, state)
         if state.adapt.any() and not self.model.geometry.adaptation:
             raise DeviceError(
                 "the state has adapted thresholds, but this core is built without them",
@@ -304,17 +299,9 @@ class RtlBackend(Backend):
         """Replace the weights.
 
         Raises:
-            DeviceError: an array's shape is not the loaded Program's.
+            DeviceError: shapes or widths are not those of the loaded Program.
         """
-        if len(weights) != 1:
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected="weights of 1 core",
-            )
-        core = self._program.cores[0]
-        _check_shape("sparse weights", weights[0].sparse, core.sparse_weight)
-        _check_shape("dense weights", weights[0].dense, core.dense_weight)
+        check_weights(self._program, weights)
         self.model.load_table("synapse", self._image.synapses(weights[0]))
 
     def describe(self) -> dict[str, Any]:
@@ -336,38 +323,50 @@ class RtlBackend(Backend):
             self._model = None
 
 
-def _make(simulator: str, geometry: Geometry) -> Model:
-    if simulator == "cxxrtl":
+def batches(given: NDArray[np.int64], batch: int) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """First step, number of steps and input of each so many steps."""
+    at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
+    for start in range(0, len(at) - 1, batch):
+        stop = min(start + batch, len(at) - 1)
+        yield start, stop - start, given[at[start] : at[stop]]
+
+
+def chosen_simulator(simulator: str) -> str:
+    """What "auto" means on this machine.
+
+    Raises:
+        DeviceError: there is no such simulator, or its tools are missing.
+    """
+    if simulator not in SIMULATORS:
+        raise DeviceError(
+            "no such simulator",
+            found=repr(simulator),
+            expected="one of " + ", ".join(SIMULATORS),
+            where="device 'rtl'",
+        )
+    problem = missing_tools()
+    if simulator == "cxxrtl" and problem:
+        raise DeviceError(
+            "the core cannot be compiled here",
+            found=problem,
+            where="device 'rtl'",
+            remedy='install it, or open "rtl?simulator=amaranth", which is slower',
+        )
+    if simulator == "auto":
+        simulator = "amaranth" if problem else "cxxrtl"
+    return simulator
+
+
+def make_model(simulator: str, geometry: Geometry) -> Model:
+    """A core in one of ``SIMULATORS``.
+
+    Raises:
+        DeviceError: it cannot be had.
+    """
+    if chosen_simulator(simulator) == "cxxrtl":
         from .compiled import CompiledModel
 
         return CompiledModel(geometry)
     from .interpreted import InterpretedModel
 
     return InterpretedModel(geometry)
-
-
-def _lanes(lanes: int | str | None) -> int | None:
-    if lanes is None:
-        return None
-    try:
-        number = int(lanes)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 64 or number & (number - 1):
-        raise DeviceError(
-            "no core has so many lanes",
-            found=repr(lanes),
-            expected="a power of two from 1 to 64",
-            where="device 'rtl'",
-        )
-    return number
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )

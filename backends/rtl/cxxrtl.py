@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ...errors import DeviceError
+from . import gated
 from .tools import FLAGS, cache_folder, missing_tools, run_compiler, run_yosys, versions
 
 
@@ -46,7 +48,7 @@ def compile_model(design: Any, harness: str) -> ctypes.CDLL:
 
 def _hash(text: str, harness: str) -> str:
     """Over everything that the library is made from."""
-    parts = (text, harness, _SCRIPT, *versions(), *FLAGS, sys.platform)
+    parts = (text, harness, inspect.getsource(gated), _SCRIPT, *versions(), *FLAGS, sys.platform)
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part.encode())
@@ -58,8 +60,10 @@ def _build(text: str, harness: str, library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         work = Path(folder)
         (work / "top.il").write_text(text)
-        run_yosys(_SCRIPT, work)
-        model = (work / "top.cc").read_text()
+        parts = gated.kept_apart(text)
+        keep = "".join(f"setattr -mod -set keep_hierarchy 1 {part}\n" for part in parts)
+        run_yosys(_SCRIPT.format(keep=keep), work)
+        model = gated.gate((work / "top.cc").read_text(), parts)
         (work / "model.cc").write_text(f"{model}\n{harness}")
         # Made under another name: another process may be making the same model.
         run_compiler("model.cc", "model.so", work).replace(library)
@@ -68,7 +72,7 @@ def _build(text: str, harness: str, library: Path) -> None:
 _SCRIPT = """
 read_rtlil top.il
 proc
-flatten
+{keep}flatten
 opt
 splitnets -driver
 opt_clean -purge

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...hdl.core_regions import PROBE_COUNT_REGION, REGISTER_REGION, column_region
+from ...hdl.core_regions import (
+    PROBE_COUNT_REGION,
+    PROBE_REGION,
+    REGISTER_REGION,
+    column_region,
+)
 from ...hdl.geometry import Geometry
 from ...hdl.layout import INDEX_SHIFT
 from ...hdl.registers import REGISTER
@@ -27,14 +32,18 @@ from ...hdl.streams import (
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
 from ...runtime.link.session import Session, Timing
-from .backend import RtlBackend
+from .backend import BATCH, RtlBackend, batches
 from .model import Model, StepOutput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...runtime.backend import Record
     from ...runtime.link.client import Steps
     from ...runtime.link.transport import Transport
+
+_FIELD = {"v": "v", "u0": "u0", "u1": "u1", "threshold": "adapt"}
+"""Where a recorded variable is in table `state`."""
 
 _RUN = REGISTER["RUN"].address
 _STEP = REGISTER["STEP"].address
@@ -53,7 +62,10 @@ class LinkedModel(Model):
         self.client = client
         super().__init__(_geometry(client))
         self._step = client.session.poll()["step"]
+        self._probes = b""
+        self._digests: dict[str, int] = {}
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
+        self.probed = np.zeros((0, 0), np.int32)
 
     def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
         """The words of one memory."""
@@ -77,25 +89,48 @@ class LinkedModel(Model):
 
     def table(self, name: str) -> list[NDArray[np.uint32]]:
         """A copy of a whole table."""
-        regions = [column_region(name, i) for i in range(len(self.tables[name].widths))]
-        return [
-            unpack_words(self.client.read(r), self.client.descriptor.region(r)[1]).astype(np.uint32)
-            for r in regions
-        ]
+        return [self.column(name, i) for i in range(len(self.tables[name].widths))]
 
     def _is_spread(self, table: str) -> bool:
         return len(self.table(table)[0]) > self.tables[table].depth
 
     def _load(self, name: str, column: int, words: NDArray[np.uint32]) -> None:
-        """Write a region and check its digest; zeros that are there already are not sent again."""
+        """Fill a region; its digest says that it holds just this.
+
+        What is there already is not sent again: zeros at the end, and all of a region that the
+        core itself writes, which often has come back to where it began.
+        """
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
         whole = np.zeros(spec.depth, np.uint32)
         whole[: len(words)] = words
         image = pack_words(whole, spec)
-        self.client.write(region, 0, image[: len(words) * spec.word_bytes])
+        if not spec.volatile:
+            self._digests[region] = zlib.crc32(image)
+        if spec.volatile and self.client.digest(region) == zlib.crc32(image):
+            return
+        used = 1 + int(np.flatnonzero(whole).max(initial=-1))
+        self.client.write(region, 0, image[: used * spec.word_bytes])
         if self.client.digest(region) != zlib.crc32(image):
             self.client.load({region: image})
+
+    def verify(self) -> None:
+        """Have the device compute the digest of everything that it does not change by itself.
+
+        Raises:
+            DeviceError: a region does not hold what was loaded.
+        """
+        for region, expected in self._digests.items():
+            found = self.client.digest(region)
+            if found != expected:
+                raise DeviceError(
+                    "a region does not hold what was loaded any more",
+                    found=f"digest {found:08x}",
+                    expected=f"{expected:08x}",
+                    where=f"region {region!r} of the device at "
+                    f"{self.client.session.transport.name}",
+                    remedy="load the program again; if it happens again the memory is faulty",
+                )
 
     def write(self, address: int, data: int) -> None:
         """Write a register. RUN is left to the device, which starts runs itself."""
@@ -111,9 +146,31 @@ class LinkedModel(Model):
             self.client.read(REGISTER_REGION, address >> INDEX_SHIFT, 1), "little"
         )
 
+    def column(self, name: str, column: int) -> NDArray[np.uint32]:
+        """A copy of one column of a table."""
+        region = column_region(name, column)
+        spec = self.client.descriptor.region(region)[1]
+        return unpack_words(self.client.read(region), spec).astype(np.uint32)
+
+    def probe(self, addresses: NDArray[np.int64]) -> None:
+        """From now on ``probed`` has the words at these host addresses after each step of a run."""
+        words = addresses.astype("<u4").tobytes()
+        if words != self._probes:
+            self.client.write(PROBE_REGION, 0, words)
+            self.client.write(PROBE_COUNT_REGION, 0, len(addresses).to_bytes(4, "little"))
+            self._probes = words
+
+    @property
+    def most_probes(self) -> int:
+        """How many words can be probed."""
+        return self.client.descriptor.region(PROBE_REGION)[1].depth
+
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
         """Compute steps; the session watches over their time."""
-        done = self.client.run(steps, self._events(given), start=self._step, cycles=True)
+        done = self.client.run(
+            steps, self._events(given), start=self._step, cycles=True, probes=bool(self._probes)
+        )
+        self.probed = done.probes
         self._step = (self._step + steps) % (1 << 32)
         return StepOutput(self._items(done), done.steps, len(given), int(done.cycles.sum()))
 
@@ -192,6 +249,62 @@ class RemoteBackend(RtlBackend):
             raise
         super().__init__(simulator="amaranth", geometry=self._linked.geometry)
         self._model = self._linked
+
+    def _compute(
+        self, steps: int, given: NDArray[np.int64], record: Record
+    ) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int32], ...]]:
+        """As the simulated core, but the device itself looks at the recorded states in each step.
+
+        Only where they are more words than it can probe, whole tables are read after each step.
+        """
+        fields = [(_FIELD[variable], which) for variable, which in record.states]
+        table = self._linked.tables["state"]
+        # Which columns of which neurons; a threshold that does not adapt is known without asking.
+        wanted = [
+            np.array([table.address(int(i), table.field(name).column) for i in which], np.int64)
+            for name, which in fields
+            if table.has(name)
+        ]
+        addresses, place = np.unique(
+            np.concatenate([np.zeros(0, np.int64), *wanted]), return_inverse=True
+        )
+        if len(addresses) > self._linked.most_probes:
+            self._linked.probe(addresses[:0])
+            return super()._compute(steps, given, record)
+        self._linked.probe(addresses)
+        parts, probed = [], [np.zeros((0, len(addresses)), np.int32)]
+        for _, count, piece in batches(given, BATCH):
+            parts.append(self._steps(count, piece))
+            if len(addresses):
+                probed.append(self._linked.probed)
+        words = np.concatenate(probed).view(np.uint32)
+        states, at = [], 0
+        for variable, which in record.states:
+            name = _FIELD[variable]
+            values = np.zeros((steps, len(which)), np.int64)
+            if table.has(name):
+                column = words[:, place[at : at + len(which)]]
+                values = table.decode([column] * len(table.widths))[name]
+                at += len(which)
+            if variable == "threshold":
+                values = values + self._program.cores[0].threshold[which]
+            states.append(values.astype(np.int32))
+        return parts, tuple(states)
+
+    def verify(self) -> None:
+        """Compare the program in the device with the one that was loaded, by digests.
+
+        Raises:
+            DeviceError: it is another one; names the region.
+        """
+        self._linked.verify()
+
+    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Copies of ``State.saturations`` and ``State.saturated`` alone: one column is read."""
+        table, n = self._linked.tables["state"], self._program.neurons
+        word = self._linked.column("state", table.field("saturated").column)[:n]
+        bits = table.decode([word] * len(table.widths))["saturated"]
+        return self._saturations(), bits.astype(np.uint8)
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``spikeloom devices`` and ``doctor``."""

@@ -92,8 +92,8 @@ class Executor(wiring.Component):
 
     def arg(self, message: Message, name: str) -> Any:
         """An argument of the command in hand."""
-        at, size = message.args.offset(name), message.args.field(name).size
-        return self.args[8 * at : 8 * (at + size)]
+        place = message.args.places[name]
+        return self.args[8 * place.start : 8 * place.stop]
 
     def send(self, m: Module, name: str, arguments: Any, then: str) -> None:
         """Send a reply's code and arguments, then go on in another state."""

@@ -242,7 +242,7 @@ class UartLink(wiring.Component):
         m.d.comb += [self.reset_core.eq(reset != 0), rx.rx.eq(self.rx)]
         own = ResetInserter(reset != 0)
         tx, link = UartTx(self.divisor), Link(self.descriptor)
-        m.submodules += [own(tx), own(link)]
+        m.submodules.uart_tx, m.submodules.frames = own(tx), own(link)
         m.d.comb += [self.tx.eq(tx.tx), link.line_error.eq(rx.error)]
         wiring.connect(m, rx.data, link.line_in)
         wiring.connect(m, link.line_out, tx.data)

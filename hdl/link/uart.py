@@ -14,8 +14,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-MIN_DIVISOR = 4
-"""Fewest clock cycles per bit: half a bit less one cycle must be more than 0.19 bit."""
+from ..protocol import MIN_DIVISOR
 
 BREAK_BITS = 20
 """A line that is low for this many bits says break; a byte of zeros is low for 9."""

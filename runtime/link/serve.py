@@ -11,32 +11,54 @@ import os
 import select
 import socket
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from ...errors import DeviceError, UnsupportedError
 
-_CHUNK = 1 << 16
+_CHUNK = 4096
+"""Most bytes that are taken from a host at a time: what an operating system's own buffer holds."""
+
+
+def _nothing() -> int:
+    return 0
 
 
 class Server(ABC):
     """Serves one device from a thread of its own; a context manager.
 
     Args:
-        exchange: the device.
-        patience: how many empty exchanges in a row are given to a silent device.
+        exchange: the device; called with ``b""`` to let it go on.
+        linger: seconds for which a device that is silent is given time. 0 for one that has said
+            all when ``exchange`` returns.
+        waiting: how many bytes the device has not looked at yet; beyond a few thousand the host
+            has to wait.
+        once: whether serving ends when the first host has hung up.
     """
 
     address: str
     """What a host opens."""
 
-    def __init__(self, exchange: Callable[[bytes], bytes], patience: int = 20):
+    def __init__(
+        self,
+        exchange: Callable[[bytes], bytes],
+        linger: float = 0.0,
+        waiting: Callable[[], int] = _nothing,
+        *,
+        once: bool = False,
+    ):
         self._exchange = exchange
-        self._patience = patience
+        self._linger = linger
+        self._waiting = waiting
+        self._once = once
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="device", daemon=True)
         self.failure: BaseException | None = None
+        self.received = self.sent = 0
+        self.ended = threading.Event()
+        """Set when serving has ended by itself."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -80,14 +102,21 @@ class Server(ABC):
             self._loop()
         except BaseException as error:
             self.failure = error
+        self.ended.set()
 
     def _loop(self) -> None:
-        silent = self._patience
+        moved = -self._linger
         while True:
             peer = self._accept()
-            files = [self._wake.fileno(), *([peer] if peer is not None else self._listening())]
-            pause = 0.0 if silent < self._patience and peer is not None else None
-            ready, _, _ = select.select(files, [], [], pause)
+            going = peer is not None and (
+                self._waiting() > 0 or time.monotonic() - moved < self._linger
+            )
+            files = [self._wake.fileno()]
+            if peer is None:
+                files += self._listening()
+            elif self._waiting() < _CHUNK:
+                files.append(peer)
+            ready, _, _ = select.select(files, [], [], 0.0 if going else None)
             if self._wake.fileno() in ready:
                 return
             if peer is None:
@@ -97,11 +126,17 @@ class Server(ABC):
                 data = self._receive(peer)
                 if not data:
                     self._hung_up()
+                    if self._once:
+                        return
                     continue
             answer = self._exchange(data)
-            silent = 0 if data or answer else silent + 1
+            self.received, self.sent = self.received + len(data), self.sent + len(answer)
+            if data or answer:
+                moved = time.monotonic()
             if answer and not self._send(peer, answer):
                 self._hung_up()
+                if self._once:
+                    return
 
     def _receive(self, peer: int) -> bytes:
         try:
@@ -126,10 +161,17 @@ class Server(ABC):
 class PtyServer(Server):
     """A device behind a pseudo-terminal; ``address`` is a path that any serial program opens."""
 
-    def __init__(self, exchange: Callable[[bytes], bytes], patience: int = 20):
+    def __init__(
+        self,
+        exchange: Callable[[bytes], bytes],
+        linger: float = 0.0,
+        waiting: Callable[[], int] = _nothing,
+        *,
+        once: bool = False,
+    ):
         if not hasattr(os, "openpty"):
             raise UnsupportedError("this system has no pseudo-terminals", remedy="serve by TCP")
-        super().__init__(exchange, patience)
+        super().__init__(exchange, linger, waiting, once=once)
         import tty
 
         # Our own copy of the host's end stays open: without it reading fails between two hosts.
@@ -143,33 +185,56 @@ class PtyServer(Server):
     def _listening(self) -> list[int]:
         return []
 
+    def _receive(self, peer: int) -> bytes:
+        data = super()._receive(peer)
+        if self._once and self._host >= 0:
+            # The first host is there, and the last: when it closes its end, reading shall fail.
+            os.close(self._host)
+            self._host = -1
+        return data
+
     def _hung_up(self) -> None:
-        raise OSError("the pseudo-terminal was closed")
+        if not self._once:
+            raise OSError("the pseudo-terminal was closed")
 
     def _release(self) -> None:
         os.close(self._device)
-        os.close(self._host)
+        if self._host >= 0:
+            os.close(self._host)
 
 
 class TcpServer(Server):
     """A device behind a TCP port; one host at a time.
 
     Args:
-        exchange: the device.
+        exchange, linger, waiting, once: see :class:`Server`.
         host: address to listen at; only this machine's own unless told otherwise.
         port: 0 takes a free one; ``address`` tells which.
-        patience: see :class:`Server`.
+
+    Raises:
+        DeviceError: the port cannot be listened at.
     """
 
     def __init__(
         self,
         exchange: Callable[[bytes], bytes],
+        linger: float = 0.0,
+        waiting: Callable[[], int] = _nothing,
+        *,
         host: str = "127.0.0.1",
         port: int = 0,
-        patience: int = 20,
+        once: bool = False,
     ):
-        super().__init__(exchange, patience)
-        self._listener = socket.create_server((host, port), backlog=1)
+        try:
+            self._listener = socket.create_server((host, port), backlog=1)
+        except (OSError, OverflowError) as error:
+            raise DeviceError(
+                "this TCP port cannot be listened at",
+                found=str(error),
+                where=f"{host}:{port}",
+                remedy="choose another port; 0 takes a free one",
+            ) from None
+        super().__init__(exchange, linger, waiting, once=once)
         self._peer: socket.socket | None = None
         self.host, self.port = self._listener.getsockname()[:2]
         self.address = f"tcp://{self.host}:{self.port}"

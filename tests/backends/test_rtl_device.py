@@ -146,8 +146,8 @@ def test_graded_events_need_a_core_that_takes_them():
     [
         (
             "lanes=12",
-            "no core has so many lanes\n  found: '12'\n  expected: a power of two from 1 to 64\n"
-            "  where: device 'rtl'",
+            "the generated hardware cannot have that many lanes\n  found: '12'\n"
+            "  expected: a power of two from 1 to 64\n  where: option lanes",
         ),
         (
             "simulator=verilator",

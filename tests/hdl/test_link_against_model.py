@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.echo import CAPACITY, EchoCore, descriptor
+from support.faults import damaged
 
 from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.hdl import protocol
 from spikeloom.hdl.protocol import FrameType, command
-from spikeloom.runtime.link.codec import Frame
+from spikeloom.runtime.link.codec import Frame, FrameReader
 from spikeloom.runtime.link.model import DeviceModel
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
@@ -177,3 +178,30 @@ def test_description_piece_by_piece():
     beyond = Frame.decode(pair.send(FrameType.HELLO, b"\xff\xff")[:-1])
     assert beyond is not None
     assert beyond.payload[head:] == b""
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\0", bytes(40), bytes(range(200, 240))], ids=["none", "0", "zeros", "40"]
+)
+def test_the_receiver_accepts_no_damage(payload):
+    """Every bit flipped, every byte lost or doubled, every truncation: counted, and no more."""
+    pair = Pair(3)
+    pair.send(FrameType.HELLO, b"\0\0", session=3)
+    # Unknown commands would be answered; so the damaged frames must not even be executed.
+    whole = Frame(FrameType.DATA, 3, 0, 0, 60000, payload).encode()[:-1]
+    before = pair.model._reader.bad
+    count = 0
+    for piece in damaged(whole):
+        answer = pair.both(b"\0" + piece + b"\0")
+        kinds = {frame.type for frame in FrameReader(64).feed(answer) if frame is not None}
+        assert kinds <= {FrameType.RESEND}
+        count += 1
+    assert count == 11 * len(whole)
+    status = Frame.decode(pair.send(FrameType.POLL)[:-1])
+    assert status is not None
+    told = protocol.STATUS.unpack(status.payload)
+    assert (told["accepted"], told["produced"], told["lost_frames"]) == (0, 0, 0)
+    assert told["bad_frames"] == pair.model._reader.bad > before
+    # The same frame as it should be is taken.
+    pair.both(whole + b"\0")
+    assert pair.model.expected == 1

@@ -1,0 +1,216 @@
+"""Serve a simulated device at a pseudo-terminal or a TCP port, where it is used like a board.
+
+``rtl`` is the generated hardware, link and UART included, simulated clock cycle by clock cycle at
+its two pins. ``model`` has the same core, but the link is its readable definition in Python: fewer
+cycles to compute. Programs open either by the URL that is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DeviceError, InputError
+from ..hdl.protocol import MIN_DIVISOR
+from .output import Waiting, print_json
+from .sizes import add_sizes, geometry_of, needs_hardware_tools
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from ..backends.rtl.modelled import ModelledDevice
+    from ..backends.rtl.simulated import SimulatedDevice
+    from ..hdl.geometry import Geometry
+    from ..runtime.link.serve import Server
+
+EXAMPLE = """\
+  spikeloom serve rtl --for net.loom --link /tmp/board &
+  spikeloom run net.loom --device 'serial:///tmp/board?baud=115200' --steps 100
+
+  spikeloom serve rtl --neurons 256 --lanes 8 --tcp 127.0.0.1:7000
+
+It serves until it is interrupted (Ctrl-C) or terminated, or, with --once, until the first host has
+closed the line."""
+
+BAUD = 115200
+"""What hosts are told to open the pseudo-terminal with: it makes no byte faster or slower, but
+tells the host how long to wait for an answer."""
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("device", choices=["rtl", "model"], help="what is served")
+    line = parser.add_mutually_exclusive_group()
+    line.add_argument(
+        "--pty", action="store_true", help="behind a pseudo-terminal (where nothing else is said)"
+    )
+    line.add_argument(
+        "--tcp", metavar="HOST:PORT", help="behind a TCP port; port 0 takes a free one"
+    )
+    add("--link", metavar="PATH", help="make this a symbolic link to the pseudo-terminal")
+    add(
+        "--divisor",
+        type=int,
+        metavar="N",
+        help=f"rtl: clock cycles per bit at the pins (default: {MIN_DIVISOR}, the fastest)",
+    )
+    add("--once", action="store_true", help="end when the first host has closed the line")
+    add_sizes(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry the command out."""
+    where = _tcp_address(options)
+    geometry = geometry_of(options)
+    divisor = _divisor(options)
+    with needs_hardware_tools(), Waiting("building the device"):
+        device = _device(geometry, divisor)
+    with (
+        _signals() as stop,
+        _server(device, where, options.once) as server,
+        _symbolic_link(options.link, server.address),
+    ):
+        _tell(options, server, device)
+        while not stop.wait(0.1) and not server.ended.is_set():
+            pass
+    print(
+        f"served {server.received} bytes to the device and {server.sent} from it", file=sys.stderr
+    )
+    device.close()
+    return 0
+
+
+def _divisor(options: argparse.Namespace) -> int | None:
+    """None for a device without pins."""
+    if options.device == "model":
+        if options.divisor is not None:
+            raise InputError(
+                "the model has no pins", found=f"--divisor {options.divisor}", remedy="leave it out"
+            )
+        return None
+    divisor = MIN_DIVISOR if options.divisor is None else options.divisor
+    if divisor < MIN_DIVISOR:
+        raise InputError(
+            "the device's receiver needs more clock cycles per bit",
+            found=f"--divisor {divisor}",
+            expected=f"at least {MIN_DIVISOR}",
+        )
+    return divisor
+
+
+def _device(geometry: Geometry, divisor: int | None) -> SimulatedDevice | ModelledDevice:
+    if divisor is None:
+        from ..backends.rtl.modelled import ModelledDevice
+
+        return ModelledDevice(geometry)
+    from ..backends.rtl.simulated import SimulatedDevice
+
+    return SimulatedDevice(geometry, divisor)
+
+
+def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
+    """Host and port, None for a pseudo-terminal."""
+    if options.tcp is None:
+        return None
+    host, colon, port = options.tcp.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise InputError(
+            "this is no TCP port",
+            found=f"--tcp {options.tcp}",
+            expected="HOST:PORT, for example 127.0.0.1:7000",
+        )
+    if options.link is not None:
+        raise InputError(
+            "a TCP port has no file that could be linked to",
+            found=f"--tcp {options.tcp} --link {options.link}",
+            remedy="leave one of them out",
+        )
+    return host, int(port)
+
+
+def _server(
+    device: SimulatedDevice | ModelledDevice, where: tuple[str, int] | None, once: bool
+) -> Server:
+    from ..runtime.link.serve import PtyServer, TcpServer
+
+    line: dict[str, Any] = {"linger": device.linger, "waiting": device.waiting, "once": once}
+    if where is None:
+        return PtyServer(device.exchange, **line)
+    return TcpServer(device.exchange, host=where[0], port=where[1], **line)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that the signals set that ask a process to end."""
+    stop = threading.Event()
+    before = {}
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None:
+            before[number] = signal.signal(number, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _symbolic_link(link: str | None, address: str) -> Iterator[None]:
+    """A name that stays the same; only what leads nowhere any more is replaced."""
+    if link is None:
+        yield
+        return
+    path = Path(link)
+    try:
+        if path.is_symlink() and not path.exists():
+            path.unlink()
+        path.symlink_to(address)
+    except OSError as error:
+        raise DeviceError(
+            "the symbolic link cannot be made",
+            found=error.strerror,
+            where=link,
+            remedy="remove what is there, or choose another path",
+        ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if os.readlink(path) == address:
+                path.unlink()
+
+
+def _tell(
+    options: argparse.Namespace, server: Server, device: SimulatedDevice | ModelledDevice
+) -> None:
+    """Where it is served; told before the first host can come."""
+    url = server.address
+    if options.tcp is None:
+        url = f"serial://{options.link or server.address}?baud={BAUD}"
+    geometry = device.descriptor.geometry
+    if options.json:
+        facts: dict[str, Any] = {
+            "device": options.device,
+            "address": server.address,
+            "link": options.link,
+            "url": url,
+            "divisor": _divisor(options),
+            "build": device.descriptor.build,
+            "geometry": geometry,
+            "pid": os.getpid(),
+        }
+        print_json(facts)
+    else:
+        print(f"{geometry['neurons']} neurons, {geometry['lanes']} lanes at {server.address}")
+        print(f"open it with {url!r}")
+    sys.stdout.flush()
