@@ -44,7 +44,7 @@ class CurrentSource(StandardCurrentSource):
         """Time starts at 0: forget what flowed."""
         self._flowed: list[NDArray[np.float64]] = []
 
-    def amplitude(self, first: int, steps: int) -> NDArray[np.float64]:
+    def level(self, first: int, steps: int) -> NDArray[np.float64]:
         """(steps,) nA in the steps from ``first``."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class CurrentSource(StandardCurrentSource):
 
     def _get_data(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         state = simulator.state
-        now = self.amplitude(state.step, 1)
+        now = self.level(state.step, 1)
         values = np.concatenate([*self._flowed, now])
         times = state.milliseconds(np.arange(state.step + 1 - len(values), state.step + 1))
         return times, values
@@ -103,7 +103,7 @@ class CurrentSource(StandardCurrentSource):
 
     def flow(self, first: int, steps: int, currents: Currents) -> None:
         """Add what flows in the steps from ``first`` to ``currents``."""
-        amplitude = self.amplitude(first, steps)
+        amplitude = self.level(first, steps)
         if self._recording:
             self._flowed.append(amplitude)
         for population, index in self.targets:
@@ -129,7 +129,7 @@ class DCSource(CurrentSource, electrodes.DCSource):
     __doc__ = electrodes.DCSource.__doc__
     translations = unchanged(electrodes.DCSource)
 
-    def amplitude(self, first: int, steps: int) -> NDArray[np.float64]:
+    def level(self, first: int, steps: int) -> NDArray[np.float64]:
         return np.where(self._within(first, steps), self._now["amplitude"], 0.0)
 
 
@@ -137,7 +137,7 @@ class ACSource(CurrentSource, electrodes.ACSource):
     __doc__ = electrodes.ACSource.__doc__
     translations = unchanged(electrodes.ACSource)
 
-    def amplitude(self, first: int, steps: int) -> NDArray[np.float64]:
+    def level(self, first: int, steps: int) -> NDArray[np.float64]:
         now, state = self._now, simulator.state
         since = state.milliseconds(np.arange(first, first + steps)) - now["start"]
         angle = 2 * np.pi * (since * 1e-3 * now["frequency"] + now["phase"] / 360)
@@ -170,7 +170,7 @@ class StepCurrentSource(CurrentSource, electrodes.StepCurrentSource):
             "amplitudes": amplitudes[last],
         }
 
-    def amplitude(self, first: int, steps: int) -> NDArray[np.float64]:
+    def level(self, first: int, steps: int) -> NDArray[np.float64]:
         changes = np.rint(self._now["times"] / simulator.state.dt)
         levels = np.concatenate([[0.0], self._now["amplitudes"]])
         return levels[np.searchsorted(changes, np.arange(first, first + steps), side="right")]
@@ -188,7 +188,7 @@ class NoisyCurrentSource(CurrentSource, electrodes.NoisyCurrentSource):
         super().__init__(**parameters)
         self._generator = np.random.default_rng((simulator.state.seed, self.number))
 
-    def amplitude(self, first: int, steps: int) -> NDArray[np.float64]:
+    def level(self, first: int, steps: int) -> NDArray[np.float64]:
         now, dt = self._now, simulator.state.dt
         every = max(1, int(np.rint(now["dt"] / dt)))
         since = np.arange(first, first + steps) - int(np.rint(now["start"] / dt))

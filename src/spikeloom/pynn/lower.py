@@ -99,7 +99,7 @@ def lower_cells(cells: Cells, dt: float) -> tuple[Lowered, LIF]:
         tau_syn,
         v_threshold=p["v_thresh"] - rest,
         v_reset=p["v_reset"] - rest,
-        refractory=p["tau_refrac"] * 1e-3,
+        refractory=np.rint(p["tau_refrac"] / dt) * dt * 1e-3,
         bias=p["i_offset"] * gain,
         v_init=cells.initial["v"] - rest,
     )

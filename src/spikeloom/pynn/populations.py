@@ -23,6 +23,16 @@ class Assembly(common.Assembly):
     __doc__ = common.Assembly.__doc__
     _simulator = simulator
 
+    @property
+    def receptor_types(self) -> list[str]:
+        """Receptors that all members have, in the first one's order.
+
+        PyNN's own list has the order of a set, which differs from run to run, and a projection
+        without a ``receptor_type`` takes the first of it.
+        """
+        kinds = [p.celltype.receptor_types for p in self.populations]
+        return [kind for kind in kinds[0] if all(kind in others for others in kinds[1:])]
+
 
 class _Group:
     """What Population and PopulationView share; subclasses say where their neurons are."""
@@ -127,7 +137,9 @@ class Population(_Group, common.Population):
         space = self.celltype.native_parameters
         space.shape = (self.size,)
         space.evaluate(simplify=False)
-        self.take({name: np.array(value) for name, value in space.items()})
+        self.take(
+            {name: np.array(np.broadcast_to(v, (self.size,))) for name, v in space.items()}
+        )
         state.id_counter += self.size
         state.populations.append(self)
 
@@ -146,6 +158,7 @@ class Population(_Group, common.Population):
         else:
             for name, values in parameters.items():
                 self._check(name, np.asarray(values, np.float64))
+            state.steps(parameters["tau_refrac"], f"tau_refrac of {self.label!r}")
             state.touch()
         self.parameters = parameters
 

@@ -14,8 +14,8 @@ from pyNN import common
 
 from ..compiler.checks import STEP_TOLERANCE, show
 from ..compiler.origin import warn_user
-from ..errors import UnsupportedError
-from .engine import Engine, open_engine
+from ..errors import DeviceError, UnsupportedError
+from .engine import FLOAT, Engine, open_engine
 from .plan import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class State(common.control.BaseState):
     def __init__(self) -> None:
         super().__init__()
         self.mpi_rank, self.num_processes = 0, 1
-        self.engine: Engine = open_engine("float")
+        self.engine: Engine = open_engine(FLOAT)
+        self.is_set_up = False
         self.dt = 0.1
         self.seed = 0
         self.clear()
@@ -69,8 +70,18 @@ class State(common.control.BaseState):
         """Begin anew: drop the network, open the device."""
         self.engine.close()
         self.clear()
-        self.dt, self.seed = float(timestep), seed
+        self.is_set_up = False
         self.engine = open_engine(device, target, quantization)
+        self.dt, self.seed, self.is_set_up = float(timestep), seed, True
+
+    def check_set_up(self) -> None:
+        """Something is about to be built or run.
+
+        Raises:
+            DeviceError: there was no ``setup``, or an ``end`` since.
+        """
+        if not self.is_set_up:
+            raise DeviceError("no device is open", remedy='call setup(device="emulator") first')
 
     def clear(self) -> None:
         """Forget the network and all that belongs to it."""
@@ -169,6 +180,7 @@ class State(common.control.BaseState):
         Raises:
             UnsupportedError: it is none of them.
         """
+        self.check_set_up()
         if model in known:
             return
         nearest = "IF_curr_exp" if what == "cell type" else "StaticSynapse"
@@ -186,9 +198,11 @@ class State(common.control.BaseState):
             projection.keep()
         self.plan, self.changed = None, True
         self.engine.close()
+        self.is_set_up = False
 
     def prepare(self) -> Plan:
         """The engine knows the network as it is now, and goes on from where it was."""
+        self.check_set_up()
         if self.plan is None:
             self.plan = make_plan(self)
             self.engine.load(self.plan)
