@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyNN import common, errors
+from pyNN.connectors import MapConnector
 from pyNN.space import Space
 
 from ..compiler.checks import show
@@ -50,6 +52,27 @@ class Connection(common.Connection):
         return tuple(getattr(self, name) for name in names)
 
 
+def _for_numpy_2(connector: Any) -> Any:
+    """The connector, so that it connects single neurons with NumPy 2 as well.
+
+    A column of a 1 x 1 map comes out of PyNN 0.13 as an array without dimensions, whose
+    ``nonzero`` NumPy 2.1 took away.
+    """
+    if not isinstance(connector, MapConnector):
+        return connector
+    repaired = copy(connector)
+
+    def standard_connect(projection: Any, columns: Any, distance_map: Any = None) -> None:
+        def whole(mask: Any = None) -> Iterator[Any]:
+            for column in columns() if mask is None else columns(mask):
+                yield np.atleast_1d(column) if isinstance(column, (np.ndarray, np.bool_)) else column
+
+        type(connector)._standard_connect(repaired, projection, whole, distance_map)
+
+    repaired._standard_connect = standard_connect
+    return repaired
+
+
 class Projection(common.Projection):
     __doc__ = common.Projection.__doc__
     _simulator = simulator
@@ -82,7 +105,7 @@ class Projection(common.Projection):
         self.number = len(state.projections)
         self.version = 0
         self._chunks: list[tuple[NDArray[np.int64], int, dict[str, NDArray[np.float64]]]] = []
-        connector.connect(self)
+        _for_numpy_2(connector).connect(self)
         self._finish()
         state.projections.append(self)
         state.touch()

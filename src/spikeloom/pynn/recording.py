@@ -33,6 +33,21 @@ class Recorder(recording.Recorder):
 
     # ------------------------------------------------------------------ what PyNN calls
 
+    def get(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Recorded data as a Neo Block, with these variables of every segment.
+
+        PyNN 0.13 loses the signals of earlier segments when variables are named.
+        """
+        block = super().get("all", *args, **kwargs)
+        if variables == "all":
+            return block
+        names = [variables] if isinstance(variables, str) else list(variables)
+        for segment in block.segments:
+            if "spikes" not in names:
+                segment.spiketrains = []
+            segment.analogsignals = [s for s in segment.analogsignals if s.name in names]
+        return block
+
     def _record(self, variable: Any, new_ids: Any, sampling_interval: float | None = None) -> None:
         state = simulator.state
         if sampling_interval is not None:
