@@ -61,7 +61,7 @@ def setup(
         hint = did_you_mean(name, _OWN)
         if name not in _OWN and hint:
             raise NetworkError(f"setup: no parameter {name!r}", found=name, remedy=hint)
-    common.setup(timestep, min_delay, **extra_params)
+    common.setup(timestep, min_delay, **extra_params)  # type: ignore[arg-type] - PyNN has no types
     simulator.state.configure(timestep, device, target, quantization, seed)
     simulator.state.min_delay = min_delay
     simulator.state.max_delay = extra_params.get("max_delay", DEFAULT_MAX_DELAY)

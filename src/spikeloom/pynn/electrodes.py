@@ -114,7 +114,7 @@ class CurrentSource(StandardCurrentSource):
             known = np.concatenate([known, new])
             total = np.concatenate([total, np.zeros((steps, len(new)))], axis=1)
             place = np.argsort(known)[np.searchsorted(np.sort(known), index)]
-            np.add.at(total, (slice(None), place), amplitude[:, None])
+            total += amplitude[:, None] * np.bincount(place, minlength=len(known))
             currents[population.name] = known, total
 
     def _within(self, first: int, steps: int) -> NDArray[np.bool_]:

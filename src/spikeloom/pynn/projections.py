@@ -60,7 +60,7 @@ def _for_numpy_2(connector: Any) -> Any:
     """
     if not isinstance(connector, MapConnector):
         return connector
-    repaired = copy(connector)
+    repaired: Any = copy(connector)
 
     def standard_connect(projection: Any, columns: Any, distance_map: Any = None) -> None:
         def whole(mask: Any = None) -> Iterator[Any]:
@@ -296,10 +296,11 @@ class Projection(common.Projection):
             if multiple_synapses == "sum":
                 array[place] = 0.0
                 np.add.at(array, place, values)
-            elif multiple_synapses == "last":
-                array[place] = values
-            elif multiple_synapses == "first":
-                array[place[0][::-1], place[1][::-1]] = values[::-1]
+            elif multiple_synapses in ("first", "last"):
+                order = np.arange(len(values))[:: 1 if multiple_synapses == "first" else -1]
+                key = (self.pre_index * self.shape[1] + self.post_index)[order]
+                pairs, first = np.unique(key, return_index=True)
+                array.reshape(-1)[pairs] = values[order[first]]
             else:
                 (np.fmin if multiple_synapses == "min" else np.fmax).at(array, place, values)
             arrays.append(array)

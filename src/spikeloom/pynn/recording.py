@@ -153,9 +153,11 @@ class Recorder(recording.Recorder):
         self._samples += len(taken)
 
     def _first_sample(self, name: str, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        initial = self.population.initial.get(name, np.zeros(self.population.size))
-        value = initial if self._begin == 0 else self._last.get(name, initial * np.nan)
-        return np.where(chosen, value, np.nan)[None, :]
+        unknown = np.full(self.population.size, np.nan)
+        known: Mapping[str, NDArray[np.float64]] = (
+            self.population.initial if self._begin == 0 else self._last
+        )
+        return np.where(chosen, known.get(name, unknown), np.nan)[None, :]
 
     def _keep_last(self) -> None:
         last = self._last

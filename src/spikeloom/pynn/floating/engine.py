@@ -63,7 +63,9 @@ class Wheel:
         delay: NDArray[np.int64],
     ) -> None:
         """Let weights arrive ``delay`` steps from ``now``."""
-        np.add.at(self.slots, ((now + delay) % len(self.slots), receptor, target), weight)
+        depth, receptors, size = self.slots.shape
+        place = ((now + delay) % depth * receptors + receptor) * size + target
+        np.add.at(self.slots.reshape(-1), place, weight)
 
     def take(self, now: int) -> NDArray[np.float64]:
         """(2, size) what arrives now."""
