@@ -13,7 +13,7 @@ _OURS = {__name__.partition(".")[0], "pyNN"}
 
 
 def _user_frame() -> tuple[str, int, int]:
-    """File, line and depth (as ``warnings.warn`` counts) of the first frame outside these packages."""
+    """File, line and depth (as ``warnings.warn`` counts) of the first frame outside of those."""
     frame, depth = sys._getframe(1), 1
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

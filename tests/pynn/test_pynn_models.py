@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -59,7 +61,9 @@ def test_one_psp_of_an_alpha_current_is_the_analytic_one():
     on = np.maximum(np.arange(81) * 0.5 - 2.0, 0.0)
     a = 1 / 4.0 - 1 / 20.0
     shape = np.exp(-on / 20.0) * (1 - (1 + a * on) * np.exp(-a * on)) / a**2
-    np.testing.assert_allclose(signal(cells, "v")[:, 0] + 65.0, -0.5 * np.e / 4.0 * shape, atol=1e-11)
+    np.testing.assert_allclose(
+        signal(cells, "v")[:, 0] + 65.0, -0.5 * np.e / 4.0 * shape, atol=1e-11
+    )
     alpha = -0.5 * on / 4.0 * np.exp(1 - on / 4.0)
     np.testing.assert_allclose(signal(cells, "isyn_inh")[:, 0], alpha, atol=1e-12)
 
@@ -96,7 +100,7 @@ def integrated(alpha: bool, adaptive: bool, dt: float) -> np.ndarray:
 
     times, v = [0.0, 3.0, 6.0, 6.5, 20.0], [np.array([-65.0])]
     state = np.array([-65.0, 0.0])
-    for begin, stop in zip(times, times[1:], strict=False):
+    for begin, stop in pairwise(times):
         grid = np.linspace(begin, stop, round((stop - begin) / dt) + 1)
         # Integrate from just after a jump.
         solution = solve_ivp(
@@ -152,7 +156,7 @@ def test_the_adaptive_exponential_neuron_adapts():
 
 
 def test_a_network_in_floating_point_is_what_simulate_makes_of_the_lowered_one():
-    """Two independent implementations: this engine in PyNN's terms, sl.simulate in the machine's."""
+    """Two implementations: this engine in PyNN's terms, sl.simulate in the machine's."""
     rng = np.random.default_rng(5)
     sim.setup(timestep=0.5, device="float")
     trains = [np.unique(rng.integers(0, 180, 40)) * 0.5 for _ in range(30)]

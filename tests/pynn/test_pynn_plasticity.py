@@ -20,7 +20,9 @@ def learned(weight_dependence, fraction: float, delay: float, **rule: float) -> 
     teacher = sim.Population(1, sim.SpikeSourceArray(spike_times=[t - 1.0 for t in POST]))
     # A spike of the teacher makes the cell fire 1 ms later; the plastic weight alone cannot.
     cell = sim.Population(1, sim.IF_curr_delta(tau_m=1.0, tau_refrac=0.0))
-    sim.Projection(teacher, cell, sim.OneToOneConnector(), sim.StaticSynapse(weight=50.0, delay=1.0))
+    sim.Projection(
+        teacher, cell, sim.OneToOneConnector(), sim.StaticSynapse(weight=50.0, delay=1.0)
+    )
     synapse = sim.STDPMechanism(
         sim.SpikePairRule(**rule),
         weight_dependence,
@@ -38,9 +40,7 @@ def learned(weight_dependence, fraction: float, delay: float, **rule: float) -> 
 def expected(up, down, fraction: float, delay: float, rule: dict[str, float]) -> float:
     """All pairs, one by one, in the order in which they complete at the synapse."""
     behind = round(fraction * delay)
-    events = sorted(
-        [(t + delay - behind, 0) for t in PRE] + [(t + behind, 1) for t in POST]
-    )
+    events = sorted([(t + delay - behind, 0) for t in PRE] + [(t + behind, 1) for t in POST])
     w = 0.4
     for now, kind in events:
         others = [t for t, k in events if k != kind and t < now]

@@ -49,7 +49,7 @@ def test_a_sampling_interval_takes_every_nth_sample(device):
     sim.run(10.0)
     sim.run(7.5)
     np.testing.assert_array_equal(signal(cells, "v"), every[::5])
-    with pytest.raises(sl.InputError, match="a multiple of the timestep, 0.5 ms"):
+    with pytest.raises(sl.InputError, match=r"a multiple of the timestep, 0\.5 ms"):
         driven(device).record("v", sampling_interval=0.7)
 
 
@@ -283,15 +283,15 @@ def test_callbacks_close_a_loop():
 
 def test_the_procedural_functions(tmp_path):
     sim.setup(timestep=1.0, device="emulator")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"^create\(\) is deprecated"):
         cells = sim.create(sim.IF_curr_exp(tau_refrac=1.0, i_offset=2.0), n=3)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"^connect\(\) is deprecated"):
         sim.connect(cells[0], cells[1:], weight=0.5, delay=2.0)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"^set\(\) is deprecated"):
         sim.set(cells, tau_m=15.0)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"^initialize\(\) is deprecated"):
         sim.initialize(cells, v=-70.0)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"^record\(\) is deprecated"):
         sim.record_v(cells, str(tmp_path / "v.pkl"))
     sim.run_for(20.0)
     sim.run_until(30.0)

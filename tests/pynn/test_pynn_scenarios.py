@@ -31,4 +31,4 @@ def test_pynns_scenarios_pass_on_the_floating_point_device(tmp_path):
     assert sum(e["common"] for e in found) == 54
     page = (ROOT / "docs" / "pynn.md").read_text(encoding="utf-8")
     told = page.partition(scenarios.BEGIN)[2].partition(scenarios.END)[0]
-    assert told.strip() == scenarios.tables(found).strip(), "renew: see tests/peers/pynn_scenarios.py"
+    assert told.strip() == scenarios.tables(found).strip()  # pynn_scenarios.py renews the page

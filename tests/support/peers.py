@@ -45,7 +45,9 @@ def peer_sources(name: str) -> Path:
         return folder
     receipt = _PROJECT / ".peers" / name / "receipt.json"
     if not receipt.exists():
-        pytest.skip(f"sources of {name} are not here; fetch them with: python -m tests.peers {name}")
+        pytest.skip(
+            f"sources of {name} are not here; fetch them with: python -m tests.peers {name}"
+        )
     (folder,) = (path for path in receipt.parent.iterdir() if path.is_dir())
     return folder
 

@@ -72,7 +72,7 @@ from .control import (
 )
 from .electrodes import ACSource, DCSource, NoisyCurrentSource, StepCurrentSource
 from .populations import Assembly, Population, PopulationView
-from .procedural_api import connect, create, record, record_gsyn, record_v, set  # noqa: A004
+from .procedural_api import connect, create, record, record_gsyn, record_v, set
 from .projections import Projection
 from .simulator import state
 from .synapses import (

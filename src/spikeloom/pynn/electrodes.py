@@ -151,8 +151,7 @@ class StepCurrentSource(CurrentSource, electrodes.StepCurrentSource):
 
     def _checked(self, parameters: dict[str, Any]) -> dict[str, Any]:
         times, amplitudes = (
-            np.asarray(parameters[name], np.float64).reshape(-1)
-            for name in ("times", "amplitudes")
+            np.asarray(parameters[name], np.float64).reshape(-1) for name in ("times", "amplitudes")
         )
         if len(times) != len(amplitudes):
             raise ValueError(

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..compiler.origin import warn_user
 from ..compiler.pipeline import compile as compile_network
-from ..compiler.program import Probe
 from ..compiler.projection import MAX_WHEEL_DELAY
 from ..errors import InputError
 from ..runtime.open import open as open_device
 from ..runtime.snapshot import Snapshot
 from .carry import carry_state, with_values
 from .engine import Output
-from .lower import Lowered, lower, probes
+from .lower import lower, probes
 from .plan import SOURCES
 
 if TYPE_CHECKING:

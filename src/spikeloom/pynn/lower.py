@@ -5,8 +5,8 @@ synaptic current as the mV that it adds in a step, v is relative to ``v_rest``, 
 is a bias. Step k takes the time from k · dt to (k + 1) · dt, so a neuron that fires in it has the
 spike time (k + 1) · dt, and v after it is the sample of that time.
 
-A delay of d steps in PyNN is the wheel delay d: the spike of time s · dt joins u in step s + d. Onto
-IF_curr_delta it is d - 1, since there the jump belongs to the end of the step before.
+A delay of d steps in PyNN is the wheel delay d: the spike of time s · dt joins u in step s + d.
+Onto IF_curr_delta it is d - 1, since there the jump belongs to the end of the step before.
 """
 
 from __future__ import annotations

@@ -137,9 +137,7 @@ class Population(_Group, common.Population):
         space = self.celltype.native_parameters
         space.shape = (self.size,)
         space.evaluate(simplify=False)
-        self.take(
-            {name: np.array(np.broadcast_to(v, (self.size,))) for name, v in space.items()}
-        )
+        self.take({name: np.array(np.broadcast_to(v, (self.size,))) for name, v in space.items()})
         state.id_counter += self.size
         state.populations.append(self)
 
@@ -187,9 +185,7 @@ class Population(_Group, common.Population):
         whole = self.initial.get(variable, np.zeros(self.size)).copy()
         whole[index] = values
         self.initial[variable] = whole
-        self.initial_values[variable] = LazyArray(
-            simplify(whole), shape=(self.size,), dtype=float
-        )
+        self.initial_values[variable] = LazyArray(simplify(whole), shape=(self.size,), dtype=float)
         if simulator.state.running:
             simulator.state.prepare()
             simulator.state.engine.write_state(self.name, variable, index, values)

@@ -15,7 +15,7 @@ from .synapses import StaticSynapse
 create = common.build_create(Population)
 connect = common.build_connect(Projection, FixedProbabilityConnector, StaticSynapse)
 record = common.build_record(simulator)
-set = common.set  # noqa: A001 - PyNN's name
+set = common.set
 
 
 def record_v(source: Any, filename: str) -> None:

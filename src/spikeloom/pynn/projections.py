@@ -65,7 +65,7 @@ def _for_numpy_2(connector: Any) -> Any:
     def standard_connect(projection: Any, columns: Any, distance_map: Any = None) -> None:
         def whole(mask: Any = None) -> Iterator[Any]:
             for column in columns() if mask is None else columns(mask):
-                yield np.atleast_1d(column) if isinstance(column, (np.ndarray, np.bool_)) else column
+                yield column if isinstance(column, bool) else np.atleast_1d(column)
 
         type(connector)._standard_connect(repaired, projection, whole, distance_map)
 
@@ -190,7 +190,10 @@ class Projection(common.Projection):
             rule = None
             if isinstance(self.synapse_type, STDPMechanism):
                 kind = self.synapse_type
-                rule = (type(kind.timing_dependence).__name__, type(kind.weight_dependence).__name__)
+                rule = (
+                    type(kind.timing_dependence).__name__,
+                    type(kind.weight_dependence).__name__,
+                )
             yield Links(
                 f"{self.label} #{self.number}.{part[0]}.{part[1]}",
                 pre.name,
@@ -280,9 +283,7 @@ class Projection(common.Projection):
 
     def _get_attributes_as_list(self, names: Sequence[str]) -> list[tuple[Any, ...]]:
         addresses = {"presynaptic_index": self.pre_index, "postsynaptic_index": self.post_index}
-        columns = [
-            addresses[name] if name in addresses else self._column(name) for name in names
-        ]
+        columns = [addresses[name] if name in addresses else self._column(name) for name in names]
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def _get_attributes_as_arrays(

@@ -68,7 +68,7 @@ class Recorder(recording.Recorder):
     def _clear_simulator(self) -> None:
         self._keep_last()
 
-    def _get_spiketimes(self, id: Any, clear: bool = False) -> tuple[Any, Any]:  # noqa: A002 - PyNN's name
+    def _get_spiketimes(self, id: Any, clear: bool = False) -> tuple[Any, Any]:
         events = self._events()
         first = int(self.population.first_id)
         wanted = np.zeros(self.population.size, bool)
