@@ -308,8 +308,8 @@ def test_what_a_device_cannot_do_is_refused_with_what_comes_nearest():
         "simulates IF_cond_exp in floating point"
     )
     a = sim.Population(2, sim.IF_curr_exp(tau_refrac=1.0))
-    rule = sim.STDPMechanism(sim.SpikePairRule(), sim.AdditiveWeightDependence(), weight=0.1)
-    with pytest.raises(sl.UnsupportedError, match="does not have the synapse type STDPMechanism"):
+    rule = sim.TsodyksMarkramSynapse(weight=0.1)
+    with pytest.raises(sl.UnsupportedError, match="does not have the synapse type TsodyksMarkram"):
         sim.Projection(a, a, sim.AllToAllConnector(), rule)
     with pytest.raises(errors.ConnectionError) as refused:
         sim.Projection(a, a, sim.AllToAllConnector(), sim.StaticSynapse(weight=0.1, delay=64.0))

@@ -1,4 +1,4 @@
-"""Synapses that change, on the floating-point device: against formulas and an integrator."""
+"""Synapses that change: in floating point against formulas, and the machine against that."""
 
 from __future__ import annotations
 
@@ -183,3 +183,62 @@ def test_what_plastic_synapses_need_of_their_target():
     sim.Projection(source, cell, sim.OneToOneConnector(), rule)
     with pytest.raises(sl.UnsupportedError, match="STDP with an axonal delay only"):
         sim.run(1.0)
+
+
+def taught(device: str, dependence, **options) -> tuple[np.ndarray, dict[int, int]]:
+    """Weights after 2 runs with a change between them; the teacher decides when cells fire."""
+    sim.setup(timestep=1.0, device=device, seed=4, **options)
+    noise = sim.Population(12, sim.SpikeSourcePoisson(rate=60.0))
+    teacher = sim.Population(3, sim.SpikeSourcePoisson(rate=40.0))
+    cells = sim.Population(3, sim.IF_curr_delta(tau_m=2.0, tau_refrac=1.0))
+    forced = sim.StaticSynapse(weight=60.0, delay=1.0)
+    sim.Projection(teacher, cells, sim.OneToOneConnector(), forced)
+    rule = sim.STDPMechanism(
+        sim.SpikePairRule(A_plus=0.03, A_minus=0.032), dependence, weight=0.2, delay=2.0
+    )
+    projection = sim.Projection(noise, cells, sim.AllToAllConnector(), rule)
+    cells.record("spikes")
+    sim.run(250.0)
+    cells.set(i_offset=0.01)  # another Program, which goes on with weights and traces
+    sim.run(250.0)
+    return projection.get("weight", "array"), cells.get_spike_counts()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        sim.AdditiveWeightDependence,
+        sim.MultiplicativeWeightDependence,
+        sim.AdditivePotentiationMultiplicativeDepression,
+    ],
+)
+def test_the_machine_learns_what_floating_point_learns(kind):
+    """But for its rounding: 16-bit weights and 8-bit traces here."""
+    exact, spikes = taught("float", kind(w_max=0.4))
+    target = sl.TARGETS["emulator"].with_(weight_bits=16, trace_bits=8)
+    found, same = taught("reference", kind(w_max=0.4), target=target)
+    assert spikes == same
+    assert np.ptp(exact) > 0.03
+    assert np.corrcoef(exact.ravel(), found.ravel())[0, 1] > 0.99
+    assert np.abs(found - exact).max() < 0.15 * np.ptp(exact)
+    assert abs((found - exact).mean()) < 0.01 * np.ptp(exact)
+
+
+@pytest.mark.parametrize(
+    ("rule", "delay", "found"),
+    [
+        ({"dendritic_delay_fraction": 0.5}, 2.0, "dendritic_delay_fraction=0.5"),
+        ({}, "1 + d", "delay from 1 to 3"),
+        ({"weight_dependence": sim.GutigWeightDependence()}, 2.0,
+         "SpikePairRule with GutigWeightDependence"),
+    ],
+)  # fmt: skip
+def test_stdp_that_the_machine_does_not_have_is_refused(rule, delay, found):
+    sim.setup(timestep=1.0, device="reference")
+    cells = sim.Population(3, sim.IF_curr_exp(tau_refrac=1.0))
+    rule = {"weight_dependence": sim.AdditiveWeightDependence(), **rule}
+    synapse = sim.STDPMechanism(sim.SpikePairRule(), weight=0.1, delay=delay, **rule)
+    sim.Projection(cells, cells, sim.AllToAllConnector(), synapse)
+    with pytest.raises(sl.UnsupportedError) as caught:
+        sim.run(1.0)
+    assert caught.value.found == found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import CompileError, InputError
-from ..runtime.backend import State
+from ..runtime.backend import LearningState, State
 from ..runtime.weights import shifts
 
 if TYPE_CHECKING:
@@ -59,11 +59,30 @@ def carry_state(
     saturations[0] = old.saturations.sum(axis=0)
     return replace(
         new,
+        learning=_carry_learning(old, before, new, after),
         step=old.step,
         saturations=saturations,
         spikes=old.spikes,
         synaptic_events=old.synaptic_events,
     )
+
+
+def _carry_learning(
+    old: State, before: Program, new: State, after: Program
+) -> LearningState | None:
+    """Traces, where both Programs have them for the same projections."""
+    if new.learning is None or old.learning is None:
+        return new.learning
+    names = [[p.projections[r.projection].name for r in p.rules] for p in (before, after)]
+    if names[0] != names[1] or not np.array_equal(before.trace_start, after.trace_start):
+        raise CompileError(
+            "projections that learn were added after a run",
+            found=", ".join(names[1]),
+            expected=", ".join(names[0]),
+            remedy="call reset() before the change",
+        )
+    was = old.learning
+    return replace(new.learning, x=was.x, y=was.y, fired_before=was.fired_before)
 
 
 def _carry_population(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _UNBOUNDED = ("emulator", "reference")
 """Devices without a memory of their own to run out of."""
+_LEARNING = ("reference",)
+"""Devices that run Programs with learning rules."""
 
 
 class IntegerEngine:
@@ -41,7 +43,6 @@ class IntegerEngine:
     """
 
     cell_types = frozenset({"IF_curr_exp", "IF_curr_delta", *SOURCES})
-    synapse_types = frozenset({"StaticSynapse"})
     max_delay: int | None = MAX_WHEEL_DELAY
 
     def __init__(
@@ -49,8 +50,10 @@ class IntegerEngine:
     ) -> None:
         self.url = url
         self.device = open_device(url)
-        simulated = url.partition("?")[0] in _UNBOUNDED
-        self.target = target or ("emulator" if simulated else "core")
+        scheme = url.partition("?")[0]
+        self.target = target or ("emulator" if scheme in _UNBOUNDED else "core")
+        learned = ["STDPMechanism"] if scheme in _LEARNING else []
+        self.synapse_types = frozenset({"StaticSynapse", *learned})
         self.quantization = quantization
         self._plan: Plan | None = None
 
@@ -83,6 +86,11 @@ class IntegerEngine:
     def update(self, plan: Plan) -> None:
         assert self._plan is not None
         snapshot, before, lowered = self.device.snapshot(), self._program, self.lowered
+        learned = {
+            links.name: (links.version, self.read_weights(links.name))
+            for links in self._links.values()
+            if links.rule is not None
+        }
         if _same(replace_records(self._plan, plan), plan):
             self._program = replace(before, probes=probes(plan))
             state, weights = snapshot.state, snapshot.weights
@@ -94,6 +102,11 @@ class IntegerEngine:
         self.device.load(self._program)
         weights = weights or self.device.snapshot().weights
         self.device.restore(Snapshot(self._program.content_hash, state, weights))
+        for links in plan.links:
+            version, values = learned.get(links.name, (None, links.weight))
+            if version == links.version:
+                ordered = (values * self._effect(links))[self._order[links.name]]
+                self.device.write_weights(links.name, ordered)
 
     def program(self) -> Program:
         return self._program

@@ -20,12 +20,13 @@ from ..compiler.connectors import Synapses
 from ..compiler.network import Network
 from ..compiler.neurons import LIF
 from ..compiler.program import Probe
+from .learning import learning_rule
 from .membrane import constant_gain, decay, exponential_gain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .plan import Cells, Links, Plan
+    from .plan import Cells, Plan
 
     Array = NDArray[np.float64]
 
@@ -108,7 +109,7 @@ def lower_cells(cells: Cells, dt: float) -> tuple[Lowered, LIF]:
 
 def lower(plan: Plan) -> tuple[Network, dict[str, Lowered]]:
     """The network of a plan, with PyNN's labels as names, and its populations' numbers."""
-    net = Network(dt=plan.dt * 1e-3, name="pynn")
+    net = Network(dt=plan.dt * 1e-3, seed=plan.seed, name="pynn")
     for trains in plan.trains:
         net.source(trains.name, trains.size)
     lowered = {}
@@ -119,26 +120,19 @@ def lower(plan: Plan) -> tuple[Network, dict[str, Lowered]]:
         target = lowered[links.post]
         base = 0 if links.pre in net.sources else 1  # how the network counts delays
         steps = links.delay - target.early + base
-        weight = links.weight * target.effect[links.receptor, links.post_index]
+        effect = target.effect[links.receptor, links.post_index]
         net.connect(
             links.pre,
             links.post,
-            weights=Synapses(links.pre_index, links.post_index, weight, steps * net.dt),
+            weights=Synapses(
+                links.pre_index, links.post_index, links.weight * effect, steps * net.dt
+            ),
             receptor=links.receptor,
-            learning=learning_rule(links),
+            learning=learning_rule(links, effect, plan.dt),
             name=links.name,
         )
     net.probes = list(probes(plan))
     return net, lowered
-
-
-def learning_rule(links: Links) -> None:
-    """What ``Network.connect`` is given as ``learning``: nothing, for static synapses.
-
-    The front end lets no others through (``IntegerEngine.synapse_types``); a rule that the machine
-    learns would be made from ``links.rule`` and ``links.dynamics`` here.
-    """
-    assert links.rule is None
 
 
 def probes(plan: Plan) -> tuple[Probe, ...]:

@@ -86,10 +86,12 @@ class Plan:
 
     Attributes:
         dt: length of a step in ms.
+        seed: uint32, of random rounding.
         cells, trains, links: in the order in which they were made.
     """
 
     dt: float
+    seed: int
     cells: tuple[Cells, ...]
     trains: tuple[Trains, ...]
     links: tuple[Links, ...]
@@ -112,7 +114,7 @@ def make_plan(state: State) -> Plan:
     )
     trains = tuple(Trains(p.name, p.size) for p in state.populations if p.is_source)
     links = tuple(part for projection in state.projections for part in projection.parts())
-    return Plan(state.dt, cells, trains, links)
+    return Plan(state.dt, state.seed, cells, trains, links)
 
 
 def locate(group: Any) -> tuple[list[Any], NDArray[np.int64], NDArray[np.int64]]:
