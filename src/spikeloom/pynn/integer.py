@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _UNBOUNDED = ("emulator", "reference")
 """Devices without a memory of their own to run out of."""
-_LEARNING = ("reference",)
-"""Devices that run Programs with learning rules."""
 
 
 class IntegerEngine:
@@ -43,6 +41,7 @@ class IntegerEngine:
     """
 
     cell_types = frozenset({"IF_curr_exp", "IF_curr_delta", *SOURCES})
+    synapse_types = frozenset({"StaticSynapse", "STDPMechanism"})
     max_delay: int | None = MAX_WHEEL_DELAY
 
     def __init__(
@@ -52,8 +51,6 @@ class IntegerEngine:
         self.device = open_device(url)
         scheme = url.partition("?")[0]
         self.target = target or ("emulator" if scheme in _UNBOUNDED else "core")
-        learned = ["STDPMechanism"] if scheme in _LEARNING else []
-        self.synapse_types = frozenset({"StaticSynapse", *learned})
         self.quantization = quantization
         self._plan: Plan | None = None
 

@@ -2,8 +2,7 @@
 
 The machine sees a presynaptic spike when it is fired and a postsynaptic one a whole number of steps
 later: that is a delay that lies behind the synapse entirely, ``dendritic_delay_fraction=1``,
-and is the same for all synapses. A trace is read as it was at the end of the step before, where the
-pair's own distance has one step more, hence the factors ``exp(-dt/tau)``.
+and is the same for all synapses.
 """
 
 from __future__ import annotations
@@ -63,14 +62,12 @@ def learning_rule(links: Links, effect: NDArray[np.float64], dt: float) -> Rule 
             remedy='setup(device="float") has any fraction',
         )
     up, down = _GROWTH[growth]
-    more = p["A_plus"] * np.exp(-dt / p["tau_plus"])
-    less = p["A_minus"] * np.exp(-dt / p["tau_minus"])
     terms, traces = [], {}
-    if more:
-        terms.append(f"{more:.12g}*{up}*x1*y0")
+    if p["A_plus"]:
+        terms.append(f"{p['A_plus']:.12g}*{up}*x1*y0")
         traces["x1"] = Trace(tau=p["tau_plus"] * 1e-3)
-    if less:
-        terms.append(f"{-less:.12g}*{down}*y1*x0")
+    if p["A_minus"]:
+        terms.append(f"{-p['A_minus']:.12g}*{down}*y1*x0")
         traces["y1"] = Trace(tau=p["tau_minus"] * 1e-3)
     if not terms:
         return None
