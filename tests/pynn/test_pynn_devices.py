@@ -296,6 +296,27 @@ def test_weights_that_need_another_scale_are_compiled_anew_and_the_state_goes_on
         np.testing.assert_allclose(v[25:40, column], left + response * weight, atol=0.15, rtol=0.02)
 
 
+def test_a_change_that_cannot_be_made_leaves_the_device_as_it_was():
+    sim.setup(timestep=1.0, device="emulator")
+    source = sim.Population(1, sim.SpikeSourceArray(spike_times=[9.0, 30.0]))
+    cells = sim.Population(2, sim.IF_curr_exp(tau_refrac=1.0), label="cells")
+    synapse = sim.StaticSynapse(weight=1.0, delay=20.0)
+    projection = sim.Projection(source, cells, sim.AllToAllConnector(), synapse)
+    cells.record("v")
+    sim.run(15.0)
+    projection.set(delay=2.0)  # a spike is under way for 14 steps more
+    with pytest.raises(sl.CompileError, match="under way for longer than the changed network's"):
+        sim.run(10.0)
+    projection.set(delay=20.0)
+    sim.run(35.0)
+    v = signal(cells, "v")[:, 0]
+    assert (v[:30] == -65.0).all()
+    assert (v[30:] > -65.0).all()
+    assert "cells" in cells.describe()
+    assert "IF_curr_exp" in projection.describe()
+    assert [c.delay for c in projection] == [20.0, 20.0]
+
+
 def test_what_a_device_cannot_do_is_refused_with_what_comes_nearest():
     sim.setup(timestep=1.0, device="reference")
     with pytest.raises(sl.UnsupportedError) as caught:

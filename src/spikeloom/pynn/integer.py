@@ -81,6 +81,14 @@ class IntegerEngine:
         }
 
     def update(self, plan: Plan) -> None:
+        kept = dict(vars(self))
+        try:
+            self._update(plan)
+        except BaseException:
+            vars(self).update(kept)  # what is loaded is still what it was
+            raise
+
+    def _update(self, plan: Plan) -> None:
         assert self._plan is not None
         snapshot, before, lowered = self.device.snapshot(), self._program, self.lowered
         learned = {

@@ -226,7 +226,7 @@ class Projection(common.Projection):
         return len(self.pre_index)
 
     def __getitem__(self, i: int) -> Connection:
-        return self.connections[i]
+        return Connection(self, range(len(self))[i])
 
     @property
     def connections(self) -> list[Connection]:
