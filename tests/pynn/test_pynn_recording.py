@@ -300,3 +300,19 @@ def test_the_procedural_functions(tmp_path):
     assert block.segments[0].analogsignals[0].shape == (31, 3)
     assert (sim.rank(), sim.num_processes(), sim.get_time_step()) == (0, 1, 1.0)
     assert "IF_curr_exp" in sim.list_standard_models()
+
+
+@BOTH
+def test_sources_alone_and_cells_that_join_them_later(device):
+    sim.setup(timestep=1.0, device=device)
+    source = sim.Population(2, sim.SpikeSourceArray(spike_times=[[2.0, 12.0], [5.0]]))
+    source.record("spikes")
+    sim.run(10.0)
+    cells = sim.Population(2, sim.IF_curr_delta(tau_refrac=1.0))
+    cells.record("v")
+    sim.Projection(source, cells, sim.OneToOneConnector(), sim.StaticSynapse(weight=2.0, delay=1.0))
+    sim.run(10.0)
+    assert spike_times(source, 0).tolist() == [2.0, 12.0]
+    (v,) = cells.get_data().segments[0].analogsignals
+    assert (v.t_start, v.t_stop) == (10.0, 21.0)
+    assert v.magnitude[:4].tolist() == [[-65.0, -65.0]] * 3 + [[-63.0, -65.0]]

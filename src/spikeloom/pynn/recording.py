@@ -30,6 +30,7 @@ class Recorder(recording.Recorder):
     def __init__(self, population: Any, file: Any = None) -> None:
         super().__init__(population, file)
         self.begin()
+        self._begin = simulator.state.step  # of a population that is made between runs
 
     # ------------------------------------------------------------------ what PyNN calls
 
@@ -114,7 +115,7 @@ class Recorder(recording.Recorder):
         self._signals: dict[str, list[NDArray[np.float64]]] = {}
         self._last: dict[str, NDArray[np.float64]] = {}
         self._samples = 1  # the one at the beginning
-        self._begin = 0
+        self._begin, self._cleared = 0, False
 
     def note(
         self,
@@ -155,14 +156,14 @@ class Recorder(recording.Recorder):
     def _first_sample(self, name: str, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         unknown = np.full(self.population.size, np.nan)
         known: Mapping[str, NDArray[np.float64]] = (
-            self.population.initial if self._begin == 0 else self._last
+            self._last if self._cleared else self.population.initial
         )
         return np.where(chosen, known.get(name, unknown), np.nan)[None, :]
 
     def _keep_last(self) -> None:
         last = self._last
         self.begin()
-        self._begin, self._last = simulator.state.step, last
+        self._begin, self._cleared, self._last = simulator.state.step, True, last
 
     def _chosen(self, name: str) -> NDArray[np.bool_]:
         """(size,) whose variable ``name`` is recorded."""

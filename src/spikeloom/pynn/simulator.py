@@ -203,12 +203,15 @@ class State(common.control.BaseState):
     def prepare(self) -> Plan:
         """The engine knows the network as it is now, and goes on from where it was."""
         self.check_set_up()
-        if self.plan is None:
+        old = self.plan
+        if old is None or self.changed:
             self.plan = make_plan(self)
-            self.engine.load(self.plan)
-        elif self.changed:
-            self.plan = make_plan(self)
-            self.engine.update(self.plan)
+            if not self.plan.cells:
+                pass  # sources alone need no engine
+            elif old is None or not old.cells:
+                self.engine.load(self.plan)
+            else:
+                self.engine.update(self.plan)
         else:
             for projection in self.new_weights:
                 for part in projection.parts():
