@@ -133,6 +133,30 @@ def test_floating_point_and_integers_differ_by_no_more_than_rounding():
     assert difference < 0.03 * np.ptp(exact)
 
 
+def test_mean_potentials_are_right_though_time_constants_are_rounded():
+    def means(device: str, timestep: float) -> np.ndarray:
+        sim.setup(timestep=timestep, device=device)
+        beat = sim.Population(1, sim.SpikeSourceArray(spike_times=np.arange(1, 200) * 2.0))
+        cells = sim.Population(
+            3, sim.IF_curr_exp(v_thresh=-45.0, i_offset=[0.7, 0.0, 0.0], tau_syn_I=30.0,
+                               tau_refrac=1.0)
+        )  # fmt: skip
+        for target, weight, receptor in ((1, 0.28, "excitatory"), (2, -0.04, "inhibitory")):
+            synapse = sim.StaticSynapse(weight=weight, delay=timestep)
+            view = cells[target : target + 1]
+            sim.Projection(beat, view, sim.AllToAllConnector(), synapse, receptor_type=receptor)
+        cells.record("v")
+        sim.run(400.0)
+        return signal(cells, "v")[-round(20.0 / timestep) :].mean(axis=0) + 65.0
+
+    np.testing.assert_allclose(means("emulator", 0.5), means("float", 0.5), rtol=0.002)
+    with pytest.warns(UserWarning, match="decays are coarse; a longer timestep") as told:
+        coarse = means("emulator", 0.1)
+    assert " of 20 ms is 20.43 ms on the device: at a timestep of 0.1 ms" in str(told[0].message)
+    assert coarse[0] == pytest.approx(14.0, rel=0.002)
+    np.testing.assert_allclose(coarse, means("float", 0.1), rtol=0.1)  # u is truncated each step
+
+
 def test_the_noise_of_poisson_sources_is_the_same_on_every_device_and_on_the_chip():
     spikes = []
     for device in ("float", "emulator"):

@@ -181,7 +181,7 @@ def test_a_network_in_floating_point_is_what_simulate_makes_of_the_lowered_one()
     sim.run(90.0)
 
     plan = sim.state.prepare()
-    net, lowered = lower(plan)
+    net, lowered = lower(plan, exact=True)
     events = [(round(t / 0.5), i) for i, train in enumerate(trains) for t in train]
     result = sl.simulate(net, 180, {"inputs": np.array(events)})
     for population in (first, second):

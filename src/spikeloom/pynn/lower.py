@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiler.checks import show
 from ..compiler.connectors import Synapses
 from ..compiler.network import Network
 from ..compiler.neurons import LIF
+from ..compiler.origin import warn_user
 from ..compiler.program import Probe
 from .learning import learning_rule
 from .membrane import constant_gain, decay, exponential_gain
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+DECAYS = 4096
+"""A decay factor of the machine is a multiple of one part in so many (docs/machine.md §3)."""
+NOTABLE = 0.01
+"""A time constant that changes by more than this is told."""
 _NATIVE = {"v": "v", "isyn_exc": "u0", "isyn_inh": "u1", "spikes": "spikes"}
 _USER = {native: user for user, native in _NATIVE.items()}
 
@@ -83,20 +89,52 @@ class Lowered:
         return np.where(left > 0, values * self.effect[r][index] / kept, 0.0)
 
 
-def lower_cells(cells: Cells, dt: float) -> tuple[Lowered, LIF]:
-    """The numbers of a population, and its neuron."""
+def rounded_tau(name: str, tau: Array, dt: float) -> Array:
+    """The time constants whose decay per step is a multiple of 1/4096, as the machine has it.
+
+    Those that decay by less are left to the compiler, which says that they became none.
+
+    Warns:
+        UserWarning: one changes by more than a hundredth.
+    """
+    k = np.clip(np.rint(DECAYS * -np.expm1(-dt / tau)), 0, DECAYS - 1)
+    near = np.where(k > 0, -dt / np.log1p(-np.maximum(k, 1) / DECAYS), tau)
+    off = np.abs(near / tau - 1)
+    if (off > NOTABLE).any():
+        at = int(np.argmax(off))
+        warn_user(
+            f"{name} of {show(tau[at])} ms is {show(near[at])} ms on the device: at a timestep of "
+            f"{show(dt)} ms decays are coarse; a longer timestep comes closer"
+        )
+    return near
+
+
+def lower_cells(cells: Cells, dt: float, exact: bool) -> tuple[Lowered, LIF]:
+    """The numbers of a population, and its neuron.
+
+    Where time constants are rounded, the membrane's resistance and the charge of a synaptic
+    current stay what they are, and so do mean potentials.
+    """
     p = cells.parameters
+
+    def tau_of(name: str) -> Array:
+        return p[name] if exact else rounded_tau(f"{name} of {cells.name!r}", p[name], dt)
+
     delta = cells.model == "IF_curr_delta"
+    tau_m = tau_of("tau_m")
+    cm = p["cm"] * (tau_m / p["tau_m"])
     if delta:
         effect, fall = np.ones((2, cells.size)), np.zeros((2, cells.size))
         tau_syn = None
     else:
-        tau = np.stack([p["tau_syn_E"], p["tau_syn_I"]])
-        effect, fall = exponential_gain(p["tau_m"], p["cm"], tau, dt), decay(tau, dt)
+        tau = np.stack([tau_of("tau_syn_E"), tau_of("tau_syn_I")])
+        fall = decay(tau, dt)
+        given = np.stack([p["tau_syn_E"], p["tau_syn_I"]])
+        effect = exponential_gain(tau_m, cm, tau, dt) * (given / tau)
         tau_syn = (tau[0] * 1e-3, tau[1] * 1e-3)
-    rest, gain = p["v_rest"], constant_gain(p["tau_m"], p["cm"], dt)
+    rest, gain = p["v_rest"], constant_gain(tau_m, cm, dt)
     neuron = LIF(
-        p["tau_m"] * 1e-3,
+        tau_m * 1e-3,
         tau_syn,
         v_threshold=p["v_thresh"] - rest,
         v_reset=p["v_reset"] - rest,
@@ -107,14 +145,19 @@ def lower_cells(cells: Cells, dt: float) -> tuple[Lowered, LIF]:
     return Lowered(int(delta), rest, gain, effect, fall), neuron
 
 
-def lower(plan: Plan) -> tuple[Network, dict[str, Lowered]]:
-    """The network of a plan, with PyNN's labels as names, and its populations' numbers."""
+def lower(plan: Plan, *, exact: bool = False) -> tuple[Network, dict[str, Lowered]]:
+    """The network of a plan, with PyNN's labels as names, and its populations' numbers.
+
+    Args:
+        plan: the network in PyNN's terms.
+        exact: keep time constants that the machine would have to round.
+    """
     net = Network(dt=plan.dt * 1e-3, seed=plan.seed, name="pynn")
     for trains in plan.trains:
         net.source(trains.name, trains.size)
     lowered = {}
     for cells in plan.cells:
-        lowered[cells.name], neuron = lower_cells(cells, plan.dt)
+        lowered[cells.name], neuron = lower_cells(cells, plan.dt, exact)
         net.population(cells.name, cells.size, neuron)
     for links in plan.links:
         target = lowered[links.post]
