@@ -27,7 +27,6 @@ NAMES = ("brian2", "nest", "neuron", "arbor")
 BEGIN, END = "<!-- scenarios: begin -->", "<!-- scenarios: end -->"
 
 REASONS = {
-    "test_cell_types::test_HH_cond_exp": "no Hodgkin-Huxley neuron",
     "test_cell_types::test_SpikeSourceGamma": "no SpikeSourceGamma",
     "test_cell_types::test_SpikeSourcePoissonRefractory": "no SpikeSourcePoissonRefractory",
     "test_cell_types::test_composed_neuron_model_homogeneous_receptors": (

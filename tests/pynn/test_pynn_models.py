@@ -155,6 +155,37 @@ def test_the_adaptive_exponential_neuron_adapts():
     assert signal(cell, "w").max() > 0.3
 
 
+def test_the_hodgkin_huxley_neuron_agrees_with_an_ode_solver():
+    sim.setup(timestep=0.02, device="float")
+    cell = sim.Population(1, sim.HH_cond_exp(i_offset=0.3), initial_values={"v": -64.0})
+    cell.record(["v", "spikes"])
+    sim.run(30.0)
+
+    def ratio(x: float, scale: float) -> float:
+        return x / (np.exp(x / scale) - 1)
+
+    def slopes(_: float, y: np.ndarray) -> list[float]:
+        v, m, h, n = y
+        x = v + 63.0
+        ionic = 20.0 * m**3 * h * (50.0 - v) + 6.0 * n**4 * (-90.0 - v) + 0.01 * (-65.0 - v)
+        return [
+            (ionic + 0.3) / 0.2,
+            0.32 * ratio(13 - x, 4) * (1 - m) - 0.28 * ratio(x - 40, 5) * m,
+            0.128 * np.exp((17 - x) / 18) * (1 - h) - 4 / (1 + np.exp((40 - x) / 5)) * h,
+            0.032 * ratio(15 - x, 5) * (1 - n) - 0.5 * np.exp((10 - x) / 40) * n,
+        ]
+
+    grid = np.arange(1501) * 0.02
+    solved = solve_ivp(
+        slopes, (0, 30), [-64.0, 0.0, 1.0, 0.0], t_eval=grid, rtol=1e-9, atol=1e-9, method="LSODA"
+    )
+    v = signal(cell, "v")[:, 0]
+    np.testing.assert_allclose(v, solved.y[0], atol=0.01)
+    rising = np.flatnonzero((v[1:] > 0) & (v[:-1] <= 0)) + 1
+    assert len(rising) >= 2
+    np.testing.assert_allclose(spike_times(cell, 0), grid[rising])
+
+
 def test_a_network_in_floating_point_is_what_simulate_makes_of_the_lowered_one():
     """Two implementations: this engine in PyNN's terms, sl.simulate in the machine's."""
     rng = np.random.default_rng(5)

@@ -45,6 +45,7 @@ from .cells import (
     UNAVAILABLE,
     EIF_cond_alpha_isfa_ista,
     EIF_cond_exp_isfa_ista,
+    HH_cond_exp,
     IF_cond_alpha,
     IF_cond_exp,
     IF_curr_alpha,

@@ -55,6 +55,12 @@ class EIF_cond_alpha_isfa_ista(cells.EIF_cond_alpha_isfa_ista):
     translations = unchanged(cells.EIF_cond_alpha_isfa_ista)
 
 
+class HH_cond_exp(cells.HH_cond_exp):
+    __doc__ = cells.HH_cond_exp.__doc__
+    translations = unchanged(cells.HH_cond_exp)
+    receptor_types = ("excitatory", "inhibitory")
+
+
 class SpikeSourceArray(cells.SpikeSourceArray):
     __doc__ = cells.SpikeSourceArray.__doc__
     translations = unchanged(cells.SpikeSourceArray)
@@ -86,7 +92,6 @@ def unavailable(name: str, nearest: str) -> type:
 _EXPONENTIAL = "EIF_cond_exp_isfa_ista, on the floating-point device"
 _CONDUCTANCE = "IF_cond_exp, on the floating-point device"
 UNAVAILABLE = {
-    "HH_cond_exp": _EXPONENTIAL,
     "Izhikevich": _EXPONENTIAL,
     "GIF_cond_exp": _EXPONENTIAL,
     "AdExp": _EXPONENTIAL,

@@ -16,7 +16,7 @@ from .sources import ArrayTrains, PoissonTrains
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_POSITIVE = ("tau_m", "cm", "tau_syn_E", "tau_syn_I", "tau_w")
+_POSITIVE = ("tau_m", "cm", "g_leak", "tau_syn_E", "tau_syn_I", "tau_w")
 
 
 class Assembly(common.Assembly):
@@ -156,7 +156,8 @@ class Population(_Group, common.Population):
         else:
             for name, values in parameters.items():
                 self._check(name, np.asarray(values, np.float64))
-            state.steps(parameters["tau_refrac"], f"tau_refrac of {self.label!r}")
+            if "tau_refrac" in parameters:
+                state.steps(parameters["tau_refrac"], f"tau_refrac of {self.label!r}")
             state.touch()
         self.parameters = parameters
 

@@ -203,15 +203,15 @@ class State(common.control.BaseState):
     def prepare(self) -> Plan:
         """The engine knows the network as it is now, and goes on from where it was."""
         self.check_set_up()
-        old = self.plan
-        if old is None or self.changed:
-            self.plan = make_plan(self)
-            if not self.plan.cells:
+        old, plan = self.plan, self.plan
+        if plan is None or self.changed:
+            self.plan = plan = make_plan(self)
+            if not plan.cells:
                 pass  # sources alone need no engine
             elif old is None or not old.cells:
-                self.engine.load(self.plan)
+                self.engine.load(plan)
             else:
-                self.engine.update(self.plan)
+                self.engine.update(plan)
         else:
             for projection in self.new_weights:
                 for part in projection.parts():
@@ -219,7 +219,7 @@ class State(common.control.BaseState):
         self.changed = False
         self.loaded = len(self.projections)
         self.new_weights.clear()
-        return self.plan
+        return plan
 
     def run(self, simtime: float) -> None:
         """Compute ``simtime`` ms more."""

@@ -15,6 +15,7 @@ from .conductances import (
     AlphaConductance,
     Conductance,
 )
+from .hodgkin_huxley import HodgkinHuxley
 from .models import Alpha, Delta, Exponential, Model
 from .synapses import Plastic, Rows, ShortTerm, Stdp
 
@@ -34,6 +35,7 @@ MODELS: dict[str, type[Model]] = {
     "IF_cond_alpha": AlphaConductance,
     "EIF_cond_exp_isfa_ista": AdaptiveExponential,
     "EIF_cond_alpha_isfa_ista": AlphaAdaptiveExponential,
+    "HH_cond_exp": HodgkinHuxley,
 }
 PLASTIC: dict[str, type[Plastic]] = {"STDPMechanism": Stdp, "TsodyksMarkramSynapse": ShortTerm}
 

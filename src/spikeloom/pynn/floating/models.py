@@ -36,7 +36,7 @@ class Model:
 
     def __init__(self, cells: Cells, dt: float) -> None:
         self.dt, self.size = dt, cells.size
-        self.v_rest = cells.parameters["v_rest"]
+        self.v_rest = self.completed(cells.parameters)["v_rest"]
         self.v = cells.initial["v"] - self.v_rest
         self.take(cells)
         self.held = np.zeros(cells.size, np.int64)
@@ -47,7 +47,7 @@ class Model:
 
     def take(self, cells: Cells) -> None:
         """Use these parameters from now on; the state stays."""
-        p = cells.parameters
+        p = self.completed(cells.parameters)
         rest = p["v_rest"]
         self.v = self.v + (self.v_rest - rest)
         self.v_rest = rest
@@ -56,6 +56,10 @@ class Model:
         self.refractory = np.rint(p["tau_refrac"] / self.dt).astype(np.int64)
         self.i_offset = p["i_offset"]
         self.prepare(p)
+
+    def completed(self, p: dict[str, Array]) -> dict[str, Array]:
+        """The parameters, with stand-ins for what a model does not have."""
+        return p
 
     def prepare(self, p: dict[str, Array]) -> None:
         """Compute what follows from the parameters."""
