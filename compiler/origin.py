@@ -8,15 +8,16 @@ import warnings
 from collections.abc import Iterable
 from pathlib import PurePath
 
-_PACKAGE = __name__.partition(".")[0]
+_OURS = {__name__.partition(".")[0], "pyNN"}
+"""Packages whose lines are not the user's; PyNN calls ours in its name."""
 
 
 def _user_frame() -> tuple[str, int, int]:
-    """File, line and depth (as ``warnings.warn`` counts) of the first frame outside the package."""
+    """File, line and depth (as ``warnings.warn`` counts) of the first frame outside of those."""
     frame, depth = sys._getframe(1), 1
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] != _PACKAGE:
+        if module.partition(".")[0] not in _OURS:
             return frame.f_code.co_filename, frame.f_lineno, depth
         frame, depth = frame.f_back, depth + 1
     return "?", 0, 1  # the package itself is the program: no user's line exists

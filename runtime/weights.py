@@ -114,7 +114,7 @@ class WeightMap:
         self.pre, self.post = pre[order], post[order]
         self.delay, self.exponent = delay[order], exponent[order]
         self.enabled = enabled[order] != 0
-        shift = _shifts(program, projection.post)
+        shift = shifts(program, projection.post)
         # Units of the network per mantissa step.
         power = self.exponent + shift[self.post]
         self.unit = np.ldexp(1.0, power) / symbols.scale(projection.post)[self.post]
@@ -353,7 +353,7 @@ def _join(parts: Any) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
 
 
-def _shifts(program: Program, population: str) -> NDArray[np.int64]:
+def shifts(program: Program, population: str) -> NDArray[np.int64]:
     """(size,) s of each neuron of a population."""
     symbol = program.population(population)
     assert symbol is not None

@@ -36,8 +36,8 @@ def key_term(seed: ArrayLike, key: ArrayLike, purpose: int) -> NDArray[np.uint32
     return mix(np.array(key, dtype=np.uint32, ndmin=1) + mix(salt))
 
 
-def step_term(step: int) -> NDArray[np.uint32]:
-    """(1,) what the step contributes; the same for all keys."""
+def step_term(step: int | NDArray[np.int64]) -> NDArray[np.uint32]:
+    """(1,) what the step contributes, or (n,) for an array of steps; the same for all keys."""
     return mix((step + _STEP_OFFSET) & _MASK)
 
 

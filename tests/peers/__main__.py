@@ -1,4 +1,4 @@
-"""Install the simulators that the tests compare with, each in an environment of its own.
+"""Install what the tests compare with: simulators, each in an environment of its own, and sources.
 
     python -m tests.peers                  # all of them
     python -m tests.peers superneuromat    # one
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
 
@@ -39,6 +41,12 @@ PEERS: dict[str, list[list[str]]] = {
 }
 """For each peer the arguments of consecutive ``pip install`` calls."""
 
+SOURCES: dict[str, str] = {
+    # Only the source distribution has PyNN's system tests. The package itself is in the test extra.
+    "pynn": "pyNN==0.13.0",
+}
+"""Peers of which the unpacked source distribution is wanted."""
+
 
 def python_of(name: str) -> Path:
     """The interpreter of a peer's environment."""
@@ -49,13 +57,17 @@ def python_of(name: str) -> Path:
 def is_complete(name: str) -> bool:
     """Whether the environment was built to its end from the present list of packages."""
     receipt = ROOT / name / "receipt.json"
-    if not (python_of(name).exists() and receipt.exists()):
+    if not receipt.exists() or (name in PEERS and not python_of(name).exists()):
         return False
-    return json.loads(receipt.read_text(encoding="utf-8")) == PEERS[name]
+    wanted = PEERS.get(name) or SOURCES[name]
+    return json.loads(receipt.read_text(encoding="utf-8")) == wanted
 
 
 def install(name: str) -> None:
-    """Build a peer's environment from nothing."""
+    """Build a peer's environment from nothing, or fetch its sources."""
+    if name in SOURCES:
+        fetch(name)
+        return
     print(f"{name}: new environment in {ROOT / name}", flush=True)
     venv.create(ROOT / name, clear=True, with_pip=True)
     for arguments in PEERS[name]:
@@ -67,17 +79,36 @@ def install(name: str) -> None:
     print(f"{name}: done", flush=True)
 
 
+def fetch(name: str) -> None:
+    """Download and unpack a source distribution."""
+    print(f"{name}: sources of {SOURCES[name]} in {ROOT / name}", flush=True)
+    folder = ROOT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    package = SOURCES[name].partition("==")[0]
+    options = ["--quiet", "--no-deps", "--no-binary", package, "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, SOURCES[name]]
+    subprocess.run(command, check=True)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    receipt = json.dumps(SOURCES[name])
+    (folder / "receipt.json").write_text(receipt, encoding="utf-8")
+    print(f"{name}: done", flush=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Install what is named, or everything; 1 if something could not be installed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.peers",
         description="Install the simulators that the tests compare with.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PEERS))
-    names = parser.parse_args(arguments).names or list(PEERS)
+    known = [*PEERS, *SOURCES]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    names = parser.parse_args(arguments).names or known
     for name in names:
-        if name not in PEERS:
-            parser.error(f"there is no peer {name!r}; there are {', '.join(PEERS)}")
+        if name not in known:
+            parser.error(f"there is no peer {name!r}; there are {', '.join(known)}")
     failed = []
     for name in names:
         if is_complete(name):

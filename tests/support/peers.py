@@ -32,6 +32,26 @@ def peer_python(name: str) -> Path:
     return environment.joinpath(*where)
 
 
+def peer_sources(name: str) -> Path:
+    """The unpacked source distribution of the peer ``name``: pynn.
+
+    ``SPIKELOOM_PEER_<NAME>`` overrides where it is. Skips the test, saying how to fetch it, when
+    there is none.
+    """
+    variable = f"SPIKELOOM_PEER_{name.upper()}"
+    if variable in os.environ:
+        folder = Path(os.environ[variable])
+        assert folder.is_dir(), f"{variable} names a folder that does not exist: {folder}"
+        return folder
+    receipt = _PROJECT / ".peers" / name / "receipt.json"
+    if not receipt.exists():
+        pytest.skip(
+            f"sources of {name} are not here; fetch them with: python -m tests.peers {name}"
+        )
+    (folder,) = (path for path in receipt.parent.iterdir() if path.is_dir())
+    return folder
+
+
 def run_peer(name: str, script: str, *arguments: object, timeout: float = 120) -> None:
     """Run ``tests/peers/<script>`` with the peer's interpreter; fail the test if it fails.
 
@@ -41,7 +61,12 @@ def run_peer(name: str, script: str, *arguments: object, timeout: float = 120) -
         arguments: of the script.
         timeout: seconds after which the script and every process it started are killed.
     """
-    command = [str(peer_python(name)), str(_SCRIPTS / script), *map(str, arguments)]
+    run_script(peer_python(name), script, *arguments, timeout=timeout)
+
+
+def run_script(python: Path, script: str, *arguments: object, timeout: float = 120) -> None:
+    """Run ``tests/peers/<script>`` with an interpreter, as ``run_peer`` does."""
+    command = [str(python), str(_SCRIPTS / script), *map(str, arguments)]
     # Nothing of this interpreter's environment may leak into the peer's.
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     with subprocess.Popen(

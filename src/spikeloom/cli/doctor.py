@@ -32,6 +32,7 @@ PACKAGES = {
     "h5py": ("reading NIR files", True),
     "matplotlib": ("plots of the examples", False),
     "scikit-learn": ("the digits example", False),
+    "PyNN": ("the PyNN back end, spikeloom.pynn", False),
     "nir": ("writing NIR files in the tests", False),
 }
 COMPILERS = ("cc", "gcc", "clang")
