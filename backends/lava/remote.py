@@ -111,6 +111,14 @@ class Remote:
         os.set_blocking(self._to, False)
         os.set_blocking(self._from, False)
         self.facts, _ = self.ask("hello")
+        if not str(self.facts.get("lava", "")).startswith("0.10."):
+            self.kill()
+            raise DeviceError(
+                "the interpreter has no Lava that can be used",
+                found=f"{python}: {self.facts.get('missing') or 'lava-nc ' + self.facts['lava']}",
+                expected="lava-nc 0.10",
+                remedy=f"install it: {INSTALL} DIR",
+            )
 
     @property
     def pid(self) -> int:

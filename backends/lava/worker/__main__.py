@@ -77,12 +77,15 @@ class Worker:
     # ------------------------------------------------------------------ requests
 
     def do_hello(self, header: dict[str, Any], arrays: dict[str, Any]) -> Any:
-        """Import Lava, and say which."""
+        """Import Lava, and say which; ``missing`` says why it cannot be imported."""
         import importlib.metadata
 
         from .memory import use_anonymous_memory
 
-        use_anonymous_memory()
+        try:
+            use_anonymous_memory()
+        except ImportError as error:
+            return {"missing": str(error)}, {}
         return {
             "lava": importlib.metadata.version("lava-nc"),
             "python": sys.version.split()[0],
