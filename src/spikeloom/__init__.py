@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from .compiler.quantise import Quantization
     from .compiler.simulate import simulate
     from .compiler.sources import Periodic, Poisson
+    from .compiler.superneuromat import (
+        from_superneuromat,
+        superneuromat_ids,
+        superneuromat_inputs,
+        to_superneuromat,
+    )
     from .compiler.target import TARGETS, Target
     from .errors import (
         CompileError,
@@ -74,11 +80,15 @@ __all__ = [
     "cosim",
     "from_networkx",
     "from_nir",
+    "from_superneuromat",
     "load",
     "open",
     "rate_errors",
     "read_inputs",
     "simulate",
+    "superneuromat_ids",
+    "superneuromat_inputs",
+    "to_superneuromat",
     "write_result",
 ]
 
@@ -96,6 +106,12 @@ _OWNERS = {
     "compiler.quantise": ("Quantization",),
     "compiler.simulate": ("simulate",),
     "compiler.sources": ("Periodic", "Poisson"),
+    "compiler.superneuromat": (
+        "from_superneuromat",
+        "superneuromat_ids",
+        "superneuromat_inputs",
+        "to_superneuromat",
+    ),
     "compiler.target": ("TARGETS", "Target"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "measure": ("rate_errors",),

@@ -165,7 +165,7 @@ def test_the_device_as_its_user_sees_it(lava, program):
             for variable, values in other.read_state(name).items():
                 np.testing.assert_array_equal(lava.read_state(name)[variable].raw, values.raw)
         # Spikes are on their way while the weights change.
-        changed = other.read_weights("cells->cells").values * -1.5
+        changed = other.read_weights("cells->cells").values * -0.8
         for device in (lava, other):
             device.write_weights("cells->cells", changed)
         np.testing.assert_array_equal(
