@@ -14,7 +14,7 @@ import tempfile
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ...errors import DeviceError
 from .worker import frames
@@ -101,10 +101,11 @@ class Remote:
                 bufsize=0,
             )
         except OSError as error:
+            self._log.close()
             raise DeviceError(
                 "the interpreter for Lava cannot be started", found=f"{python}: {error}"
             ) from None
-        self._end = weakref.finalize(self, _kill, self._process, os.getpid())
+        self._end = weakref.finalize(self, _kill, self._process, self._log, os.getpid())
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -196,8 +197,8 @@ class Remote:
     def _failed(
         self, problem: str, what: str, trace: str = "", remedy: str | None = None
     ) -> DeviceError:
-        self.kill()
         told = trace or self._last_words()
+        self.kill()
         return DeviceError(
             problem,
             found="\n    ".join(["", *told.splitlines()[-12:]]) if told.strip() else None,
@@ -219,14 +220,13 @@ class Remote:
             with contextlib.suppress(DeviceError):
                 self.ask("quit", timeout=min(QUIT, self.timeout))
         self.kill()
-        self._log.close()
 
     def kill(self) -> None:
         """End it and everything that it started, at once."""
         self._end()
 
 
-def _kill(process: subprocess.Popen[bytes], owner: int) -> None:
+def _kill(process: subprocess.Popen[bytes], log: IO[bytes], owner: int) -> None:
     if os.getpid() != owner:  # a fork of ours has no say
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -237,3 +237,4 @@ def _kill(process: subprocess.Popen[bytes], owner: int) -> None:
                 pipe.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(QUIT)
+    log.close()

@@ -37,7 +37,7 @@ def random_lava_network(seed: int) -> tuple[sl.Network, sl.Quantization]:
     for number in range(int(rng.integers(1, 4))):
         size = int(rng.integers(1, 30))
         populations.append(net.population(f"p{number}", size, _neuron(rng, size, exact, unit)))
-    for number in range(int(rng.integers(2, 7))):
+    for number in range(int(rng.integers(2, 6))):
         sources = [host, poisson, clock]
         pre: Any = sources[number] if number < 2 else rng.choice(np.array([*sources, *populations]))
         post = populations[int(rng.integers(len(populations)))]
@@ -47,9 +47,9 @@ def random_lava_network(seed: int) -> tuple[sl.Network, sl.Quantization]:
 
 
 def _neuron(rng: np.random.Generator, size: int, exact: bool, unit: float) -> sl.LIF:
-    threshold: Any = float(rng.integers(20, 200))
+    threshold: Any = float(rng.integers(5, 60))
     if size > 3 and rng.random() < 0.3:  # several of Lava's processes
-        threshold = rng.choice([30.0, 80.0, 150.0], size)
+        threshold = rng.choice([5.0, 20.0, 60.0], size)
     bias: Any = 0.0
     if rng.random() < 0.6:
         bias = rng.integers(-3, 4, size) * 2.0 ** rng.integers(-5, 1, size)
@@ -71,7 +71,7 @@ def _connect(
     net: sl.Network, rng: np.random.Generator, pre: Any, post: Any, unit: float, exact: bool
 ) -> None:
     """One of Dense, DelayDense, Sparse and DelaySparse; sometimes one synapse beside another."""
-    sign = rng.choice([-1, 0, 1], p=[0.15, 0.6, 0.25])
+    sign = rng.choice([-1, 0, 1], p=[0.1, 0.5, 0.4])
     # A current that hardly decays takes only small weights without saturating.
     top = 4 if float(np.max(post.neuron.tau_syn[0])) > 1.0 else 60
 
@@ -80,7 +80,7 @@ def _connect(
         values = rng.integers(low, high, count).astype(float)
         return values if exact else unit * (values + rng.uniform(-0.5, 0.5, count))
 
-    share = rng.choice([0.1, 0.7])
+    share = rng.choice([0.2, 0.8])
     i, j = np.nonzero(rng.random((pre.size, post.size)) < share)
     if len(i) and rng.random() < 0.2:  # several synapses between the same two neurons
         i, j = np.concatenate([i, i[:3]]), np.concatenate([j, j[:3]])

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "run a Program on a device",
     "info": "say what is in a Program",
     "cosim": "run a Program on several devices and name the first difference",
+    "export": "write a Program for another simulator",
     "devices": "list the kinds of device",
     "doctor": "say what is installed, what is missing, and how to mend it",
 }
