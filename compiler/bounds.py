@@ -49,10 +49,10 @@ def real_drive(population: PopulationNode, edges: Iterable[ProjectionEdge]) -> D
     low, high = np.zeros((2, n)), np.zeros((2, n))
     largest = np.zeros(n)
     for edge in edges:
-        post, w = edge.synapses.post, edge.synapses.weight
-        high[edge.receptor] += np.bincount(post, np.maximum(w, 0.0), n)
-        low[edge.receptor] += np.bincount(post, np.minimum(w, 0.0), n)
-        np.maximum.at(largest, post, np.abs(w))
+        post, lowest, highest = edge.synapses.post, edge.lowest, edge.highest
+        high[edge.receptor] += np.bincount(post, np.maximum(highest, 0.0), n)
+        low[edge.receptor] += np.bincount(post, np.minimum(lowest, 0.0), n)
+        np.maximum.at(largest, post, np.maximum(np.abs(lowest), np.abs(highest)))
     return drive_of(
         low, high, 1.0 - p["factor_u"].T, 1.0 - p["factor_v"], p["leak"], p["leak_step"],
         p["bias"], p["v_init"], p, largest,
@@ -67,9 +67,11 @@ def integer_drive(population: PopulationNode, edges: Iterable[ProjectionEdge]) -
     gain = 2.0 ** profile["shift"]
     for edge in edges:
         post = edge.synapses.post
-        w = np.ldexp(edge.synapses.weight.astype(np.float64), edge.exponent)
-        high[edge.receptor] += np.bincount(post, np.maximum(w, 0.0), n) * gain
-        low[edge.receptor] += np.bincount(post, np.minimum(w, 0.0), n) * gain
+        lowest, highest = (
+            np.ldexp(w.astype(np.float64), edge.exponent) for w in (edge.lowest, edge.highest)
+        )
+        high[edge.receptor] += np.bincount(post, np.maximum(highest, 0.0), n) * gain
+        low[edge.receptor] += np.bincount(post, np.minimum(lowest, 0.0), n) * gain
     lost_u = profile["decay_u"].T / 4096.0
     return drive_of(
         low, high, lost_u, profile["decay_v"] / 4096.0, profile["leak"],
@@ -128,11 +130,16 @@ def drive_of(
 def accumulator_sums(size: int, edges: Iterable[ProjectionEdge]) -> NDArray[np.float64]:
     """(2, size) the largest |accumulator| that can occur, exact: Σ |m| << e (machine.md §3).
 
+    Plastic synapses count with the larger of their limits.
+
     Float64 holds these sums exactly up to 2^53, far above any accumulator.
     """
     sums = np.zeros((2, size))
     for edge in edges:
-        m = np.ldexp(np.abs(edge.synapses.weight.astype(np.float64)), edge.exponent)
+        largest = np.maximum(
+            np.abs(edge.lowest.astype(np.int64)), np.abs(edge.highest.astype(np.int64))
+        )
+        m = np.ldexp(largest.astype(np.float64), edge.exponent)
         sums[edge.receptor] += np.bincount(edge.synapses.post, m, size)
     return sums
 

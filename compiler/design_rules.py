@@ -11,6 +11,8 @@ import numpy as np
 from ..errors import CompileError, FitError
 from .fit import FitRow
 from .ir import Finding, Graph
+from .learning_limits import delay_limits
+from .microcode import MAX_FACTORS, Changes
 from .target import Target
 
 MOSTLY_ZERO = 0.9
@@ -189,8 +191,61 @@ def reset_is_below_threshold(ir: Graph, target: Target) -> Iterator[Outcome]:
             )
 
 
+def target_can_learn(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Learning rules have no more products than the target, nor products more factors."""
+    for edge in ir.plastic:
+        assert edge.plastic is not None
+        rule = edge.plastic.rule
+        count = len(rule.terms)
+        if count > target.products:
+            listed = ", ".join(str(term) for term in rule.terms[:12])
+            what = (
+                f"{count} products ({listed}); target {target.name!r} has {target.products}"
+                if target.products
+                else f"a rule; target {target.name!r} cannot learn"
+            )
+            yield Violation(
+                "target_can_learn",
+                rule.origin,
+                f"projection {edge.name!r} has {what}",
+                "use fewer products, or a target with more of them",
+                FitRow("products", edge.name, count, target.products, "rule"),
+            )
+        for term in rule.terms:
+            if len(term.factors) > MAX_FACTORS:
+                yield Violation(
+                    "target_can_learn",
+                    rule.origin,
+                    f"projection {edge.name!r}: {term} multiplies {len(term.factors)} values; "
+                    f"the machine multiplies up to {MAX_FACTORS}",
+                    "split the rule: let one projection's tag carry a part, or leave a factor out",
+                )
+
+
+def delay_limits_fit_the_wheel(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Learned delays stay within the target's delay slots."""
+    most = target.delay_slots - 1
+    for edge in ir.plastic:
+        assert edge.plastic is not None
+        if Changes.DELAY not in edge.plastic.rule.products:
+            continue
+        deepest = delay_limits(edge.plastic.rule, ir.dt, edge.base_delay, most)[1]
+        if deepest > most:
+            yield Violation(
+                "delay_limits_fit_the_wheel",
+                edge.plastic.rule.origin,
+                f"projection {edge.name!r} may learn delays of {deepest + edge.base_delay} steps; "
+                f"the {target.delay_slots} delay slots of target {target.name!r} hold at most "
+                f"{most + edge.base_delay}",
+                "use a smaller delay_max, or a target with more delay slots",
+                FitRow("delay_slots", edge.post, deepest + 1, target.delay_slots, "core"),
+            )
+
+
 RULES: tuple[Rule, ...] = (
     has_a_population,
+    target_can_learn,
+    delay_limits_fit_the_wheel,
     delay_fits_the_wheel,
     receptor_exists,
     every_population_gets_input,

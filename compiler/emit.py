@@ -67,6 +67,11 @@ class Emit:
                 for e in graph.projections
             ),
             probes=graph.probes,
+            rules=tuple(
+                edge.plastic.microcode
+                for edge in graph.plastic
+                if edge.plastic is not None and edge.plastic.microcode is not None
+            ),
             report=_report(ir),
         )
 
@@ -89,6 +94,8 @@ def _image(
     fan_out = start[senders + 1] - start[senders]
     index = np.repeat(start[senders] - (np.cumsum(fan_out) - fan_out), fan_out)
     weight: Any = weight_dtype(ir.target)
+    rows = ir.groups["row"][here].copy()
+    plastic = bool(rows["rule"].any())
     return CoreImage(
         profile=profile.reshape(-1).astype(np.uint16),
         threshold=ir.threshold[mine],
@@ -97,14 +104,23 @@ def _image(
         key=mine.astype(np.uint32),
         profiles=ir.profiles[used],
         axon_start=np.searchsorted(axon, np.arange(axons + 1)).astype(np.int32),
-        rows=ir.groups["row"][here].copy(),
+        rows=rows,
         sparse_target=ir.sparse_target[sparse].copy(),
         sparse_weight=ir.sparse_weight[sparse].astype(weight),
         sparse_delay=ir.sparse_delay[sparse].copy(),
         dense_weight=ir.dense_weight[dense].astype(weight),
+        sparse_enable=_enable(ir.sparse_enable, sparse, plastic),
+        dense_enable=_enable(ir.dense_enable, dense, plastic),
         spike_start=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int32),
         spike_to=to[index + np.arange(len(index))],
     )
+
+
+def _enable(enable: NDArray[np.uint8] | None, here: slice, plastic: bool) -> NDArray[np.uint8]:
+    """One core's enable bits; none where no row of the core learns."""
+    if enable is None or not plastic:
+        return np.zeros(0, np.uint8)
+    return enable[here].copy()
 
 
 def _bounds(ir: Routed, kind: int) -> NDArray[np.int64]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from .ir import Graph, PopulationNode, ProjectionEdge, SourceNode, build
-from .network import Source
+from ..counter_hash import random
+from .ir import Graph, Plastic, PopulationNode, ProjectionEdge, SourceNode, build
+from .network import Projection, Source
 from .program import PERIODIC, POISSON
 
 if TYPE_CHECKING:
     from .network import Network
 
+SEED = 4
+"""Purpose of the counter hash for a rule's own seed; 1 to 3 are taken."""
 _KINDS = {"host": 0, "poisson": POISSON, "periodic": PERIODIC}
 
 
@@ -56,8 +59,27 @@ class ImportNetwork:
                 p.synapses,
                 index,
                 p.origin,
+                plastic=_plastic(p, index, network.seed),
             )
             for index, p in enumerate(network.projections.values())
         ]
         empty = Graph("real", network.name, network.dt, network.seed, nx.MultiDiGraph())
         return build(empty, nodes, edges, probes=tuple(network.probes))
+
+
+def _plastic(projection: Projection, index: int, seed: int) -> Plastic | None:
+    """How a projection learns. Rules without a seed of their own get different ones."""
+    rule = projection.learning
+    if rule is None:
+        return None
+    assert projection.enable is not None
+    if rule.seed is None:
+        seed = int(random(seed, 0, index, SEED)[0])
+    else:
+        seed = int(rule.seed)
+    if rule.w_max is None:  # it changes no weights: they are their own limits
+        learning = projection.synapses.weight[projection.enable == 1]
+        limits = float(learning.min(initial=0.0)), float(learning.max(initial=0.0))
+    else:
+        limits = float(rule.w_min), float(rule.w_max)
+    return Plastic(rule, projection.enable, limits, seed)

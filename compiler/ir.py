@@ -22,6 +22,9 @@ from .program import PROFILE, Probe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .learning import Rule
+    from .microcode import LearningRule
+
 INTEGER_NEURON = np.dtype(
     [
         ("profile", PROFILE),
@@ -84,6 +87,26 @@ class PopulationNode:
 
 
 @dataclass(frozen=True, eq=False)
+class Plastic:
+    """How a projection learns.
+
+    Attributes:
+        rule: as the user wrote it.
+        enable: (k,) uint8, 1 for each synapse that learns.
+        limits: smallest and largest weight of those: in the network's units, or mantissas in
+            the integer graph. In raw units the rule's integers until quantisation.
+        seed: uint32 of its random numbers.
+        microcode: what the machine runs (integer graph).
+    """
+
+    rule: Rule
+    enable: NDArray[np.uint8]
+    limits: tuple[float, float]
+    seed: int
+    microcode: LearningRule | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class ProjectionEdge:
     """A projection.
 
@@ -97,6 +120,7 @@ class ProjectionEdge:
         index: position in the order of declaration.
         origin: line of the user's file.
         exponent: mantissas contribute ``w << exponent`` (integer graph; 0 before).
+        plastic: how it learns, or None.
     """
 
     name: str
@@ -108,6 +132,35 @@ class ProjectionEdge:
     index: int
     origin: str
     exponent: int = 0
+    plastic: Plastic | None = None
+
+    @property
+    def lowest(self) -> NDArray[Any]:
+        """(k,) the smallest weight that each synapse can ever have."""
+        w, p = self.synapses.weight, self.plastic
+        return w if p is None else np.where(p.enable == 1, np.asarray(p.limits[0], w.dtype), w)
+
+    @property
+    def highest(self) -> NDArray[Any]:
+        """(k,) the largest weight that each synapse can ever have."""
+        w, p = self.synapses.weight, self.plastic
+        return w if p is None else np.where(p.enable == 1, np.asarray(p.limits[1], w.dtype), w)
+
+    @property
+    def fixed(self) -> NDArray[Any]:
+        """Weights that never change."""
+        w, p = self.synapses.weight, self.plastic
+        return w if p is None else w[p.enable == 0]
+
+    @property
+    def tagged(self) -> bool:
+        """Whether its synapses have tags."""
+        return self.plastic is not None and self.plastic.rule.needs_tags
+
+    @property
+    def own_delays(self) -> bool:
+        """Whether every synapse keeps a delay of its own, which rows must be sparse for."""
+        return self.plastic is not None and self.plastic.rule.needs_delays
 
 
 @dataclass(frozen=True)
@@ -172,6 +225,11 @@ class Graph:
         edges = (data["edge"] for _, _, data in self.graph.edges(data=True))
         return tuple(sorted(edges, key=lambda edge: edge.index))
 
+    @property
+    def plastic(self) -> tuple[ProjectionEdge, ...]:
+        """Projections that learn, in the order of declaration; their rules are numbered so."""
+        return tuple(edge for edge in self.projections if edge.plastic is not None)
+
     def incoming(self, name: str) -> tuple[ProjectionEdge, ...]:
         """Projections to a population, in the order of declaration."""
         edges = (data["edge"] for _, _, data in self.graph.in_edges(name, data=True))
@@ -228,6 +286,10 @@ class Graph:
         require(s.weight.dtype.kind == kind, where, "type of weight")
         for name in ("weight", "delay"):
             require(getattr(s, name).shape == (k,), where, f"shape of {name}")
+        if edge.plastic is not None:
+            require(edge.plastic.enable.shape == (k,), where, "shape of enable")
+            coded = edge.plastic.microcode is not None
+            require(coded == (self.level == "integer"), where, "microcode at the wrong level")
         if k:
             require(s.post.min() >= 0 and s.post.max() < post.size, where, "post is out of range")
             low = 0 if self.canonical or not edge.base_delay else 1

@@ -58,9 +58,10 @@ def best_scale(edges: Sequence[ProjectionEdge], largest: float, target: Target) 
     constant per projection, say) fall near mantissas at some scale, while for many different
     ones hardly anything beats the full range.
     """
-    used = [edge for edge in edges if edge.synapses.weight.any()]
+    used = [edge for edge in edges if edge.lowest.any() or edge.highest.any()]
     power = float(2.0 ** np.floor(np.log2(largest)))
-    if _exact(used, power, target):
+    # Weights that learn need steps as fine as the mantissas have, more than exact first values.
+    if not any(edge.plastic for edge in used) and _exact(used, power, target):
         return power
     scales = largest * 2.0 ** (-np.arange(CANDIDATES) / CANDIDATES)
     errors = sum(_squared_error(edge, scales, target) for edge in used)
@@ -71,12 +72,12 @@ def _squared_error(
     edge: ProjectionEdge, scales: NDArray[np.float64], target: Target
 ) -> NDArray[np.float64]:
     """(c,) sums of a projection's squared errors in network units, estimated from a sample."""
-    weights = edge.synapses.weight
+    weights = edge.fixed
     step = max(len(weights) // SAMPLE, 1)
     values, counts = np.unique(weights[::step], return_counts=True)
     # As in shift_range, up to ties: what rounds to the largest mantissa still fits.
-    highest = max(weights.max() / (target.weight_max + 0.5), 0.0)
-    lowest = max(-weights.min() / (target.weight_max + 1.5), 0.0)
+    highest = max(edge.highest.max() / (target.weight_max + 0.5), 0.0)
+    lowest = max(-edge.lowest.min() / (target.weight_max + 1.5), 0.0)
     shift = np.maximum(np.ceil(np.log2(max(highest, lowest) * scales)), 0.0)
     unit = 2.0**shift / scales
     error = np.rint(values[:, None] / unit) * unit - values[:, None]

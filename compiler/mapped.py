@@ -158,6 +158,7 @@ class Routed(Placed):
         axon: (g,) int64, axon of each group on its core.
         sparse_target, sparse_weight, sparse_delay: all cores' sparse synapses laid end to end.
         dense_weight: all cores' dense weights laid end to end.
+        sparse_enable, dense_enable: uint8, 1 for each synapse that learns; None where nothing does.
     """
 
     groups: NDArray[np.void]
@@ -166,6 +167,8 @@ class Routed(Placed):
     sparse_weight: NDArray[np.int16]
     sparse_delay: NDArray[np.uint8]
     dense_weight: NDArray[np.int16]
+    sparse_enable: NDArray[np.uint8] | None
+    dense_enable: NDArray[np.uint8] | None
 
     def verify(self) -> None:
         """Also: every synapse of the graph lies in exactly one row group."""
@@ -176,6 +179,11 @@ class Routed(Placed):
             counted = int(rows["count"][rows["kind"] == kind].sum())
             require(counted == len(data), "route", "row groups do not cover the synapses")
         require(len(self.sparse_weight) + len(self.dense_weight) == total, "route", "synapses lost")
+        learning = sum(
+            int(edge.plastic.enable.sum()) for edge in self.graph.projections if edge.plastic
+        )
+        routed = sum(int(e.sum()) for e in (self.sparse_enable, self.dense_enable) if e is not None)
+        require(learning == routed, "route", "enabled synapses lost")
         per_projection = np.bincount(rows["projection"], rows["count"], len(self.graph.projections))
         for edge in self.graph.projections:
             found = int(per_projection[edge.index])

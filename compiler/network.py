@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
-from ..errors import NetworkError, UnsupportedError
+from ..errors import NetworkError
 from .checks import Reasons, check_name, check_size, numbers, show
 from .connectors import Connector, Table
+from .learning import Rule
+from .learning_limits import check_learning
 from .neurons import LIF
 from .origin import did_you_mean, user_origin
 from .program import Probe
@@ -92,6 +94,8 @@ class Projection:
         receptor: 0 or 1, which of the target's synaptic currents it drives.
         synapses: table of post, weight (network units) and delay (steps).
         origin: line of the user's file that made it.
+        learning: the rule by which it learns, or None.
+        enable: (k,) uint8, 1 for each synapse that learns; None without a rule.
     """
 
     name: str
@@ -100,6 +104,8 @@ class Projection:
     receptor: int
     synapses: Table
     origin: str
+    learning: Rule | None = None
+    enable: NDArray[np.uint8] | None = None
 
     def __repr__(self) -> str:
         return f"<projection {self.name!r}, {len(self.synapses)} synapses>"
@@ -202,7 +208,7 @@ class Network:
         delay: ArrayLike | None = None,
         receptor: int = 0,
         connector: Connector | None = None,
-        learning: None = None,
+        learning: Rule | None = None,
         name: str | None = None,
     ) -> Projection:
         """Connect ``pre`` to ``post``.
@@ -217,30 +223,26 @@ class Network:
                 source 0 to 63 steps, from a population 1 to 64.
             receptor: 0 or 1.
             connector: AllToAll, OneToOne or FixedProbability.
-            learning: learning rules are not in this version.
+            learning: how its synapses change: a :class:`Rule`, or one of the ready-made ones
+                (``sl.STDP(…)`` …). None: they never do.
             name: default ``"pre->post"``, the second one ``"pre->post#2"``.
 
         Raises:
             NetworkError: with everything that is wrong.
-            UnsupportedError: ``learning`` is not None.
         """
         pre = self._own(pre, {**self.sources, **self.populations}, "pre")
         post = self._own(post, self.populations, "post")
         name = self._projection_name(name, f"{pre.name}->{post.name}")
-        if learning is not None:
-            raise UnsupportedError(
-                f"projection {name!r}: learning rules are not in this version",
-                found=repr(learning),
-                expected="learning=None",
-                where=user_origin(),
-                remedy="train outside and load the weights, or write them between runs",
-            )
         reasons = Reasons(f"projection {name!r}")
         wrong = isinstance(receptor, bool) or not isinstance(receptor, (int, np.integer))
         if wrong or receptor not in (0, 1):
             reasons.add(f"receptor must be 0 or 1, got {receptor!r}")
             receptor = 0
-        synapses = synapse_table(
+        if learning is not None and not isinstance(learning, Rule):
+            reasons.add(f"learning must be sl.Rule(…) or None, got {learning!r}")
+            learning = None
+        mask = True if learning is None or learning.enable is None else learning.enable
+        synapses, enable = synapse_table(
             reasons,
             self.dt,
             pre=(pre.name, pre.size, isinstance(pre, Source)),
@@ -248,9 +250,15 @@ class Network:
             weights=weights,
             delay=delay,
             connector=connector,
+            enable=mask,
         )
+        if learning is not None and not reasons:
+            check_learning(reasons, learning, synapses, enable, self.dt, isinstance(pre, Source))
         reasons.done()
-        projection = Projection(name, pre, post, int(receptor), synapses, user_origin())
+        projection = Projection(
+            name, pre, post, int(receptor), synapses, user_origin(),
+            learning, None if learning is None else enable,
+        )  # fmt: skip
         self.projections[name] = projection
         return projection
 

@@ -20,6 +20,8 @@ from .rows import row_groups
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .ir import ProjectionEdge
+
 RESOURCES = ("neurons", "axons", "rows", "profiles", "synapse_bits")
 """What a core has a limited amount of; fields of the target."""
 
@@ -84,6 +86,9 @@ class _Counter:
                 edge.synapses.post, minlength=node.size
             )
         self.synapses = np.concatenate([[0], np.cumsum(fan_in)])
+        self.widest = max(
+            (_width(ir, edge, dense=False) for edge in ir.graph.projections), default=0
+        )
         self.by_post: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def fits(self, first: int, last: int, limits: dict[str, int]) -> bool:
@@ -92,7 +97,7 @@ class _Counter:
         if (
             last - first <= min(limits["neurons"], limits["profiles"])
             and most <= min(limits["axons"], limits["rows"])
-            and most * self.ir.target.sparse_synapse_bits <= limits["synapse_bits"]
+            and most * self.widest <= limits["synapse_bits"]
         ):
             return True
         usage = self.usage(first, last)
@@ -100,7 +105,7 @@ class _Counter:
 
     def usage(self, first: int, last: int) -> dict[str, int]:
         """Resource to amount for neurons ``first:last`` on one core."""
-        ir, target = self.ir, self.ir.target
+        ir = self.ir
         senders = np.zeros(ir.graph.channels + ir.neurons, bool)
         rows = bits = 0
         for edge in ir.graph.projections:
@@ -115,9 +120,11 @@ class _Counter:
                 chosen = self._between(edge.name, low, high)
                 pre = np.searchsorted(s.start, chosen, side="right") - 1
                 post, delay = s.post[chosen], s.delay[chosen]
-            groups = row_groups(pre, post, delay)
+            groups = row_groups(pre, post, delay, sparse=edge.own_delays)
             rows += len(groups.start)
-            width = np.where(groups.dense, target.weight_bits, target.sparse_synapse_bits)
+            width = np.where(
+                groups.dense, _width(ir, edge, dense=True), _width(ir, edge, dense=False)
+            )
             bits += int((groups.count * width).sum())
             senders[self.ir.first_sender(edge) + pre[groups.start]] = True
         return {
@@ -138,6 +145,13 @@ class _Counter:
             self.by_post[name] = start, stable_order(edge.synapses.post, size)
         start, order = self.by_post[name]
         return np.sort(order[start[low] : start[high]])
+
+
+def _width(ir: Flat, edge: ProjectionEdge, *, dense: bool) -> int:
+    """Bits per synapse of a projection."""
+    return ir.target.synapse_width(
+        dense=dense, plastic=edge.plastic is not None, tagged=edge.tagged
+    )
 
 
 def _owner(ir: Flat, neuron: int) -> tuple[str, int]:

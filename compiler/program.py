@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .microcode import LearningRule
+
 SPARSE, DENSE = 0, 1
 """Kinds of row group."""
 EXPONENTIAL, LINEAR = 0, 1
@@ -65,6 +67,7 @@ ROW = np.dtype(
         ("offset", "<i8"),  # where they start in the core's sparse or dense arrays
         ("projection", "<i4"),  # symbol: index into Program.projections
         ("pre", "<i4"),  # symbol: index of the presynaptic neuron in its population or source
+        ("rule", "<u2"),  # of a plastic row: 1 + its index in Program.rules; 0: the row is static
     ]
 )
 """One row group: the synapses of one axon that share projection, receptor and exponent."""
@@ -83,6 +86,10 @@ GENERATOR = np.dtype(
     ]
 )
 """One source neuron that the device drives itself."""
+
+
+def _no_bits() -> NDArray[np.uint8]:
+    return np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +113,8 @@ class CoreImage:
         spike_start: (n + 1,) int32, neuron ``i`` sends to
             ``spike_to[spike_start[i]:spike_start[i+1]]``.
         spike_to: (d,) of DESTINATION.
+        sparse_enable: (ks,) uint8, 1 where a synapse may change; (0,) where no row is plastic.
+        dense_enable: (kd,) uint8, likewise.
     """
 
     profile: NDArray[np.uint16]
@@ -122,6 +131,8 @@ class CoreImage:
     dense_weight: NDArray[np.int8 | np.int16]
     spike_start: NDArray[np.int32]
     spike_to: NDArray[np.void]
+    sparse_enable: NDArray[np.uint8] = field(default_factory=_no_bits)
+    dense_enable: NDArray[np.uint8] = field(default_factory=_no_bits)
 
     @property
     def neurons(self) -> int:
@@ -204,6 +215,7 @@ class Program:
         generators: of GENERATOR, sorted by channel.
         sources, populations, projections: the symbol table, in the order of declaration.
         probes: what a run records.
+        rules: microcode of the plastic projections, in the order of ``projections``.
         report: what the compiler found worth telling, plain JSON data.
     """
 
@@ -218,6 +230,7 @@ class Program:
     populations: tuple[PopulationSymbol, ...]
     projections: tuple[ProjectionSymbol, ...]
     probes: tuple[Probe, ...] = ()
+    rules: tuple[LearningRule, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -245,6 +258,9 @@ class Program:
                 deepest = max(deepest, int(core.sparse_delay.max()))
             if len(core.rows):
                 deepest = max(deepest, int(core.rows["delay"].max()))
+        for rule in self.rules:
+            if rule.changes_delays:
+                deepest = max(deepest, rule.delay_max)
         return deepest + 1
 
     def source(self, name: str) -> SourceSymbol | None:
@@ -262,6 +278,16 @@ class Program:
     def global_neurons(self, population: PopulationSymbol) -> NDArray[np.int64]:
         """(size,) global number of each neuron of a population."""
         return self.core_base[population.core] + population.slot
+
+    @cached_property
+    def trace_start(self) -> NDArray[np.int64]:
+        """(rules + 1, 2): where the pre- and postsynaptic traces of each rule start; then ends."""
+        size = {s.name: s.size for s in (*self.sources, *self.populations)}
+        ends = [(0, 0)]
+        for rule in self.rules:
+            symbol = self.projections[rule.projection]
+            ends.append((size[symbol.pre], size[symbol.post]))
+        return np.cumsum(ends, axis=0, dtype=np.int64)
 
     @cached_property
     def content_hash(self) -> str:

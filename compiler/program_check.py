@@ -29,8 +29,9 @@ from .program import (
     CoreImage,
     Program,
 )
+from .program_check_rules import check_rules, worst_weights
 from .program_file import weight_dtype
-from .target import MAX_EXPONENT, MAX_SHIFT, Target
+from .target import MAX_EXPONENT, MAX_SHIFT, TAG_BITS, Target
 
 _NAME_LIMIT = 1000
 
@@ -44,14 +45,15 @@ def verify(program: Program) -> None:
     _check_header(program)
     _check_symbols(program)
     for index, core in enumerate(program.cores):
-        _check_core(core, program.target, f"core {index}")
+        _check_core(core, program, f"core {index}")
     _check_places(program)
     _check_destinations(program)
     _check_generators(program)
+    check_rules(program, _require)
     owner = _axon_owners(program)
     for index, core in enumerate(program.cores):
         _check_row_symbols(program, core, index, owner[index])
-        _check_accumulators(core, program.target, f"core {index}")
+        _check_accumulators(core, program, f"core {index}")
 
 
 def _require(condition: bool | np.bool_, where: str, problem: str, found: object = None) -> None:
@@ -137,7 +139,8 @@ def _check_symbols(program: Program) -> None:
         _require(probe.variable in allowed, where, "no such variable", probe.variable)
 
 
-def _check_core(core: CoreImage, target: Target, where: str) -> None:
+def _check_core(core: CoreImage, program: Program, where: str) -> None:
+    target = program.target
     n, weights = core.neurons, weight_dtype(target)
     low, high = -target.state_max - 1, target.state_max
     for name, dtype in (("profile", "<u2"), ("key", "<u4"), ("threshold", "<i4"),
@@ -155,10 +158,7 @@ def _check_core(core: CoreImage, target: Target, where: str) -> None:
     _check_starts(core.axon_start, len(core.rows), f"{where}, axon_start")
     _check_starts(core.spike_start, len(core.spike_to), f"{where}, spike_start")
     _require(len(core.spike_start) == n + 1, where, "spike_start has another length")
-    bits = (
-        len(core.dense_weight) * target.weight_bits
-        + len(core.sparse_target) * target.sparse_synapse_bits
-    )
+    bits = _synapse_bits(core, program)
     for name, needed, available in (
         ("neurons", n, target.neurons),
         ("axons", core.axons, target.axons),
@@ -169,6 +169,17 @@ def _check_core(core: CoreImage, target: Target, where: str) -> None:
         _require(needed <= available, where, f"more {name} than the core has", needed)
     _check_profiles(core.profiles, target, where)
     _check_rows(core, target, where)
+
+
+def _synapse_bits(core: CoreImage, program: Program) -> int:
+    """Bits of synapse memory that a core needs; rules and rows are not checked yet."""
+    target = program.target
+    bits = len(core.dense_weight) * target.weight_bits
+    bits += len(core.sparse_target) * target.sparse_synapse_bits
+    for number, rule in enumerate(program.rules, 1):
+        count = int(core.rows["count"][core.rows["rule"] == number].sum(dtype=np.int64))
+        bits += count * (1 + (TAG_BITS if rule.needs_tags else 0))
+    return bits
 
 
 def _check_profiles(profiles: NDArray[np.void], target: Target, where: str) -> None:
@@ -346,15 +357,17 @@ def dense_targets(rows: NDArray[np.void]) -> NDArray[np.int64]:
     return np.repeat(rows["base"].astype(np.int64), counts) + np.arange(counts.sum()) - first
 
 
-def _check_accumulators(core: CoreImage, target: Target, where: str) -> None:
+def _check_accumulators(core: CoreImage, program: Program, where: str) -> None:
     """The worst sum any neuron can see in one step fits its accumulator (machine.md §3)."""
+    target = program.target
     total = np.zeros((2, core.neurons))
-    for kind, weights in ((SPARSE, core.sparse_weight), (DENSE, core.dense_weight)):
+    for kind in (SPARSE, DENSE):
         rows = core.rows[core.rows["kind"] == kind]
         rows = rows[np.argsort(rows["offset"], kind="stable")]
         slots = core.sparse_target if kind == SPARSE else dense_targets(rows)
         counts = rows["count"]
-        worst = np.abs(weights.astype(np.float64)) * np.repeat(2.0 ** rows["exponent"], counts)
+        weights = worst_weights(core, kind, program.rules)
+        worst = weights * np.repeat(2.0 ** rows["exponent"], counts)
         receptor = np.repeat(rows["receptor"], counts)
         for r in range(2):
             own = receptor == r

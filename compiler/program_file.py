@@ -37,9 +37,10 @@ from .program import (
     ProjectionSymbol,
     SourceSymbol,
 )
+from .program_rules import plain_rule, rule_of
 from .target import Target
 
-FORMAT, VERSION = "spikeloom-program", 1
+FORMAT, VERSION = "spikeloom-program", 2
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 16 << 20
 MANIFEST_ENTRIES = 500_000  # parsed in half a second, whatever they are
@@ -64,8 +65,13 @@ _CORE_ARRAYS: dict[str, tuple[Any, str, int]] = {
     "dense_weight": (None, "dense", 0),
     "spike_start": ("<i4", "neurons", 1),
     "spike_to": (DESTINATION, "spike_to", 0),
+    "sparse_enable": ("u1", "sparse_enable", 0),
+    "dense_enable": ("u1", "dense_enable", 0),
 }
-_SIZES = ("neurons", "profiles", "axons", "rows", "sparse", "dense", "spike_to")
+_SIZES = (
+    "neurons", "profiles", "axons", "rows", "sparse", "dense", "spike_to",
+    "sparse_enable", "dense_enable",
+)  # fmt: skip
 
 
 def weight_dtype(target: Target) -> np.dtype[Any]:
@@ -85,6 +91,8 @@ def _core_sizes(core: CoreImage) -> list[int]:
         len(core.sparse_target),
         len(core.dense_weight),
         len(core.spike_to),
+        len(core.sparse_enable),
+        len(core.dense_enable),
     ]
 
 
@@ -120,6 +128,7 @@ def _manifest(program: Program) -> dict[str, Any]:
         "populations": [{"name": p.name, "size": p.size} for p in program.populations],
         "projections": [asdict(projection) for projection in program.projections],
         "probes": [asdict(probe) for probe in program.probes],
+        "rules": [plain_rule(rule) for rule in program.rules],
         "report": program.report,
     }
 
@@ -399,6 +408,7 @@ def _assemble(manifest: dict[str, Any], target: Target, arrays: dict[str, NDArra
         ),
         projections=tuple(_record(ProjectionSymbol, p) for p in manifest["projections"]),
         probes=tuple(_record(Probe, p) for p in manifest["probes"]),
+        rules=tuple(rule_of(rule) for rule in manifest["rules"]),
         report=manifest["report"],
     )
 

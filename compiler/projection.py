@@ -27,7 +27,8 @@ def synapse_table(
     weights: Any,
     delay: Any,
     connector: Any,
-) -> Table:
+    enable: Any = True,
+) -> tuple[Table, NDArray[np.uint8]]:
     """Check and sort the synapses of one projection.
 
     Args:
@@ -36,9 +37,11 @@ def synapse_table(
         pre: name, size, and whether it is a source.
         post: name and size.
         weights, delay, connector: as ``Network.connect`` has them.
+        enable: True, or a mask of the synapses that learn, as ``Rule`` has it.
 
     Returns:
-        The table; delays in steps, as the user means them (wheel delays come later).
+        The table, with delays in steps as the user means them (wheel delays come later), and
+        (k,) 1 for each synapse that learns.
     """
     pre_name, n_pre, from_source = pre
     post_name, n_post = post
@@ -55,23 +58,60 @@ def synapse_table(
     else:
         columns = _dense(reasons, shape, weights, delay)
     if columns is None or reasons:
-        return _empty(n_pre)
+        return _empty(n_pre), np.zeros(0, np.uint8)
     rows, cols, values, seconds = columns
+    learns = _mask(reasons, enable, shape, rows, cols)
+    if reasons:
+        return _empty(n_pre), np.zeros(0, np.uint8)
     if seconds is None:
-        start, targets, (values,) = table(n_pre, n_post, rows, cols, values)
+        start, targets, (values, learns) = table(n_pre, n_post, rows, cols, values, learns)
         steps = np.full(len(targets), 1, np.uint8)  # one step, whoever sends
     else:
         steps = _delay_steps(reasons, seconds, dt, from_source)  # in the shape of the input
         if steps.ndim == 0:
-            start, targets, (values,) = table(n_pre, n_post, rows, cols, values)
+            start, targets, (values, learns) = table(n_pre, n_post, rows, cols, values, learns)
             steps = np.full(len(targets), steps, np.uint8)
         else:
-            start, targets, (values, steps) = table(
-                n_pre, n_post, rows, cols, values, steps.ravel()
+            start, targets, (values, steps, learns) = table(
+                n_pre, n_post, rows, cols, values, steps.ravel(), learns
             )
-    for array in (start, targets, values, steps):
+    for array in (start, targets, values, steps, learns):
         array.flags.writeable = False
-    return Table(start, targets, values, steps)
+    return Table(start, targets, values, steps), learns
+
+
+def _mask(
+    reasons: Reasons,
+    enable: Any,
+    shape: tuple[int, int],
+    pre: NDArray[np.integer[Any]],
+    post: NDArray[np.integer[Any]],
+) -> NDArray[np.uint8]:
+    """(k,) 1 where a synapse learns, in the order of the given pairs."""
+    k = len(pre)
+    if enable is True:
+        return np.ones(k, np.uint8)
+    if scipy.sparse.issparse(enable):
+        _check_shape(reasons, "enable", enable.shape, shape)
+        if reasons:
+            return np.zeros(k, np.uint8)
+        marked = scipy.sparse.csr_matrix(enable)
+        return (np.asarray(marked[pre, post]).reshape(-1) != 0).astype(np.uint8)
+    mask = numbers(reasons, "enable", enable, ndim=(1, 2))
+    if reasons:
+        return np.zeros(k, np.uint8)
+    if mask.ndim == 1 and len(mask) != k:
+        reasons.add(f"enable has {len(mask)} values for {k} synapses")
+    elif mask.ndim == 2:
+        _check_shape(reasons, "enable", mask.shape, shape)
+    wrong = (mask != 0) & (mask != 1)
+    if wrong.any():
+        reasons.add(
+            f"{at('enable', wrong)} is {show(mask[wrong][0])}, neither True nor False{more(wrong)}"
+        )
+    if reasons:
+        return np.zeros(k, np.uint8)
+    return (mask if mask.ndim == 1 else mask[pre, post]).astype(np.uint8)
 
 
 def _dense(reasons: Reasons, shape: tuple[int, int], weights: Any, delay: Any) -> Any:

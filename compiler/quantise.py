@@ -21,6 +21,7 @@ from .connectors import Table
 from .ir import Finding, Graph, PopulationNode, ProjectionEdge, build
 from .origin import did_you_mean
 from .quantise_neurons import quantise_neurons
+from .quantise_plastic import check_scale, in_network_units, quantise_rules
 from .quantise_report import population_report, projection_report, quantisation_findings
 from .scale import Exponents, choose_exponents, choose_scale
 from .target import Target
@@ -112,7 +113,7 @@ class Quantise:
         populations: list[PopulationNode] = []
         edges: list[ProjectionEdge] = []
         findings: list[Finding] = []
-        report: dict[str, Any] = {"populations": {}, "projections": {}}
+        report: dict[str, Any] = {"populations": {}, "projections": {}, "rules": {}}
         errors: list[CompileError] = []
         for population in ir.populations:
             try:
@@ -124,13 +125,13 @@ class Quantise:
             edges += into
             report["populations"][population.name] = entry["population"]
             report["projections"].update(entry["projections"])
+            report["rules"].update(entry["rules"])
             findings += entry["findings"]
         if errors:
             raise _together(errors)
         order = {edge.name: edge.index for edge in edges}
-        report["projections"] = dict(
-            sorted(report["projections"].items(), key=lambda item: order[item[0]])
-        )
+        for name in ("projections", "rules"):
+            report[name] = dict(sorted(report[name].items(), key=lambda item: order[item[0]]))
         return build(
             ir,
             [*ir.sources, *populations],
@@ -156,15 +157,16 @@ class Quantise:
     def _population(
         self, ir: Graph, population: PopulationNode
     ) -> tuple[PopulationNode, list[ProjectionEdge], dict[str, Any]]:
-        incoming = ir.incoming(population.name)
-        drive = real_drive(population, incoming)
         explicit = self.quantization.explicit(population.name, population.size)
+        incoming = tuple(in_network_units(e, explicit) for e in ir.incoming(population.name))
+        drive = real_drive(population, incoming)
         if explicit is None:
             scale = choose_scale(
                 population, incoming, drive, self.target, self.quantization.per_neuron
             )
         else:
             scale = explicit
+        check_scale(incoming, scale)
         chosen = choose_exponents(
             population, incoming, scale, self.target, automatic=explicit is None,
             rounding=self.quantization.rounding, multiple_of=self.quantization.multiple_of,
@@ -174,8 +176,12 @@ class Quantise:
         )
         node = replace(population, params=params, scale=scale)
         into = [_edge(edge, chosen) for edge in incoming]
+        rules, learned, findings = quantise_rules(into, scale, chosen, ir.dt, self.target)
+        into = [replace(edge, plastic=learned.get(edge.name)) for edge in into]
         sums = accumulator_sums(population.size, into)
         entry = _entry(population, incoming, node, into, drive, chosen, sums, self.target)
+        entry["rules"] = rules
+        entry["findings"] += findings
         return node, into, entry
 
 

@@ -43,7 +43,8 @@ class Route:
             row["offset"][own] = place[own] - place[own[first]]
         unsorted = np.empty_like(place)
         unsorted[order] = place
-        memory = _Memory(totals[SPARSE], totals[DENSE])
+        plastic = any(edge.plastic for edge in ir.graph.projections)
+        memory = _Memory(totals[SPARSE], totals[DENSE], plastic)
         at = 0
         for f in found:
             memory.write(f, unsorted[at : at + len(f.groups)])
@@ -56,6 +57,8 @@ class Route:
             sparse_weight=memory.weight,
             sparse_delay=memory.delay,
             dense_weight=memory.dense,
+            sparse_enable=memory.sparse_enable,
+            dense_enable=memory.dense_enable,
         )
 
 
@@ -67,16 +70,19 @@ class _Found:
     slot: NDArray[np.uint16]
     weight: NDArray[np.int16]
     delay: NDArray[np.uint8]
+    enable: NDArray[np.uint8] | None
 
 
 class _Memory:
     """The synapse memories of all cores, laid end to end."""
 
-    def __init__(self, sparse: int, dense: int) -> None:
+    def __init__(self, sparse: int, dense: int, plastic: bool) -> None:
         self.target = np.zeros(sparse, np.uint16)
         self.weight = np.zeros(sparse, np.int16)
         self.delay = np.zeros(sparse, np.uint8)
         self.dense = np.zeros(dense, np.int16)
+        self.sparse_enable = np.zeros(sparse, np.uint8) if plastic else None
+        self.dense_enable = np.zeros(dense, np.uint8) if plastic else None
 
     def write(self, found: _Found, place: NDArray[np.int64]) -> None:
         """Copy a projection's synapses to where its groups start."""
@@ -85,6 +91,12 @@ class _Memory:
         start = np.cumsum(count) - count
         address = np.repeat(place - start, count) + np.arange(len(found.weight))
         dense = row["kind"] == DENSE
+        if found.enable is not None:
+            assert self.sparse_enable is not None
+            assert self.dense_enable is not None
+            own = np.repeat(dense, count)
+            self.dense_enable[address[own]] = found.enable[own]
+            self.sparse_enable[address[~own]] = found.enable[~own]
         if dense.all():
             self.dense[address] = found.weight
             return
@@ -106,13 +118,15 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
     post = ir.population(edge.post)
     own = slice(post.first, post.first + post.size)
     pre, slot, weight, delay = s.pre, ir.slot[own][s.post], s.weight, s.delay
+    enable = None if edge.plastic is None else edge.plastic.enable
     core = None
     if (ir.core[own] != ir.core[own][0]).any():
         core = ir.core[own][s.post]
         order = np.argsort(core, kind="stable")
         core, pre, slot = core[order], pre[order], slot[order]
         weight, delay = weight[order], delay[order]
-    found = row_groups(pre, slot, delay, core)
+        enable = None if enable is None else enable[order]
+    found = row_groups(pre, slot, delay, core, sparse=edge.own_delays)
     groups = np.zeros(len(found.start), GROUP)
     row = groups["row"]
     groups["core"] = ir.core[own][0] if core is None else core[found.start]
@@ -125,7 +139,9 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
     row["count"] = found.count
     row["projection"] = edge.index
     row["pre"] = pre[found.start]
-    return _Found(groups, slot, weight, delay)
+    if edge.plastic is not None:
+        row["rule"] = 1 + [e.index for e in ir.graph.plastic].index(edge.index)
+    return _Found(groups, slot, weight, delay, enable)
 
 
 def _axons(groups: NDArray[np.void]) -> NDArray[np.int64]:

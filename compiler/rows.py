@@ -36,7 +36,12 @@ class RowGroups:
 
 
 def row_groups(
-    pre: NDArray[Any], slot: NDArray[Any], delay: NDArray[Any], core: NDArray[Any] | None = None
+    pre: NDArray[Any],
+    slot: NDArray[Any],
+    delay: NDArray[Any],
+    core: NDArray[Any] | None = None,
+    *,
+    sparse: bool = False,
 ) -> RowGroups:
     """Group synapses that are sorted by core, pre, slot.
 
@@ -45,6 +50,7 @@ def row_groups(
         slot: (k,) target slot, or any number that is consecutive where slots are.
         delay: (k,) wheel delay.
         core: (k,), or None for a single core.
+        sparse: whether every synapse needs a delay of its own, so that no group can be dense.
     """
     k = len(pre)
     if not k:
@@ -55,6 +61,9 @@ def row_groups(
     np.not_equal(pre[1:], pre[:-1], out=new[1:])
     if core is not None:
         new[1:] |= core[1:] != core[:-1]
+    if sparse:
+        start = np.flatnonzero(new)
+        return RowGroups(start, np.diff(start, append=k), np.zeros(len(start), bool))
     apart = np.zeros(k, bool)
     # Unsigned slots wrap when they descend; a wrapped difference is never 1 either.
     np.not_equal(slot[1:] - slot[:-1], 1, out=apart[1:])

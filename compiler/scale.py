@@ -47,12 +47,14 @@ class Exponents:
         exponent: e by projection.
         mantissa: (k,) int16 mantissas by projection.
         automatic: whether the scale was chosen, not given.
+        limits: smallest and largest mantissa of the plastic projections' enabled synapses.
     """
 
     shift: int
     exponent: dict[str, int]
     mantissa: dict[str, NDArray[np.int16]]
     automatic: bool
+    limits: dict[str, tuple[int, int]]
 
 
 def choose_scale(
@@ -142,21 +144,22 @@ def choose_exponents(
     scaled = {e.name: e.synapses.weight * scale[e.synapses.post] for e in edges}
     # Total shifts (s + e) at which the weights fit their mantissas, and up to which they stay
     # exact. Projections without a weight but 0 go along with any.
+    extent = {e.name: np.append(scaled[e.name], _scaled_limits(e, scale)) for e in edges}
     ranges = {
-        edge.name: shift_range(scaled[edge.name], target, rounding)
-        for edge in edges
-        if scaled[edge.name].any()
+        name: shift_range(values, target, rounding)
+        for name, values in extent.items()
+        if values.any()
     }
     least = multiple_of.bit_length() - 1
     low = {name: max(first, least) for name, (first, _) in ranges.items()}
     for edge in edges:
         if low.get(edge.name, 0) > MAX_SHIFT + MAX_EXPONENT:
-            raise _too_large(edge, scaled[edge.name], target)
+            raise _too_large(edge, extent[edge.name], target)
     exact = min((last for _, last in ranges.values()), default=0)
     shift = min(min(low.values(), default=0), MAX_SHIFT)
     shift = max(shift, max(low.values(), default=0) - MAX_EXPONENT)
     while True:
-        chosen = _round(edges, scaled, low, shift, rounding, automatic)
+        chosen = _round(edges, scaled, scale, low, shift, rounding, automatic)
         sums = _sums(population.size, edges, chosen)
         if sums.max(initial=0) <= target.accumulator_max:
             return chosen
@@ -169,6 +172,7 @@ def choose_exponents(
 def _round(
     edges: Sequence[ProjectionEdge],
     scaled: dict[str, NDArray[np.float64]],
+    scale: NDArray[np.float64],
     low: dict[str, int],
     shift: int,
     rounding: str,
@@ -176,18 +180,31 @@ def _round(
 ) -> Exponents:
     exponent: dict[str, int] = {}
     mantissa: dict[str, NDArray[np.int16]] = {}
+    limits: dict[str, tuple[int, int]] = {}
     for edge in edges:
         total = max(low.get(edge.name, 0), shift)
         exponent[edge.name] = total - shift
         values = np.ldexp(scaled[edge.name], -total)
         mantissa[edge.name] = whole(values, rounding).astype(np.int16)
-    return Exponents(shift, exponent, mantissa, automatic)
+        if edge.plastic is not None:
+            both = whole(np.ldexp(_scaled_limits(edge, scale), -total), rounding)
+            limits[edge.name] = int(both[0]), int(both[1])
+    return Exponents(shift, exponent, mantissa, automatic, limits)
+
+
+def _scaled_limits(edge: ProjectionEdge, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Limits of the weights in state LSBs; plastic projections have one scale for all neurons."""
+    if edge.plastic is None or not edge.plastic.enable.any():
+        return np.zeros(0 if edge.plastic is None else 2)
+    return np.array(edge.plastic.limits) * scale[0]
 
 
 def _sums(size: int, edges: Sequence[ProjectionEdge], chosen: Exponents) -> NDArray[np.float64]:
     sums = np.zeros((2, size))
     for edge in edges:
         m = np.abs(chosen.mantissa[edge.name].astype(np.float64))
+        if edge.plastic is not None:
+            m[edge.plastic.enable == 1] = max(map(abs, chosen.limits[edge.name]))
         m = np.ldexp(m, chosen.exponent[edge.name])
         sums[edge.receptor] += np.bincount(edge.synapses.post, m, size)
     return sums

@@ -49,6 +49,7 @@ class Schedule:
             sparse_target=ir.sparse_target[order],
             sparse_weight=ir.sparse_weight[order],
             sparse_delay=ir.sparse_delay[order],
+            sparse_enable=None if ir.sparse_enable is None else ir.sparse_enable[order],
         )
 
 

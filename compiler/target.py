@@ -11,6 +11,8 @@ MAX_NEURONS_PER_CORE = 4096
 MAX_CORES = 65535
 MAX_EXPONENT = 15
 MAX_SHIFT = 15
+TAG_BITS = 8
+"""Width of a synapse's tag, where the rule has tags."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Target:
         receptors: synaptic currents per neuron, 1 or 2.
         profiles: distinct neuron parameter sets per core.
         synapse_bits: synapse memory per core, in bits. A dense weight takes ``weight_bits``, a
-            sparse synapse ``sparse_synapse_bits``.
+            sparse synapse ``sparse_synapse_bits``; one more for each synapse of a plastic
+            projection, and 8 where its rule has tags.
+        trace_bits: width of the (unsigned) learning traces in bits (2 to 8).
+        products: products per learning rule; 0 means that the target cannot learn.
     """
 
     name: str = "core"
@@ -47,6 +52,8 @@ class Target:
     receptors: int = 2
     profiles: int = 1024
     synapse_bits: int = 4 << 20
+    trace_bits: int = 7
+    products: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
@@ -64,6 +71,8 @@ class Target:
             ("receptors", 1, 2),
             ("profiles", 1, MAX_NEURONS_PER_CORE),
             ("synapse_bits", 0, 1 << 48),
+            ("trace_bits", 2, 8),
+            ("products", 0, 64),
         ):
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
@@ -101,10 +110,20 @@ class Target:
             self.weight_bits + (self.neurons - 1).bit_length() + (self.delay_slots - 1).bit_length()
         )
 
+    def synapse_width(self, *, dense: bool, plastic: bool, tagged: bool) -> int:
+        """Bits that one synapse takes; a plastic one has an enable bit, and perhaps a tag."""
+        width = self.weight_bits if dense else self.sparse_synapse_bits
+        return width + plastic + TAG_BITS * tagged
+
     @property
     def weight_max(self) -> int:
         """Largest weight mantissa; the smallest is ``-weight_max - 1``."""
         return (1 << (self.weight_bits - 1)) - 1
+
+    @property
+    def trace_max(self) -> int:
+        """Largest value of a learning trace; the smallest is 0."""
+        return (1 << self.trace_bits) - 1
 
     @property
     def state_max(self) -> int:

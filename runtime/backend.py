@@ -8,7 +8,7 @@ backend and is the same for all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -25,6 +25,14 @@ Variable = Literal["v", "u0", "u1", "threshold"]
 """State that can be recorded; ``threshold`` is θ + θa."""
 
 
+def _no_steps() -> NDArray[np.int64]:
+    return np.zeros(0, np.int64)
+
+
+def _no_numbers() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class Events:
     """Input of one run; steps count from the run's first step. Checked by the caller.
@@ -35,6 +43,13 @@ class Events:
         graded_step: (m,) int64, ascending.
         graded_neuron: (m,) int32, global neuron numbers; at most one per (step, neuron).
         graded_value: (m,) int32, within the state's range.
+        teacher_step: (k,) int64, ascending.
+        teacher_neuron: (k,) int32, global neuron numbers; at most one event per (step, neuron).
+        factor_step: (l,) int64, ascending.
+        factor_neuron: (l,) int32, global neuron numbers; at most one event per (step, neuron).
+        factor_value: (l,) int32, the neuron's third factor from that step on, -128 … 127.
+        modulator_step: (h,) int64, strictly ascending.
+        modulator_value: (h,) int32, the modulator from that step on, -128 … 127.
     """
 
     spike_step: NDArray[np.int64]
@@ -42,6 +57,13 @@ class Events:
     graded_step: NDArray[np.int64]
     graded_neuron: NDArray[np.int32]
     graded_value: NDArray[np.int32]
+    teacher_step: NDArray[np.int64] = field(default_factory=_no_steps)
+    teacher_neuron: NDArray[np.int32] = field(default_factory=_no_numbers)
+    factor_step: NDArray[np.int64] = field(default_factory=_no_steps)
+    factor_neuron: NDArray[np.int32] = field(default_factory=_no_numbers)
+    factor_value: NDArray[np.int32] = field(default_factory=_no_numbers)
+    modulator_step: NDArray[np.int64] = field(default_factory=_no_steps)
+    modulator_value: NDArray[np.int32] = field(default_factory=_no_numbers)
 
     @staticmethod
     def none() -> Events:
@@ -87,6 +109,53 @@ class RunData:
 
 
 @dataclass(frozen=True, eq=False)
+class LearningState:
+    """What learning carries from step to step, but for weights and delays (docs/machine.md §7).
+
+    Traces of rule ``k`` are in rows ``Program.trace_start[k] … trace_start[k + 1]`` (column 0 for
+    x, column 1 for y), in the order of the neurons of its source or population; a window trace's
+    number is its history of events.
+
+    Attributes:
+        on: whether learning is on.
+        x: (nx, 2) uint32, x1 and x2.
+        y: (ny, 2) uint32, y1 and y2.
+        fired_before: (ny,) uint64, bit ``d - 1`` is set where the neuron fired ``d`` steps before
+            the next one to be computed; bits beyond the rule's ``post_delay`` are 0.
+        third_factor: (n,) int16, r of each global neuron.
+        modulator: m.
+        sparse_tag, dense_tag: per core int8 arrays in the layout of its CoreImage; (0,) each where
+            no row of the core is plastic.
+    """
+
+    on: bool
+    x: NDArray[np.uint32]
+    y: NDArray[np.uint32]
+    fired_before: NDArray[np.uint64]
+    third_factor: NDArray[np.int16]
+    modulator: int
+    sparse_tag: tuple[NDArray[np.int8], ...]
+    dense_tag: tuple[NDArray[np.int8], ...]
+
+    @staticmethod
+    def initial(program: Program) -> LearningState | None:
+        """The state before step 0; None where nothing learns."""
+        if not program.rules:
+            return None
+        nx, ny = (int(count) for count in program.trace_start[-1])
+        return LearningState(
+            on=True,
+            x=np.zeros((nx, 2), np.uint32),
+            y=np.zeros((ny, 2), np.uint32),
+            fired_before=np.zeros(ny, np.uint64),
+            third_factor=np.zeros(program.neurons, np.int16),
+            modulator=0,
+            sparse_tag=tuple(np.zeros(len(c.sparse_enable), np.int8) for c in program.cores),
+            dense_tag=tuple(np.zeros(len(c.dense_enable), np.int8) for c in program.cores),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """The whole dynamic state between two steps, but for the weights; ``n`` global neurons.
 
@@ -104,6 +173,7 @@ class State:
         saturations: (cores, 3) int64, how often a number was clipped, by SATURATION_KINDS.
         spikes: spikes fired by neurons since the last reset.
         synaptic_events: synapses walked since the last reset.
+        learning: None where the Program has no rules.
     """
 
     step: int
@@ -118,6 +188,7 @@ class State:
     saturations: NDArray[np.int64]
     spikes: int
     synaptic_events: int
+    learning: LearningState | None = None
 
     @staticmethod
     def initial(program: Program) -> State:
@@ -136,15 +207,34 @@ class State:
             saturations=np.zeros((len(program.cores), 3), np.int64),
             spikes=0,
             synaptic_events=0,
+            learning=LearningState.initial(program),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class CoreWeights:
-    """Weight mantissas of one core, in the layout of its CoreImage."""
+    """Weights of one core and delays of its sparse synapses, in the layout of its CoreImage.
+
+    ``delay`` is None where no rule changes delays: they are then the CoreImage's.
+    """
 
     sparse: NDArray[np.int8 | np.int16]
     dense: NDArray[np.int8 | np.int16]
+    delay: NDArray[np.uint8] | None = None
+
+    @staticmethod
+    def initial(program: Program) -> tuple[CoreWeights, ...]:
+        """What a Program starts with, one entry per core; not copies."""
+        learned = any(rule.changes_delays for rule in program.rules)
+        return tuple(
+            CoreWeights(c.sparse_weight, c.dense_weight, c.sparse_delay if learned else None)
+            for c in program.cores
+        )
+
+    def copy(self) -> CoreWeights:
+        """A copy that may be changed."""
+        delay = None if self.delay is None else self.delay.copy()
+        return CoreWeights(self.sparse.copy(), self.dense.copy(), delay)
 
 
 class Backend(ABC):
@@ -178,6 +268,16 @@ class Backend(ABC):
     @abstractmethod
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights; shapes and widths are those of the Program."""
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change synapses, or not; traces go on in any case.
+
+        Nothing happens where the Program has no rules. A device whose whole state is slow to
+        move overrides it.
+        """
+        state = self.read_state()
+        if state.learning is not None:
+            self.write_state(replace(state, learning=replace(state.learning, on=on)))
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone.

@@ -13,12 +13,12 @@ from ..compiler.program import Program
 from ..errors import DeviceError, InputError
 from ..recording import Scaled
 from ..stimulus import Stimulus, check_steps, make_stimulus
-from .backend import SATURATION_KINDS, State
+from .backend import SATURATION_KINDS, CoreWeights, State
 from .saturation import Counters, SaturationWarning, describe_saturation, saturated_neurons
 from .snapshot import Snapshot
 from .stream import ask_for_inputs, cut_stimulus, window_lengths
 from .symbols import Symbols
-from .weights import WeightMap, Weights, check_accumulators, initial_weights
+from .weights import WeightMap, Weights, check_accumulators
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -335,7 +335,7 @@ class Device:
         """Go back to step 0. Weights stay as they are, unless ``weights=True``."""
         program = self.program
         if weights:
-            self.backend.write_weights(initial_weights(program))
+            self.backend.write_weights(CoreWeights.initial(program))
         self._write_state(State.initial(program))
 
     def snapshot(self) -> Snapshot:

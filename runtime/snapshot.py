@@ -17,7 +17,6 @@ import numpy as np
 from ..errors import FileError, InputError
 from .backend import SATURATION_KINDS, CoreWeights, State
 from .npz import NpzReader, write_npz
-from .weights import initial_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,6 +169,8 @@ def _check_state(state: State, program: Program) -> None:
         "saturations": (0, _MOST),
     }
     for name, like in vars(State.initial(program)).items():
+        if name == "learning":
+            continue
         value = getattr(state, name)
         if not isinstance(like, np.ndarray):
             if type(value) is not int or not 0 <= value <= _MOST:
@@ -188,7 +189,7 @@ def _check_state(state: State, program: Program) -> None:
 
 
 def _check_weights(weights: tuple[CoreWeights, ...], program: Program) -> None:
-    initial = initial_weights(program)
+    initial = CoreWeights.initial(program)
     if len(weights) != len(initial):
         raise _impossible("weights", f"{len(weights)} cores", f"{len(initial)} cores")
     top = program.target.weight_max

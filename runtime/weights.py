@@ -6,7 +6,7 @@ it weighs ``w · 2^(e + s) / scale`` of its target neuron (docs/machine.md §5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -255,16 +255,6 @@ def check_accumulators(
                 expected=f"at most {limit}",
                 remedy="use smaller weights, or a target with wider accumulators",
             )
-
-
-def copy_weights(weights: tuple[CoreWeights, ...]) -> tuple[CoreWeights, ...]:
-    """Copies that may be changed."""
-    return tuple(replace(w, sparse=w.sparse.copy(), dense=w.dense.copy()) for w in weights)
-
-
-def initial_weights(program: Program) -> tuple[CoreWeights, ...]:
-    """The weights that a Program starts with."""
-    return tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
 
 
 def _synapses(core: CoreImage, kind: int) -> tuple[NDArray[np.void], NDArray[np.int64]]:

@@ -10,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = {"errors", "counter_hash", "stimulus", "recording", "regular_file"}
-PROGRAM = {f"compiler.{name}" for name in ("program", "program_file", "program_check", "target")}
+PROGRAM = {
+    f"compiler.{name}"
+    for name in (
+        *("microcode", "program", "program_file", "program_check", "target"),
+        *("program_rules", "program_check_rules"),
+    )
+}
 INTERFACE = {"runtime.backend", "runtime.timing"}
 PLAIN = {
     f"hdl.{name}"

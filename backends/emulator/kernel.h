@@ -112,7 +112,7 @@ typedef struct {
 } Machine;
 
 /* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
-enum { ROW_BYTES = 26 };
+enum { ROW_BYTES = 28 };
 
 /* Synapse memory of one core as the Program has it. */
 typedef struct {

@@ -82,7 +82,7 @@ def build_streams(
         DeviceError: there is not enough memory.
     """
     threads, sources = len(ranges) - 1, wiring.sources
-    if ROW.itemsize != 26:
+    if ROW.itemsize != 28:
         raise AssertionError("kernel.h and program.py disagree about ROW")
     thread_of = np.repeat(np.arange(threads, dtype=np.uint8), np.diff(ranges))
     rows = [np.zeros(sources + 1, np.uint64) for _ in range(threads)]

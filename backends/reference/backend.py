@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ...errors import DeviceError
 from ...runtime.backend import Backend, CoreWeights, RunData, State
 from .deliver import walk
+from .learn import Learning, StepEvents
 from .neuron import Neurons
 from .sources import generated
 
@@ -27,26 +29,27 @@ class ReferenceBackend(Backend):
     def load(self, program: Program) -> None:
         """Take a verified Program and reset everything to its beginning."""
         self._program = program
-        self.write_weights(
-            tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
-        )
+        self.write_weights(CoreWeights.initial(program))
         self.write_state(State.initial(program))
 
     def run(self, steps: int, events: Events, record: Record) -> RunData:
         """Compute ``steps`` steps from where the last run ended; cycles are not counted."""
         states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
         neuron_spikes, channel_spikes = [], []
-        spike_bounds = np.searchsorted(events.spike_step, np.arange(steps + 1))
-        graded_bounds = np.searchsorted(events.graded_step, np.arange(steps + 1))
+        spike_due = _due(events.spike_step, steps)
+        graded_due = _due(events.graded_step, steps)
+        learning_due = [
+            _due(step, steps)
+            for step in (events.teacher_step, events.factor_step, events.modulator_step)
+        ]
         for i in range(steps):
-            due = slice(*spike_bounds[i : i + 2])
-            host = events.spike_channel[due].astype(np.int64)
-            due = slice(*graded_bounds[i : i + 2])
+            host = events.spike_channel[spike_due[i]].astype(np.int64)
             injected = np.zeros(self._program.neurons, np.int64)
-            injected[events.graded_neuron[due]] = events.graded_value[due]
+            injected[events.graded_neuron[graded_due[i]]] = events.graded_value[graded_due[i]]
+            teacher = self._learning_input(events, *(due[i] for due in learning_due))
 
             channels = np.union1d(host, generated(self._program.generators, self._step))
-            self._compute_step(channels, injected)
+            self._compute_step(channels, injected, teacher)
 
             for (variable, which), values in zip(record.states, states, strict=True):
                 values[i] = self._value(variable)[which]
@@ -54,9 +57,27 @@ class ReferenceBackend(Backend):
             channel_spikes.append(channels[record.channels[channels]])
         return RunData(*_flat(neuron_spikes), *_flat(channel_spikes), states)
 
-    def _compute_step(self, channels: NDArray[np.int64], injected: NDArray[np.int64]) -> None:
-        """Deliver, then update. ``channels`` fire in this step."""
-        program = self._program
+    def _learning_input(
+        self, events: Events, teacher_due: slice, factor_due: slice, modulator_due: slice
+    ) -> NDArray[np.bool_]:
+        """Write third factors and the modulator; (n,) who has a teacher event."""
+        teacher = np.zeros(self._program.neurons, bool)
+        if self._learning is not None:
+            teacher[events.teacher_neuron[teacher_due]] = True
+            values = events.factor_value[factor_due]
+            self._learning.third_factor[events.factor_neuron[factor_due]] = values
+            for value in events.modulator_value[modulator_due]:
+                self._learning.modulator = int(value)
+        return teacher
+
+    def _compute_step(
+        self,
+        channels: NDArray[np.int64],
+        injected: NDArray[np.int64],
+        teacher: NDArray[np.bool_],
+    ) -> None:
+        """Deliver, update, learn. ``channels`` fire in this step."""
+        program, arrived = self._program, self._neurons.fired
         for neuron in np.nonzero(self._neurons.fired)[0]:
             core = program.cores[self._neurons.core[neuron]]
             slot = neuron - program.core_base[self._neurons.core[neuron]]
@@ -69,6 +90,11 @@ class ReferenceBackend(Backend):
         self._neurons.update(self._wheel[slot], injected, self._step)
         self._wheel[slot] = 0
         self._spikes += int(self._neurons.fired.sum())
+        if self._learning is not None:
+            fired_channels = np.zeros(program.channels, bool)
+            fired_channels[channels] = True
+            happened = StepEvents(fired_channels, arrived, self._neurons.fired, teacher)
+            self._learning.step(self._step, happened, self._weights)
         self._step += 1
 
     def _send(self, destinations: NDArray[np.void]) -> None:
@@ -105,6 +131,7 @@ class ReferenceBackend(Backend):
             saturations=n.saturations.copy(),
             spikes=self._spikes,
             synaptic_events=self._synaptic_events,
+            learning=None if self._learning is None else self._learning.state(),
         )
 
     def write_state(self, state: State) -> None:
@@ -113,8 +140,16 @@ class ReferenceBackend(Backend):
         Raises:
             DeviceError: an array's shape is not the loaded Program's.
         """
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
+        found, expected = _arrays(state), _arrays(State.initial(self._program))
+        if found.keys() != expected.keys():
+            raise DeviceError(
+                "the state does not fit the loaded program",
+                found=", ".join(found),
+                expected=", ".join(expected),
+                remedy="load the program that it was read from",
+            )
+        for name, like in expected.items():
+            _check_shape(f"state {name!r}", found[name], like)
         n = Neurons(self._program)
         n.u = state.u.astype(np.int64)
         n.v = state.v.astype(np.int64)
@@ -129,28 +164,30 @@ class ReferenceBackend(Backend):
         self._wheel = np.roll(state.wheel.astype(np.int64), self._step, axis=0)
         self._spikes = int(state.spikes)
         self._synaptic_events = int(state.synaptic_events)
+        self._learning = state.learning and Learning(self._program, state.learning)
 
     def read_weights(self) -> tuple[CoreWeights, ...]:
-        """A copy of the weights, one entry per core."""
-        return tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in self._weights)
+        """A copy of the weights and of learned delays, one entry per core."""
+        return tuple(w.copy() for w in self._weights)
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
-        """Replace the weights; shapes are those of the Program.
+        """Replace the weights and learned delays; shapes are those of the Program.
 
         Raises:
             DeviceError: an array's shape is not the loaded Program's.
         """
-        cores = self._program.cores
-        if len(weights) != len(cores):
+        expected = CoreWeights.initial(self._program)
+        if len(weights) != len(expected):
             raise DeviceError(
                 "weights do not fit the loaded program",
                 found=f"weights of {len(weights)} cores",
-                expected=f"weights of {len(cores)} cores",
+                expected=f"weights of {len(expected)} cores",
             )
-        for number, (core, given) in enumerate(zip(cores, weights, strict=True)):
-            _check_shape(f"sparse weights of core {number}", given.sparse, core.sparse_weight)
-            _check_shape(f"dense weights of core {number}", given.dense, core.dense_weight)
-        self._weights = tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in weights)
+        for number, (given, like) in enumerate(zip(weights, expected, strict=True)):
+            _check_shape(f"sparse weights of core {number}", given.sparse, like.sparse)
+            _check_shape(f"dense weights of core {number}", given.dense, like.dense)
+            _check_shape(f"delays of core {number}", given.delay, like.delay)
+        self._weights = tuple(w.copy() for w in weights)
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``spikeloom devices``: plain JSON data."""
@@ -161,6 +198,21 @@ def _flat(spikes: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[n
     """Who fired in each step, as two parallel columns: step and number."""
     steps = np.repeat(np.arange(len(spikes), dtype=np.int64), [len(s) for s in spikes])
     return steps, np.concatenate([np.zeros(0, np.int64), *spikes]).astype(np.int32)
+
+
+def _due(event_step: NDArray[np.int64], steps: int) -> list[slice]:
+    """For each step of a run, which of the events are due in it."""
+    bounds = np.searchsorted(event_step, np.arange(steps + 1)).tolist()
+    return list(starmap(slice, pairwise(bounds)))
+
+
+def _arrays(state: State) -> dict[str, Any]:
+    """Everything in a state by name, that of learning and of its cores one by one."""
+    found = {name: value for name, value in vars(state).items() if name != "learning"}
+    for name, value in vars(state.learning).items() if state.learning else ():
+        parts = enumerate(value) if isinstance(value, tuple) else ()
+        found |= {f"{name} of core {core}": part for core, part in parts} or {name: value}
+    return found
 
 
 def _check_shape(what: str, found: Any, expected: Any) -> None:

@@ -26,7 +26,7 @@ def walk(
 
     Args:
         core: whose axon it is.
-        weights: the core's current mantissas.
+        weights: the core's current mantissas, and delays where they are learned.
         axon: its number there.
         wheel: (depth, 2, n) accumulators of the core's neurons, changed in place; those of step
             ``t`` are in slot ``t mod depth``.
@@ -36,6 +36,7 @@ def walk(
         how many synapses were walked.
     """
     depth = len(wheel)
+    delays = core.sparse_delay if weights.delay is None else weights.delay
     events = 0
     for row in core.rows[core.axon_start[axon] : core.axon_start[axon + 1]]:
         receptor, exponent, count = int(row["receptor"]), int(row["exponent"]), int(row["count"])
@@ -46,7 +47,7 @@ def walk(
             added = weights.dense[synapses].astype(np.int64) << exponent
             wheel[slot, receptor, base : base + count] += added
         else:
-            slots = (step + core.sparse_delay[synapses].astype(np.int64)) % depth
+            slots = (step + delays[synapses].astype(np.int64)) % depth
             added = weights.sparse[synapses].astype(np.int64) << exponent
             targets = core.sparse_target[synapses].astype(np.int64)
             # `add.at`, because several synapses of a row may have the same target and delay.

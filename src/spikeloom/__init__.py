@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .compiler.connectors import AllToAll, FixedProbability, OneToOne, Synapses
     from .compiler.from_networkx import from_networkx
+    from .compiler.learning import Rule, Trace, Window
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
     from .compiler.nir import from_nir
@@ -69,12 +70,15 @@ __all__ = [
     "Quantization",
     "Result",
     "RoundingWarning",
+    "Rule",
     "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
     "Synapses",
     "Target",
+    "Trace",
     "UnsupportedError",
+    "Window",
     "__version__",
     "compile",
     "cosim",
@@ -97,6 +101,7 @@ __all__ = [
 _OWNERS = {
     "compiler.connectors": ("AllToAll", "FixedProbability", "OneToOne", "Synapses"),
     "compiler.from_networkx": ("from_networkx",),
+    "compiler.learning": ("Rule", "Trace", "Window"),
     "compiler.network": ("Network",),
     "compiler.neurons": ("IF", "LI", "LIF"),
     "compiler.nir": ("from_nir",),

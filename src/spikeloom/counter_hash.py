@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 POISSON_SOURCE, THRESHOLD_DECAY = 1, 2
 """Purposes."""
+TRACE_DECAY = 16
+"""Purpose of trace x1; x2, y1 and y2 follow."""
+LEARNING = 32
+"""First purpose of rounding in learning."""
 
 _GOLDEN, _STEP_OFFSET, _MASK = 0x9E3779B9, 0x85EBCA6B, 0xFFFFFFFF
 
@@ -44,7 +48,7 @@ def random(seed: ArrayLike, step: int, key: ArrayLike, purpose: int) -> NDArray[
         seed: uint32, scalar or one per key.
         step: absolute step since the last reset, modulo 2^32.
         key: (n,) uint32.
-        purpose: POISSON_SOURCE or THRESHOLD_DECAY.
+        purpose: what the number is for.
 
     Returns:
         (n,) uint32.

@@ -343,15 +343,8 @@ def test_receptor_and_learning_and_names(net: sl.Network) -> None:
         f"projection 'in->out': receptor must be 0 or 1, got 2\n{WHERE}"
     )
     assert message(
-        lambda: net.connect("in", "out", weights=ones, learning="stdp"),  # type: ignore[arg-type]
-        sl.UnsupportedError,
-    ) == (
-        "projection 'in->out': learning rules are not in this version\n"
-        "  found: 'stdp'\n"
-        "  expected: learning=None\n"
-        f"{WHERE}\n"
-        "  remedy: train outside and load the weights, or write them between runs"
-    )
+        lambda: net.connect("in", "out", weights=ones, learning="stdp")  # type: ignore[arg-type]
+    ) == (f"projection 'in->out': learning must be sl.Rule(…) or None, got 'stdp'\n{WHERE}")
     first = net.connect("in", "out", weights=ones, name="x")
     assert message(lambda: net.connect("in", "out", weights=ones, name="x")) == (
         "projection 'x': the name is taken\n"

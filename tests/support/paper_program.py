@@ -93,7 +93,7 @@ def _core(profile, n, threshold, bias, axons, sparse, dense, spike_to) -> CoreIm
         key=np.arange(n, dtype=np.uint32),
         profiles=profile,
         axon_start=np.cumsum([0, *map(len, axons)]).astype(np.int32),
-        rows=np.array([row for axon in axons for row in axon], ROW),
+        rows=np.array([(*row, 0) for axon in axons for row in axon], ROW),
         sparse_target=np.array([s[0] for s in sparse], np.uint16),
         sparse_weight=np.array([s[1] for s in sparse], np.int8),
         sparse_delay=np.array([s[2] for s in sparse], np.uint8),

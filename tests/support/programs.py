@@ -31,12 +31,14 @@ from spikeloom.compiler.program import (
 from spikeloom.compiler.target import Target
 from spikeloom.runtime.backend import Events, Record
 from support.compare import assert_same_run, assert_same_state
+from support.plastic import random_learning_events, with_random_rules
 from support.random_neurons import random_neurons
 
 __all__ = [
     "assert_same_run",
     "assert_same_state",
     "random_events",
+    "random_plastic_program",
     "random_program",
     "record_everything",
 ]
@@ -60,6 +62,7 @@ class _Projection:
     symbol: ProjectionSymbol
     post: int
     chance: float
+    dense: float
     style: str
     exponent: int
     deepest: int
@@ -71,6 +74,7 @@ def random_program(
     cores: int | None = None,
     neurons: int | None = None,
     delays: int | None = None,
+    dense: float = 0.4,
     **widths: int,
 ) -> Program:
     """A random Program; the same arguments give the same one.
@@ -80,6 +84,7 @@ def random_program(
         cores: number of cores; None draws 1 to 9.
         neurons: most neurons per core; None draws, up to 60.
         delays: largest wheel delay, 0 to 63; None draws.
+        dense: share of dense row groups.
         widths: fields of the Target to be set instead of drawn, such as ``state_bits``.
     """
     rng = np.random.default_rng(seed)
@@ -92,7 +97,7 @@ def random_program(
     target = _target(rng, sizes, delays).with_(**widths)
     labels, populations = _populations(rng, sizes)
     sources, generators = _sources(rng)
-    projections = _projections(rng, target, sources, populations, delays)
+    projections = _projections(rng, target, sources, populations, delays, dense)
 
     rows = [_Rows() for _ in range(cores)]
     channel_to: list[list[tuple[int, int]]] = []
@@ -141,8 +146,29 @@ def random_program(
     )
 
 
+def random_plastic_program(
+    seed: int | np.random.Generator,
+    *,
+    cores: int | None = None,
+    neurons: int | None = None,
+    delays: int | None = None,
+    **widths: int,
+) -> Program:
+    """As ``random_program``, with random rules for some of its projections."""
+    rng = np.random.default_rng(seed)
+    dense = float(rng.choice([0.0, 0.3, 1.0]))
+    trace_bits = {"trace_bits": int(rng.integers(2, 9))}
+    program = random_program(
+        rng, cores=cores, neurons=neurons, delays=delays, dense=dense, **(trace_bits | widths)
+    )
+    return with_random_rules(program, rng)
+
+
 def random_events(program: Program, steps: int, rng: np.random.Generator) -> Events:
-    """Host spikes and graded events for a run of ``steps`` steps, busy in some places only."""
+    """Input of all kinds for a run of ``steps`` steps, busy in some places only.
+
+    Teacher events, third factors and the modulator only where the Program learns.
+    """
     host = np.concatenate(
         [
             np.zeros(0, np.int64),
@@ -165,6 +191,7 @@ def random_events(program: Program, steps: int, rng: np.random.Generator) -> Eve
         graded_step=graded_step.astype(np.int64),
         graded_neuron=neuron.astype(np.int32),
         graded_value=value.astype(np.int32),
+        **(random_learning_events(program, steps, rng) if program.rules else {}),
     )
 
 
@@ -263,6 +290,7 @@ def _projections(
     sources: tuple[SourceSymbol, ...],
     populations: tuple[PopulationSymbol, ...],
     delays: int,
+    dense: float,
 ) -> list[_Projection]:
     projections = []
     number = int(rng.integers(1, 8))
@@ -285,6 +313,7 @@ def _projections(
                 symbol=symbol,
                 post=post,
                 chance=float(rng.choice([0.1, 0.3, 0.6, 1.0])),
+                dense=dense,
                 style=str(rng.choice(["even", "positive", "small", "extreme"])),
                 exponent=int(rng.integers(0, top + 1)),
                 deepest=int(rng.integers(0, delays + 1)) if rng.random() < 0.7 else delays,
@@ -333,7 +362,7 @@ def _group(
     """One row group onto some of the post population's slots of a core, as a ROW tuple."""
     exponent = min(15, projection.exponent + int(rng.integers(0, 3)))
     receptor = projection.symbol.receptor
-    if rng.random() < 0.4:
+    if rng.random() < projection.dense:
         runs = np.split(slots, np.nonzero(np.diff(slots) > 1)[0] + 1)
         run = runs[int(rng.integers(len(runs)))]
         low = int(rng.integers(len(run)))
@@ -342,7 +371,7 @@ def _group(
         weight = _weights(rng, projection.style, high - low, target)
         rows.dense.append(weight)
         offset, rows.dense_used = rows.dense_used, rows.dense_used + len(weight)
-        return (DENSE, receptor, exponent, delay, run[low], len(weight), offset, number, pre)
+        return (DENSE, receptor, exponent, delay, run[low], len(weight), offset, number, pre, 0)
     chosen = slots[rng.random(len(slots)) < projection.chance]
     if not len(chosen):
         chosen = slots[:1]
@@ -351,7 +380,7 @@ def _group(
     weight = _weights(rng, projection.style, len(chosen), target)
     rows.sparse.append((chosen, weight, rng.integers(0, projection.deepest + 1, len(chosen))))
     offset, rows.sparse_used = rows.sparse_used, rows.sparse_used + len(chosen)
-    return (SPARSE, receptor, exponent, 0, 0, len(chosen), offset, number, pre)
+    return (SPARSE, receptor, exponent, 0, 0, len(chosen), offset, number, pre, 0)
 
 
 def _weights(rng: np.random.Generator, style: str, size: int, target: Target) -> NDArray[np.int64]:

@@ -111,7 +111,7 @@ def tiny_program(
                 ),
                 profiles=np.array([_profile(neurons[i]) for i in here], PROFILE),
                 axon_start=np.array(axons[core], np.int32),
-                rows=np.array(rows[core], ROW),
+                rows=np.array([(*row, 0) for row in rows[core]], ROW),
                 sparse_target=np.array([slot_of[s.post] for s in memory[core]], np.uint16),
                 sparse_weight=np.array([s.weight for s in memory[core]], np.int16),
                 sparse_delay=np.array([s.delay for s in memory[core]], np.uint8),
