@@ -120,9 +120,7 @@ def compile_with_trace(
     write = _writer(dump)
     state: Any = network
     seconds: dict[str, float] = {}
-    for number, (name, step) in enumerate(
-        passes(resolve_target(target), quantization)
-    ):
+    for number, (name, step) in enumerate(passes(resolve_target(target), quantization)):
         began = time.perf_counter()
         state = step.apply(state)
         state.verify()

@@ -51,7 +51,9 @@ class LavaBackend(Backend):
         self, mode: str = "fixed_pt", python: str | None = None, timeout: str | float = 120.0
     ) -> None:
         if mode not in MODES:
-            raise DeviceError("there is no such mode", found=repr(mode), expected=" or ".join(MODES))
+            raise DeviceError(
+                "there is no such mode", found=repr(mode), expected=" or ".join(MODES)
+            )
         if sys.platform == "win32":
             raise DeviceError(
                 "Lava's processes are forked, which Windows does not do",
@@ -82,9 +84,7 @@ class LavaBackend(Backend):
                 remedy="neurons of a population with equal parameters share one, as do synapses "
                 "of a projection with one exponent",
             )
-        weights = tuple(
-            CoreWeights(c.sparse_weight.copy(), c.dense_weight.copy()) for c in program.cores
-        )
+        weights = tuple(core.copy() for core in CoreWeights.initial(program))
         self._lava_weights(plan, mantissas(plan.table, weights))  # refuses before anything starts
         self._program, self._plan, self._weights = program, plan, weights
         self._host_state = State.initial(program)
@@ -337,7 +337,7 @@ class LavaBackend(Backend):
         """A copy of the weights, as Lava holds them."""
         _, found = self._ask("read")
         plan = self._plan
-        out = tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in self._weights)
+        out = tuple(core.copy() for core in self._weights)
         _, exponents = self._lava_weights(plan, mantissas(plan.table, self._weights))
         values, first = np.zeros(len(plan.table), np.int64), 0
         for connection, exponent in zip(plan.connections, exponents.tolist(), strict=True):
@@ -357,7 +357,7 @@ class LavaBackend(Backend):
         self._lava_weights(self._plan, mantissas(self._plan.table, weights))
         gone = self._remote is None or not self._remote.alive
         state = self._host_state if gone else self.read_state()
-        self._weights = tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in weights)
+        self._weights = tuple(core.copy() for core in weights)
         if not gone:  # else a state will be written next, and the weights with it
             self._write(state)
 
@@ -426,7 +426,5 @@ def _seconds(value: str | float) -> float:
     except (TypeError, ValueError):
         seconds = 0.0
     if not 0 < seconds < 1e9:
-        raise DeviceError(
-            "timeout is no time", found=repr(value), expected="seconds, more than 0"
-        )
+        raise DeviceError("timeout is no time", found=repr(value), expected="seconds, more than 0")
     return seconds

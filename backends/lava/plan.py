@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .refuse import Refusal, check_neurons, check_synapses, no_weights
+from .refuse import Refusal, check_learning, check_neurons, check_synapses, no_weights
 from .synapses import synapses
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def make_plan(program: Program, mode: Mode) -> Plan:
     bias = np.concatenate([c.bias for c in program.cores]).astype(np.int64)
     check_neurons(refusal, profile, threshold, bias, mode)
     table = synapses(program)
+    check_learning(refusal)
     check_synapses(refusal, table, profile, mode)
     refusal.done()
     groups = _groups(program, profile, threshold)

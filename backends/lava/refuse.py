@@ -155,6 +155,15 @@ def check_synapses(
     )
 
 
+def check_learning(refusal: Refusal) -> None:
+    """Lava's learning rules are not the machine's."""
+    if refusal.program.rules:
+        refusal.reasons.append(
+            "learning rules: Lava's draw one random number for all synapses, the machine's one for "
+            "each; learn on another device, and write the weights here"
+        )
+
+
 def no_weights(name: str, mantissa: NDArray[np.int64], shift: int) -> UnsupportedError:
     """The error for a projection whose weights Lava's 8 bits cannot hold."""
     low, high = int(mantissa.min()), int(mantissa.max())

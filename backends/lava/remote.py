@@ -30,7 +30,9 @@ sys.path.insert(0, sys.argv[1])
 runpy.run_module("worker", run_name="__main__")"""
 QUIT = 10.0
 """Seconds for an orderly end; then it is killed."""
-INSTALL = "pip install 'spikeloom[lava]' (Python 3.10), or python -m spikeloom.backends.lava.install"
+INSTALL = (
+    "pip install 'spikeloom[lava]' (Python 3.10), or python -m spikeloom.backends.lava.install"
+)
 
 
 def find_python(given: str | None) -> str:

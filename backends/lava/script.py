@@ -78,7 +78,7 @@ def connect(sender, name, receiver):
 processes, sinks = {{}}, {{}}
 '''
 
-TAIL = '''
+TAIL = """
 # What is not connected has a runtime of its own.
 config = Loihi2SimCfg(select_tag="fixed_pt")
 for name, (_, _, sink) in sinks.items():
@@ -103,7 +103,7 @@ for name, arrays in parts.items():
     found[name] = spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
     print(f"{name}: {len(spikes)} spikes")
 np.savez(FOUND, **found)
-'''
+"""
 
 
 def write_script(program: Program, path: Path, steps: int = 100) -> list[Path]:
@@ -141,8 +141,7 @@ class _Writer:
         self.arrays: dict[str, NDArray[np.int64]] = {}
         numbers = 3 * len(plan.table) + 2 * program.neurons
         self.embed = numbers <= EMBEDDED
-        weights = [CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores]
-        self.mantissa = mantissas(plan.table, weights)
+        self.mantissa = mantissas(plan.table, CoreWeights.initial(program))
         self.names: dict[str, int] = {}
 
     def script(self) -> str:
@@ -222,7 +221,9 @@ class _Writer:
         block = self.plan.blocks[c.pre] if c.from_source else None
         width = block.last - block.first if block else len(self.plan.groups[c.pre].neurons)
         shape = (len(post.neurons), width)
-        rows, cols = (self.array(f"{n} of {key}", a) for n, a in (("rows", c.rows), ("cols", c.cols)))
+        rows, cols = (
+            self.array(f"{n} of {key}", a) for n, a in (("rows", c.rows), ("cols", c.cols))
+        )
         dense = "" if "Sparse" in c.kind else ".toarray()"
         weights = self.array(f"weights of {key}", values.astype(np.int64))
         options = [
@@ -249,9 +250,7 @@ class _Writer:
     def _owner(self, group: Group) -> tuple[str, NDArray[np.int64], float]:
         """Population, indices there, and scale where all have the same."""
         for population in self.program.populations:
-            index = np.flatnonzero(
-                np.isin(self.program.global_neurons(population), group.neurons)
-            )
+            index = np.flatnonzero(np.isin(self.program.global_neurons(population), group.neurons))
             if len(index):
                 scales = np.unique(population.scale[index])
                 # A group's neurons are in the population's order.

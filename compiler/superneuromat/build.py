@@ -163,9 +163,7 @@ def _exact_scale(document: Document, parts: Collapsed) -> float:
     return scale
 
 
-def _neuron(
-    document: Document, ids: NDArray[np.int64], dt: float, scale: float | None
-) -> LIF:
+def _neuron(document: Document, ids: NDArray[np.int64], dt: float, scale: float | None) -> LIF:
     """SuperNeuroMAT's neuron, its state counted from the reset state."""
     p = {name: column[ids] for name, column in document.neurons.items()}
     start = p["initial"] - p["reset"]

@@ -128,7 +128,9 @@ def _chained(
     """Delays as chains of hidden neurons, as SuperNeuroMAT's own ``create_synapse`` makes them."""
     size = len(neurons["threshold"])
     rows = []
-    for a, b, d, w in zip(pre.tolist(), post.tolist(), delay.tolist(), weight.tolist(), strict=True):
+    for a, b, d, w in zip(
+        pre.tolist(), post.tolist(), delay.tolist(), weight.tolist(), strict=True
+    ):
         for _ in range(d - 1):
             rows.append((a, size, 1.0, 1))
             a, size = size, size + 1

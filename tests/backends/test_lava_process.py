@@ -58,9 +58,7 @@ def assert_works_again(device: sl.Device, before: sl.Result) -> None:
         device.run(5)
     device.reset()
     after = device.run(20)
-    np.testing.assert_array_equal(
-        after.states["cells"]["v"].raw, before.states["cells"]["v"].raw
-    )
+    np.testing.assert_array_equal(after.states["cells"]["v"].raw, before.states["cells"]["v"].raw)
 
 
 def test_close_leaves_nothing(device):

@@ -86,9 +86,7 @@ def compare(seed: int, reference: sl.Device, lava: sl.Device) -> Counter[str]:
         found = lava.backend.run(last - first, cut(events, first, last), record)
         assert_same_run(found, expected, program, record)
         assert_same_state(lava.backend.read_state(), reference.backend.read_state(), program)
-        for a, b in zip(
-            lava.backend.read_weights(), reference.backend.read_weights(), strict=True
-        ):
+        for a, b in zip(lava.backend.read_weights(), reference.backend.read_weights(), strict=True):
             np.testing.assert_array_equal(a.sparse, b.sparse)
             np.testing.assert_array_equal(a.dense, b.dense)
         seen["spikes"] += len(found.neuron)

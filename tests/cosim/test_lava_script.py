@@ -96,6 +96,8 @@ def test_the_installed_way_needs_no_help(tmp_path):
     with open(f"{packages}/a_peer.pth", "w", encoding="utf-8") as file:
         file.write(where + "\n")
     install.add_hook(ours)
-    code = "from lava.proc.lif.process import LIF; from lava.magma.compiler.compiler import Compiler"
+    code = (
+        "from lava.proc.lif.process import LIF; from lava.magma.compiler.compiler import Compiler"
+    )
     done = subprocess.run([str(ours), "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -98,7 +98,10 @@ def test_networks_that_go_there(tmp_path):
             )  # fmt: skip
             net.population(name, size, model)
         for pre, post in (("source", "a"), ("a", "b"), ("b", "a"), ("a", "a"), ("source", "a")):
-            m = (source.size if pre == "source" else net.populations[pre].size, net.populations[post].size)
+            m = (
+                source.size if pre == "source" else net.populations[pre].size,
+                net.populations[post].size,
+            )
             delays = 1e-3 * rng.integers(1, 9, m)
             net.connect(pre, post, weights=rng.integers(-4, 12, m), delay=delays)
         for name in "ab":
