@@ -15,7 +15,6 @@ from .microcode import (
     MAX_POST_DELAY,
     TAG_MAX,
     WINDOW,
-    Changes,
     Condition,
     Factor,
     Group,

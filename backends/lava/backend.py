@@ -109,10 +109,11 @@ class LavaBackend(Backend):
             last = first + len(c.synapses)
             connections.append([c.name, c.kind, c.from_source, c.pre, c.post, first, last, c.depth])
             first = last
+        nothing = np.zeros(0, np.int64)
         joined = {
-            name: np.concatenate([np.zeros(0, np.int64), *(getattr(c, name) for c in plan.connections)])
+            name: np.concatenate([nothing, *(getattr(c, name) for c in plan.connections)])
             for name in ("rows", "cols", "delays")
-        }  # fmt: skip
+        }
         assert first == len(table)
         header = {
             "mode": self._mode,
@@ -322,10 +323,8 @@ class LavaBackend(Backend):
         """(wheel_depth, n) what spikes of the last step will add, by the present weights."""
         table = self._plan.table
         due = np.zeros((self._program.wheel_depth, self._program.neurons), np.int64)
-        walked = np.flatnonzero(
-            (table["sender"] < len(fired)) & (np.append(fired, 0)[np.minimum(table["sender"], len(fired))] != 0)
-        )  # fmt: skip
-        rows = table[walked]
+        sends = np.concatenate([fired, np.zeros(self._program.channels, np.uint8)])
+        rows = table[sends[table["sender"]] != 0]
         np.add.at(
             due,
             (rows["delay"], rows["post"]),

@@ -2,8 +2,8 @@
 
 lava-nc 0.10.0 declares Python below 3.11 and pins that no longer resolve, yet the parts that
 Spikeloom uses work unchanged on 3.11 to 3.13. So it is installed without its dependencies, these
-beside it, and ``worker/python311.py`` with a ``.pth`` file that imports it when Python starts, which
-mends the one module that newer Pythons refuse: any script for Lava runs in that environment.
+beside it, and ``worker/python311.py`` with a ``.pth`` file that imports it when Python starts,
+which mends the one module that newer Pythons refuse: any script for Lava runs there.
 """
 
 from __future__ import annotations

@@ -16,8 +16,6 @@ from .document import Document, read
 from .exact import LARGEST_WEIGHT, STATE_MAX, floored, lowest_bits, split
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 POPULATION = "neurons"
@@ -74,7 +72,7 @@ def from_superneuromat(
 
 
 def superneuromat_inputs(snn: Any) -> dict[str, Any]:
-    """The spikes that ``add_spike`` scheduled, as input of a run: graded values that are added to v.
+    """The spikes that ``add_spike`` scheduled, as input of a run: values that are added to v.
 
     Args:
         snn: as for :func:`from_superneuromat`.

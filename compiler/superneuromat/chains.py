@@ -1,7 +1,7 @@
 """SuperNeuroMAT's delay chains as delays.
 
-It has no delays: a synapse of delay d becomes d − 1 hidden neurons in a row, each of which fires one
-step after the one before; the last synapse carries the weight and, as a mark, the delay ``−d``.
+It has no delays: a synapse of delay d becomes d − 1 hidden neurons in a row, each of which fires
+one step after the one before; the last synapse carries the weight and, as a mark, the delay ``−d``.
 """
 
 from __future__ import annotations

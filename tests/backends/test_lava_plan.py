@@ -170,7 +170,7 @@ def test_a_bias_is_its_parts(bias):
     mant, exp = bias_parts(np.array([bias]))
     assert int(mant[0]) << int(exp[0]) == bias
     assert 0 <= exp[0] <= 7
-    if abs(bias) < 4096 or bias % 128 == 0 and abs(bias) < 4096 * 128:
+    if abs(bias) < 4096 or (bias % 128 == 0 and abs(bias) < 4096 * 128):
         assert -4096 <= mant[0] <= 4095
 
 
@@ -245,7 +245,7 @@ def test_which_interpreter_runs_lava(monkeypatch):
     if has_lava():
         assert find_python(None) == sys.executable
     else:
-        with pytest.raises(sl.DeviceError, match="^Lava is not installed\n  found: Python 3"):
+        with pytest.raises(sl.DeviceError, match=r"^Lava is not installed\n  found: Python 3"):
             sl.open("lava")
 
 

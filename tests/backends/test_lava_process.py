@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_one_of_lavas_processes_dies(device):
     first = device.backend._remote.pid
     victim = max(members(first))
     os.kill(victim, signal.SIGKILL)
-    with pytest.raises(sl.DeviceError, match="^Lava failed: a process of Lava's ended"):
+    with pytest.raises(sl.DeviceError, match=r"^Lava failed: a process of Lava's ended"):
         device.run(1000)
     assert_gone(first)
     assert_works_again(device, before)
@@ -174,14 +175,32 @@ def test_we_are_killed(tmp_path, when):
 
 
 def test_an_interpreter_without_lava(tmp_path):
-    with sl.open("lava", python=sys.executable) as device:
-        try:
-            device.load(program())
-        except sl.DeviceError as error:
-            assert str(error).startswith(
-                "the interpreter has no Lava that can be used\n"
-                f"  found: {sys.executable}: No module named 'lava'\n"
-                "  expected: lava-nc 0.10\n"
-            )
-        else:  # this interpreter has it
-            assert device.backend.describe()["lava"].startswith("0.10.")
+    environment = tmp_path / "env"
+    venv.create(environment, symlinks=True)
+    packages = next((environment / "lib").glob("python*/site-packages"))
+    here = Path(np.__file__).parents[1]
+    for name in ("numpy", "numpy.libs"):
+        if (here / name).exists():
+            (packages / name).symlink_to(here / name)
+    python = environment / "bin" / "python"
+    with sl.open("lava", python=str(python)) as device, pytest.raises(sl.DeviceError) as caught:
+        device.load(program())
+    assert str(caught.value).startswith(
+        "the interpreter has no Lava that can be used\n"
+        f"  found: {python}: No module named 'lava'\n"
+        "  expected: lava-nc 0.10\n"
+    )
+
+
+def test_an_interpreter_without_anything(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho not a Python >&2\n", encoding="utf-8")
+    python.chmod(0o755)
+    with sl.open("lava", python=str(python)) as device, pytest.raises(sl.DeviceError) as caught:
+        device.load(program())
+    assert str(caught.value) == (
+        "the process that runs Lava ended\n"
+        "  found: \n    not a Python\n"
+        "  where: request 'hello'\n"
+        "  remedy: load the Program again"
+    )

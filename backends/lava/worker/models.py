@@ -83,6 +83,7 @@ class InputModel(PyLoihiProcessModel):
         self._raster, self._clock = proc_params["raster"], Clock(proc_params["control"])
 
     def run_spk(self) -> None:
+        """One step."""
         self._clock.tick()
         self.s_out.send(self._raster[self._clock.row].astype(np.int32))
 
@@ -128,10 +129,12 @@ class FixedNeurons(_Neurons, PyLifModelBitAcc):
     """Lava's fixed_pt LIF."""
 
     def scale_bias(self) -> None:
+        """Lava's, and the step's graded input."""
         super().scale_bias()
         self.effective_bias = self.effective_bias + self.shared["graded"][self.clock.row]
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
+        """Lava's, and a look at the range of u and v."""
         activation = self.received(activation_in)
         # The sums before Lava wraps u and clips v: that it did cannot be seen afterwards.
         u = _decayed(self.u, self.du + self.ds_offset) + (activation.astype(np.int64) << 6)
@@ -149,6 +152,7 @@ class FloatNeurons(_Neurons, PyLifModelFloat):
     """Lava's floating_pt LIF."""
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
+        """Lava's with graded input, and a look at the range of u and v."""
         bias = self.bias_mant
         self.bias_mant = bias + self.shared["graded"][self.clock.row]
         super().subthr_dynamics(self.received(activation_in))
