@@ -120,6 +120,7 @@ class LavaBackend(Backend):
             "window": self._window,
             "limit": self._program.target.state_max,
             "depth": self._program.wheel_depth,
+            "channels": self._program.channels,
             "sources": [[b.name, b.first, b.last] for b in plan.blocks],
             "groups": groups,
             "connections": connections,

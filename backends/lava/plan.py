@@ -52,7 +52,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The channels of a source: one input process."""
+    """The channels of a source with synapses: one input process."""
 
     name: str
     first: int
@@ -126,8 +126,11 @@ def make_plan(program: Program, mode: Mode) -> Plan:
     groups = _groups(program, profile, threshold)
     order = np.concatenate([np.zeros(0, np.int64), *(g.neurons for g in groups)])
     mant, exp = bias_parts(bias[order]) if mode == "fixed_pt" else (bias[order], 0 * order)
+    heard = set((table["sender"][table["sender"] >= program.neurons] - program.neurons).tolist())
     blocks = tuple(
-        Block(s.name, s.first_channel, s.first_channel + s.size) for s in program.sources
+        Block(s.name, s.first_channel, s.first_channel + s.size)
+        for s in program.sources
+        if not heard.isdisjoint(range(s.first_channel, s.first_channel + s.size))
     )
     connections = _connections(program, table, blocks, groups)
     return Plan(mode, blocks, groups, connections, table, order, mant, exp)
@@ -144,15 +147,15 @@ def _groups(
     if nobody.any():
         named.append(("unnamed", np.flatnonzero(nobody)))
     for name, neurons in named:
-        mine = profile[neurons]
-        linear = (mine["leak"] != 0) | (mine["decay_v"] == 0)  # only one of 0 is let through
+        p = profile[neurons]
+        linear = (p["leak"] != 0) | (p["decay_v"] == 0)  # only one of 0 is let through
         keys = np.stack(
             [
-                mine["decay_u"][:, 0].astype(np.int64),
-                np.where(linear, 0, mine["decay_v"]),
-                np.where(mine["spiking"] != 0, threshold[neurons], 0),
-                mine["shift"],
-                mine["spiking"],
+                p["decay_u"][:, 0].astype(np.int64),
+                np.where(linear, 0, p["decay_v"]),
+                np.where(p["spiking"] != 0, threshold[neurons], 0),
+                p["shift"],
+                p["spiking"],
             ],
             axis=1,
         ).astype(np.int64)
@@ -160,7 +163,9 @@ def _groups(
         which = which.ravel()
         for number, key in enumerate(distinct.tolist()):
             own = name if len(distinct) == 1 else f"{name}[{number}]"
-            groups.append(Group(own, neurons[which == number], *key[:4], bool(key[4])))
+            ku, kv, theta, shift, spiking = key
+            mine = neurons[which == number]
+            groups.append(Group(own, mine, ku, kv, theta, shift, bool(spiking)))
     return tuple(groups)
 
 
@@ -251,7 +256,7 @@ def lava_weights(
         UnsupportedError: there are none.
     """
     if mode == "floating_pt":
-        return np.ldexp(mantissa.astype(np.float64), connection.shift), 0
+        return np.asarray(mantissa * 2.0**connection.shift, np.float64), 0
     bits = int(np.bitwise_or.reduce(np.abs(mantissa), initial=0))
     spare = (bits & -bits).bit_length() - 1 if bits else ALIGNMENT
     less = max(ALIGNMENT - connection.shift, 0)
@@ -262,5 +267,5 @@ def lava_weights(
             if drop >= less and (0 <= low <= high <= 255 or -255 <= low <= high <= 0):
                 return w.astype(np.float64), exponent
             if drop >= less and low >= -128 and high <= 127:
-                return 2.0 * w, exponent - 1
+                return np.asarray(2.0 * w, np.float64), exponent - 1
     raise no_weights(connection.name, mantissa, connection.shift)

@@ -166,7 +166,10 @@ class _Writer:
     def sources(self) -> list[str]:
         lines = []
         step, channel = generated(self.program.generators, 0, self.steps)
+        heard = {block.name for block in self.plan.blocks}
         for symbol in self.program.sources:
+            if symbol.name not in heard:
+                continue
             name, first, size = symbol.name, symbol.first_channel, symbol.size
             if symbol.kind != "host":
                 mine = (channel >= first) & (channel < first + size)

@@ -34,7 +34,7 @@ def random_lava_network(seed: int) -> tuple[sl.Network, sl.Quantization]:
     poisson = net.source("poisson", int(rng.integers(1, 8)), sl.Poisson(rng.uniform(20, 200)))
     clock = net.source("clock", 2, sl.Periodic(period=[3e-3, 7e-3], phase=[0.0, 2e-3]))
     populations = []
-    for number in range(int(rng.integers(1, 4))):
+    for number in range(int(rng.integers(1, 3))):
         size = int(rng.integers(1, 30))
         populations.append(net.population(f"p{number}", size, _neuron(rng, size, exact, unit)))
     for number in range(int(rng.integers(2, 6))):

@@ -24,7 +24,7 @@ class Simulation:
 
     Args:
         header: ``mode``, ``window`` (most steps of a run), ``limit`` (of u and v), ``depth`` (of
-            what can be pending), and lists: ``sources`` of (name, first, last), ``groups`` of
+            what can be pending), ``channels``, and lists: ``sources`` of (name, first, last), ``groups`` of
             (name, first, last, du, dv, vth, spiking), ``connections`` of (name, kind, whether the
             sender is a source, its number, the target's number, first, last synapse, depth).
         arrays: ``bias_mant`` and ``bias_exp`` (n,); ``rows``, ``cols`` and ``delays`` (s,).
@@ -33,7 +33,7 @@ class Simulation:
     def __init__(self, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.mode, self.window, self.limit = header["mode"], header["window"], header["limit"]
         n, s = len(arrays["bias_mant"]), len(arrays["rows"])
-        channels = max((last for _, _, last in header["sources"]), default=0)
+        channels = header["channels"]
         number = np.int32 if self.mode == "fixed_pt" else np.float64
         self.control = shared((2,), np.int64)
         self.input = shared((self.window, channels), np.uint8)
