@@ -85,6 +85,8 @@ def _problems(network: Network) -> list[str]:
             if wrong.any():
                 found.append(f"{population.name!r}[{int(np.argmax(wrong))}]: {what}")
     for projection in network.projections.values():
+        if projection.learning is not None:
+            found.append(f"{projection.name!r}: a learning rule of another kind; learning=None")
         if (projection.synapses.delay == 0).any():
             found.append(f"{projection.name!r}: a delay of 0 steps; at least one step")
     return found

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         to_superneuromat,
     )
     from .compiler.target import TARGETS, Target
+    from .compiler.to_networkx import to_networkx, write_edges
     from .errors import (
         CompileError,
         DeviceError,
@@ -92,7 +93,9 @@ __all__ = [
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
+    "to_networkx",
     "to_superneuromat",
+    "write_edges",
     "write_result",
 ]
 
@@ -118,6 +121,7 @@ _OWNERS = {
         "to_superneuromat",
     ),
     "compiler.target": ("TARGETS", "Target"),
+    "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "measure": ("rate_errors",),
     "recording": ("Result",),
