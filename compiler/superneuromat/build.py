@@ -138,18 +138,18 @@ def _exact_scale(document: Document, parts: Collapsed) -> float:
     low = min((int(lowest_bits(v).min(initial=2000)) for _, _, v in named), default=0)
     bits = -low if low < 2000 else 0
     scale = float(np.exp2(np.clip(bits, -30, 60)))
+    finest = ""
     for what, neurons, values in named:
-        room = LARGEST_WEIGHT if "weight" in what else STATE_MAX
+        if len(values) and int(lowest_bits(values).min()) == low:
+            at = int(np.argmin(lowest_bits(values)))
+            finest = finest or f"{what} {neurons[at]}, {float(values[at])!r}"
+    for what, neurons, values in named:
         if what.startswith("the leak"):
             continue  # one beyond the range takes everything at once, as it does there
+        room = LARGEST_WEIGHT if "weight" in what else STATE_MAX
         wrong = (np.abs(values) * scale > room) | (values * scale != np.rint(values * scale))
         if wrong.any():
             at = int(np.argmax(wrong))
-            finest = next(
-                f"{w} {n[int(np.argmin(lowest_bits(v)))]}, {v[int(np.argmin(lowest_bits(v)))]!r}"
-                for w, n, v in named
-                if len(v) and int(lowest_bits(v).min()) == low
-            )
             raise NetworkError(
                 "the SuperNeuroMAT network cannot be exact in 24 bits",
                 found=f"{what} {neurons[at]} is {values[at]:g}, while {finest}, needs steps of "
