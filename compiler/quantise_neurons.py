@@ -58,6 +58,8 @@ def quantise_neurons(
         value = np.rint(p[name] * scale)
         if name == "bias":
             value = _coarse(value, multiple_of)
+        if name == "leak_step":  # a larger one takes no more than everything, either
+            value = np.minimum(value, target.state_max)
         where[name] = _fit(problems, name, value, p[name], scale, target)
     whole = threshold(p["threshold"], scale)
     if multiple_of > 1:

@@ -27,8 +27,8 @@ def to_networkx(network: Network) -> nx.MultiDiGraph:
     """The graph that :func:`from_networkx` makes this network of.
 
     Nodes are pairs of name and index, with ``source`` or ``population`` (the name) and the
-    parameters that are not the default: those of :class:`LIF`, or ``rate``, ``seed``, ``period`` and
-    ``phase`` of a source. Edges have ``weight``, ``delay`` (seconds), ``receptor`` and
+    parameters that are not the default: those of :class:`LIF`, or ``rate``, ``seed``, ``period``
+    and ``phase`` of a source. Edges have ``weight``, ``delay`` (seconds), ``receptor`` and
     ``projection`` (its name); two synapses between the same neurons are two edges. The graph has
     ``dt``, ``seed`` and ``name``.
 
@@ -61,7 +61,7 @@ def to_networkx(network: Network) -> nx.MultiDiGraph:
 
 
 def write_edges(network: Network, path: str | Path) -> Path:
-    """Write every synapse: a ``.csv`` with one line for each, or an ``.npz`` with one array per column.
+    """Write every synapse: a ``.csv`` with a line for each, or an ``.npz`` with an array per column.
 
     Columns: ``projection``, ``pre``, ``pre_index``, ``post``, ``post_index``, ``weight`` (the
     network's units), ``delay`` (seconds), ``receptor``.
@@ -69,7 +69,7 @@ def write_edges(network: Network, path: str | Path) -> Path:
     Raises:
         NetworkError: the name ends in something else.
         FileError: the file cannot be written.
-    """  # fmt: skip
+    """
     path = Path(path)
     columns = _columns(network)
     if path.suffix == ".csv":

@@ -24,9 +24,10 @@ class Simulation:
 
     Args:
         header: ``mode``, ``window`` (most steps of a run), ``limit`` (of u and v), ``depth`` (of
-            what can be pending), ``channels``, and lists: ``sources`` of (name, first, last), ``groups`` of
-            (name, first, last, du, dv, vth, spiking), ``connections`` of (name, kind, whether the
-            sender is a source, its number, the target's number, first, last synapse, depth).
+            what can be pending), ``channels``, and lists: ``sources`` of (name, first, last),
+            ``groups`` of (name, first, last, du, dv, vth, spiking), ``connections`` of (name, kind,
+            whether the sender is a source, its number, the target's number, first, last synapse,
+            depth).
         arrays: ``bias_mant`` and ``bias_exp`` (n,); ``rows``, ``cols`` and ``delays`` (s,).
     """
 
