@@ -73,10 +73,7 @@ def _plastic(projection: Projection, index: int, seed: int) -> Plastic | None:
     if rule is None:
         return None
     assert projection.enable is not None
-    if rule.seed is None:
-        seed = int(random(seed, 0, index, SEED)[0])
-    else:
-        seed = int(rule.seed)
+    seed = int(random(seed, 0, index, SEED)[0]) if rule.seed is None else int(rule.seed)
     if rule.w_max is None:  # it changes no weights: they are their own limits
         learning = projection.synapses.weight[projection.enable == 1]
         limits = float(learning.min(initial=0.0)), float(learning.max(initial=0.0))

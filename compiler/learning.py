@@ -33,13 +33,17 @@ Units = Literal["network", "raw"]
 class Trace:
     """A trace that decays exponentially: an event adds ``impulse``, or sets it.
 
+    ``n`` steps after an event its share of the trace is ``impulse·exp(-n·dt/tau)``, n = 1, 2 …;
+    products never see the events of their own step. (In raw units the machine's integer counts,
+    which in step 1 is the impulse itself: docs/machine.md §7.)
+
     Args:
         tau: time constant in seconds; ``inf``: it never decays.
         impulse: what an event adds (in raw units an integer, 1 to the target's largest trace).
         nearest: an event sets the trace to ``impulse`` instead (nearest-neighbour pairing).
         limit: largest value that a device can hold; None: ``impulse`` with ``nearest``, else
             4 impulses. The closer it is, the finer the device's steps.
-        decay: instead of ``tau``: 4096ths of the value that are lost per step.
+        decay: in raw units instead of ``tau``: 4096ths of the value that are lost per step.
 
     Raises:
         NetworkError: with everything that is wrong.
@@ -131,7 +135,10 @@ class Rule:
         enable: mask of the synapses that learn, in the shape of the weights; None: all.
         rounding: of changes to whole steps of the weight: ``"stochastic"`` keeps their mean.
         seed: uint32 of the rule's random numbers; None: from the network's.
-        post_delay: seconds from a neuron's spike to ``y0`` and to y1, y2 (dendritic delay).
+        post_delay: seconds from a neuron's spike to ``y0`` and to y1, y2 (dendritic delay);
+            in raw units steps.
+        dt: step for which the rule was written, if its numbers depend on one; ``connect`` then
+            refuses a network with another.
         units: ``"network"``: weights in the network's units, times and delays in seconds, a
             trace's impulse as it says; ``"raw"``: the device's integers throughout. The third
             factor ``r`` and the modulator ``m`` are the integers that the host sends, always.
@@ -159,6 +166,7 @@ class Rule:
     seed: int | None = None
     post_delay: float = 0.0
     units: Units = "network"
+    dt: float | None = None
     origin: str = field(init=False, default="")
     products: dict[Changes, tuple[Term, ...]] = field(init=False, default_factory=dict)
     period_log2: int = field(init=False, default=0)
@@ -188,12 +196,14 @@ class Rule:
         for name in ("delay_min", "delay_max"):
             if getattr(self, name) is not None:
                 numbers(reasons, name, getattr(self, name), ndim=(0,), low=0.0)
-        if self.delay_min is not None and self.delay_max is not None:
-            if not reasons and self.delay_min > self.delay_max:
-                reasons.add(f"delay_max {self.delay_max:g} is below delay_min {self.delay_min:g}")
+        low, high = self.delay_min, self.delay_max
+        if not reasons and low is not None and high is not None and low > high:
+            reasons.add(f"delay_max {high:g} is below delay_min {low:g}")
         numbers(reasons, "post_delay", self.post_delay, ndim=(0,), low=0.0)
         choice(reasons, "rounding", self.rounding, get_args(RoundingName))
         choice(reasons, "units", self.units, get_args(Units))
+        if self.dt is not None:
+            numbers(reasons, "dt", self.dt, ndim=(0,), above=0.0)
         if self.seed is not None:
             check_seed(reasons, self.seed)
         if not isinstance(self.traces, Mapping):
@@ -207,6 +217,8 @@ class Rule:
                 )
             if not isinstance(trace, (Trace, Window)):
                 reasons.add(f"trace {name!r} must be sl.Trace(…) or sl.Window(…), got {trace!r}")
+            elif isinstance(trace, Trace) and trace.decay is not None and self.units == "network":
+                reasons.add(f"trace {name!r}: decay is for raw units; give tau in seconds")
 
     def _parse(self) -> dict[Changes, tuple[Term, ...]]:
         if not any(getattr(self, name).strip() for name in TEXTS):

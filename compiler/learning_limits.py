@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,11 @@ def check_learning(
         from_source: whether the projection starts at a source.
     """
     learns = enable == 1
+    if rule.dt is not None and not math.isclose(rule.dt, dt, rel_tol=1e-9):
+        reasons.add(
+            f"its rule is made for steps of {show(rule.dt)} s, the network has {show(dt)} s: "
+            f"give the rule dt={show(dt)}"
+        )
     if len(synapses) and not learns.any():
         reasons.add("enable is False everywhere: no synapse learns; leave learning out instead")
     if rule.units == "network" and rule.w_max is not None:

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TAG_MAX = 127
 """Largest tag, third factor and modulator; the smallest is ``-TAG_MAX - 1``."""
@@ -97,6 +103,24 @@ class Trace:
     impulse: int = 0
     decay: int = 0
     table: tuple[int, ...] = ()
+
+    def values(self, stored: NDArray[np.int64], trace_max: int) -> NDArray[np.int64]:
+        """(n,) what products see of the stored numbers of ``n`` neurons, 0 … ``trace_max``.
+
+        Stored are the values of an exponential trace, and the histories of a window.
+        """
+        if self.kind == TraceKind.NONE:
+            return np.zeros_like(stored)
+        if self.kind == TraceKind.EXPONENTIAL:
+            return stored
+        value = np.zeros_like(stored)
+        nothing_younger = np.ones(len(stored), bool)
+        for age, worth in enumerate(self.table):
+            event = (stored >> age & 1) != 0
+            value += np.where(event & nothing_younger, worth, 0)
+            if self.replace:
+                nothing_younger &= ~event
+        return np.minimum(value, trace_max)
 
 
 @dataclass(frozen=True)

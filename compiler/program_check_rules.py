@@ -1,7 +1,8 @@
-"""The independent check of a Program's learning rules and of what they may touch (machine.md §7)."""
+"""The independent check of a Program's learning rules and of what they touch (machine.md §7)."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +50,15 @@ def check_rules(program: Program, require: Require) -> None:
     for number, rule in enumerate(program.rules):
         own[rule.projection] = number + 1
     for index, core in enumerate(program.cores):
-        where = f"core {index}, rows"
+        where, named = f"core {index}, rows", core.rows["projection"]
         require(
-            bool((core.rows["rule"] == own[core.rows["projection"]]).all()),
+            bool(((named >= 0) & (named < len(own))).all()),
+            where,
+            "projection is out of range",
+            None,
+        )
+        require(
+            bool((core.rows["rule"] == own[named]).all()),
             where, "a row names another rule than its projection has", None,
         )  # fmt: skip
         _check_synapses(core, program.rules, f"core {index}", require)
@@ -81,7 +88,7 @@ def _check_rule(rule: LearningRule, target: Target, where: str, require: Require
     require(len(rule.groups) > 0, where, "it has no group", None)
     order = [(group.when, group.changes) for group in rule.groups]
     require(
-        all(a < b for a, b in zip(order, order[1:])),  # noqa: B905 - neighbours
+        all(a < b for a, b in itertools.pairwise(order)),
         where, "groups are out of order, or one occurs twice", order,
     )  # fmt: skip
     total = sum(len(group.products) for group in rule.groups)

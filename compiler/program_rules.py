@@ -55,13 +55,11 @@ def rule_of(data: Any) -> LearningRule:
         FileError: the data have another form.
     """
     _keys(data, {*_NUMBERS, *_TRACES, "groups"}, "a rule")
-    numbers = {name: _number(data[name], name) for name in _NUMBERS}
-    numbers["rounding"] = _known(Rounding, numbers["rounding"], "rounding")
-    return LearningRule(
-        **numbers,
-        **{name: _trace(data[name]) for name in _TRACES},
-        groups=tuple(_group(g) for g in _list(data["groups"], _MOST_GROUPS, "groups")),
-    )
+    fields: dict[str, Any] = {name: _number(data[name], name) for name in _NUMBERS}
+    fields["rounding"] = _known(Rounding, fields["rounding"], "rounding")
+    fields |= {name: _trace(data[name]) for name in _TRACES}
+    fields["groups"] = tuple(_group(g) for g in _list(data["groups"], _MOST_GROUPS, "groups"))
+    return LearningRule(**fields)
 
 
 def _plain_trace(trace: Trace) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def _exponential(
     else:
         limit = given.limit or given.impulse * (1.0 if given.nearest else SUMMED)
         impulse = max(round(trace_max * (given.impulse / limit)), 1)
-        lsb = given.impulse / impulse
+        # Products see a trace from the step after the event on, by when a real one has decayed.
+        lsb = given.impulse * given.factor(dt) / impulse
     factor = given.factor(dt)
     decay = int(np.rint(4096.0 * (1.0 - factor)))
     warnings = []

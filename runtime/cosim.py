@@ -27,7 +27,7 @@ from .weights import WeightMap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .backend import CoreWeights, Events, RunData, State
+    from .backend import CoreWeights, Events, LearningState, RunData, State
     from .device import Device
     from .stream import Inputs
 
@@ -42,8 +42,10 @@ class Divergence:
     Attributes:
         step: absolute step after which, or in which, it was seen.
         name: source, population or projection.
-        index: the neuron's index there; (pre, post) for a weight; None for a total.
+        index: the neuron's index there; (pre, post) for a weight, delay or tag; None for a total.
         variable: what differs: "spikes", "u0", "u1", "v", "threshold" or another part of the state.
+            Traces x1 and x2 are of the projection's presynaptic neurons, y1 and y2 and what
+            ``post_delay`` remembers of its postsynaptic ones.
         values: device -> its value.
         note: what else has to be said, or nothing.
     """
@@ -129,8 +131,9 @@ class _Lockstep:
     def run(
         self, steps: int, inputs: Inputs | None, progress: Callable[[int], object] | None
     ) -> Divergence | None:
+        symbols = self.symbols
         stimulus = make_stimulus(
-            inputs, steps, self.symbols.hosts, self.symbols.sizes, self.symbols.generators
+            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
         )
         windows = cut_stimulus(stimulus, steps, WINDOW)
         start = 0
@@ -173,7 +176,8 @@ class _Lockstep:
         differences = [
             *self._recorded(a[0], b[0], start),
             *self._states(a[1], b[1], last),
-            *self._weights(a[2], b[2], last),
+            *self._weights(a, b, last),
+            *self._learning(a[1].learning, b[1].learning, last),
         ]
         return min(differences, key=lambda found: found.step, default=None)
 
@@ -243,22 +247,68 @@ class _Lockstep:
             if x != y:
                 yield _Found(last, "device", None, f"count of {variable}", x, y)
 
-    def _weights(
-        self, a: tuple[CoreWeights, ...], b: tuple[CoreWeights, ...], last: int
-    ) -> Iterator[_Found]:
-        pairs = list(zip(a, b, strict=True))
-        if all(
-            np.array_equal(x.sparse, y.sparse) and np.array_equal(x.dense, y.dense)
-            for x, y in pairs
-        ):
+    def _weights(self, a: Any, b: Any, last: int) -> Iterator[_Found]:
+        """Differences of the synapses: weights, delays and tags."""
+        if _same_synapses(a[1], b[1], a[2], b[2]):
             return
         for places in self.maps:
-            first, second = places.read(a), places.read(b)
-            at = _first_difference(first.raw, second.raw)
-            if at is not None:
-                synapse = (int(first.pre[at]), int(first.post[at]))
-                x, y = int(first.raw[at]), int(second.raw[at])
-                yield _Found(last, places.name, synapse, "weight", x, y)
+            first, second = places.read(a[2]), places.read(b[2])
+            pairs = [("weight", first.raw, second.raw)]
+            pairs += [("delay", first.delay_steps, second.delay_steps)]
+            if places.rule is not None:
+                pairs += [("tag", *(places.tags(one[1].learning) for one in (a, b)))]
+            for variable, x, y in pairs:
+                at = _first_difference(x, y)
+                if at is not None:
+                    synapse = (int(first.pre[at]), int(first.post[at]))
+                    yield _Found(last, places.name, synapse, variable, int(x[at]), int(y[at]))
+
+    def _learning(
+        self, a: LearningState | None, b: LearningState | None, last: int
+    ) -> Iterator[_Found]:
+        """Differences of what learning keeps of neurons, and of its registers."""
+        if a is None or b is None:
+            return
+        place = _first_difference(a.third_factor, b.third_factor)
+        if place is not None:
+            name, index = self.symbols.neuron_name(place[0])
+            x, y = int(a.third_factor[place]), int(b.third_factor[place])
+            yield _Found(last, name, index, "third factor", x, y)
+        for variable, x, y in (
+            ("modulator", a.modulator, b.modulator),
+            ("learning", a.on, b.on),
+        ):
+            if x != y:
+                yield _Found(last, "device", None, variable, int(x), int(y))
+        columns = [
+            *((0, f"trace x{n + 1}", a.x[:, n], b.x[:, n]) for n in (0, 1)),
+            *((1, f"trace y{n + 1}", a.y[:, n], b.y[:, n]) for n in (0, 1)),
+            (1, "earlier spikes", a.fired_before, b.fired_before),
+        ]
+        for side, variable, x, y in columns:
+            place = _first_difference(x, y)
+            if place is not None:
+                ends = self.program.trace_start[:, side]
+                number = int(np.searchsorted(ends, place[0], side="right")) - 1
+                projection = self.program.projections[self.program.rules[number].projection]
+                index = place[0] - int(ends[number])
+                values = int(x[place]), int(y[place])
+                yield _Found(last, projection.name, index, variable, *values)
+
+
+def _same_synapses(
+    a: State, b: State, first: tuple[CoreWeights, ...], second: tuple[CoreWeights, ...]
+) -> bool:
+    """Whether weights, delays and tags are equal; quicker than going through the projections."""
+    for x, y in zip(first, second, strict=True):
+        if not np.array_equal(x.sparse, y.sparse) or not np.array_equal(x.dense, y.dense):
+            return False
+        if x.delay is not None and y.delay is not None and not np.array_equal(x.delay, y.delay):
+            return False
+    if a.learning is None or b.learning is None:
+        return True
+    tags = [(*one.learning.sparse_tag, *one.learning.dense_tag) for one in (a, b) if one.learning]
+    return all(map(np.array_equal, *tags))
 
 
 def _first_difference(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,11 @@ from .symbols import Symbols
 from .weights import WeightMap, Weights, check_accumulators
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from ..compiler.program import Probe
     from ..recording import Result
-    from .backend import Backend
+    from .backend import Backend, LearningState
     from .stream import Inputs, StreamInputs
 
 
@@ -84,7 +85,7 @@ class Device:
         self._symbols = Symbols(program)
         self._maps: dict[str, WeightMap] = {}
         self._projections = {p.name: p for p in program.projections}
-        self._step, self._torn = 0, False
+        self._step, self._torn, self._learning = 0, False, bool(program.rules)
         self._clipped = np.zeros((len(program.cores), len(SATURATION_KINDS)), np.int64)
 
     @property
@@ -113,6 +114,35 @@ class Device:
         """Steps computed since the last reset: the absolute number of the next one."""
         self._check_loaded()
         return self._step
+
+    @property
+    def learning(self) -> bool:
+        """Whether plastic projections learn; False where the Program has none.
+
+        Setting it to False freezes weights, tags and delays; traces go on. ``reset`` leaves it as
+        it is, snapshots hold it.
+
+        Raises:
+            InputError: set to what is no boolean, or to True where nothing can learn.
+        """
+        self._check_loaded()
+        return self._learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        program = self._check_loaded()
+        if not isinstance(on, (bool, np.bool_)):
+            raise InputError(
+                "learning is either on or off", found=repr(on), expected="True or False"
+            )
+        if on and not program.rules:
+            raise InputError(
+                "nothing in the loaded Program learns",
+                where=self.url,
+                remedy="connect with a rule: net.connect(…, learning=…)",
+            )
+        self.backend.set_learning(bool(on))
+        self._learning = bool(on)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -160,7 +190,9 @@ class Device:
 
     def _stimulus(self, inputs: Any, steps: int) -> Stimulus:
         symbols = self._symbols
-        return make_stimulus(inputs, steps, symbols.hosts, symbols.sizes, symbols.generators)
+        return make_stimulus(
+            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+        )
 
     def _run(self, steps: int, stimulus: Stimulus) -> Result:
         symbols, start = self._symbols, self._step
@@ -249,7 +281,7 @@ class Device:
     # ------------------------------------------------------------------ reading and writing
 
     def read_weights(self, name: str) -> Weights:
-        """The present weights of a projection, in the network's units.
+        """The present weights and delays of a projection, in the network's units.
 
         Raises:
             InputError: there is no such projection.
@@ -285,6 +317,56 @@ class Device:
         places.write(weights, mantissas)
         check_accumulators(program, self._symbols, weights)
         self.backend.write_weights(weights)
+
+    def read_tags(self, name: str) -> NDArray[np.int64]:
+        """(k,) the tags of a projection's synapses now, in the order of ``read_weights``.
+
+        Raises:
+            InputError: there is no such projection, or it has no rule.
+        """
+        return self._plastic(name).tags(self._learning_state())
+
+    def read_traces(self, name: str) -> dict[str, NDArray[np.int64]]:
+        """The traces of a projection's rule now, as the device's integers.
+
+        Returns:
+            x1 and x2, (n_pre,), and y1 and y2, (n_post,): what the rule's products will see in
+            the next step; 0 where the rule has no such trace.
+
+        Raises:
+            InputError: there is no such projection, or it has no rule.
+        """
+        program, rule = self.program, self._plastic(name).rule
+        assert rule is not None
+        state, top = self._learning_state(), program.target.trace_max
+        (x, y), (x_end, y_end) = program.trace_start[program.rules.index(rule) :][:2].tolist()
+        stored = {
+            "x1": state.x[x:x_end, 0],
+            "x2": state.x[x:x_end, 1],
+            "y1": state.y[y:y_end, 0],
+            "y2": state.y[y:y_end, 1],
+        }
+        return {
+            name: getattr(rule, name).values(values.astype(np.int64), top)
+            for name, values in stored.items()
+        }
+
+    def _plastic(self, name: str) -> WeightMap:
+        self._check_loaded()
+        places = self._map(name)
+        if places.rule is None:
+            learning = [self.program.projections[r.projection].name for r in self.program.rules]
+            raise InputError(
+                f"projection {name!r} does not learn",
+                expected=f"one of {', '.join(map(repr, learning))}" if learning else None,
+                remedy="connect with a rule: net.connect(…, learning=…)",
+            )
+        return places
+
+    def _learning_state(self) -> LearningState:
+        state = self.backend.read_state().learning
+        assert state is not None, "a Program with rules has a state of learning"
+        return state
 
     def _map(self, name: str) -> WeightMap:
         if name not in self._maps:
@@ -332,14 +414,21 @@ class Device:
     # ------------------------------------------------------------------ state as a whole
 
     def reset(self, *, weights: bool = False) -> None:
-        """Go back to step 0. Weights stay as they are, unless ``weights=True``."""
+        """Go back to step 0; traces, tags, third factors and the modulator become 0.
+
+        Weights and learned delays stay as they are, unless ``weights=True``. ``learning`` stays on
+        or off.
+        """
         program = self.program
         if weights:
             self.backend.write_weights(CoreWeights.initial(program))
-        self._write_state(State.initial(program))
+        state = State.initial(program)
+        if state.learning is not None:
+            state = replace(state, learning=replace(state.learning, on=self._learning))
+        self._write_state(state)
 
     def snapshot(self) -> Snapshot:
-        """State and weights now, to go on from later, here or on any other device."""
+        """State, weights and learned delays now, to go on from later, here or on any device."""
         program = self._check_loaded()
         return Snapshot(
             program.content_hash, self.backend.read_state(), self.backend.read_weights()
@@ -367,6 +456,7 @@ class Device:
     def _write_state(self, state: State) -> None:
         self.backend.write_state(state)
         self._step, self._torn = state.step, False
+        self._learning = state.learning is not None and state.learning.on
         self._clipped = state.saturations.copy()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import FileError, InputError
+from ..learning_inputs import MODULATOR, TEACHER, THIRD_FACTOR
 from ..stimulus import check_steps, unknown_input
 from .npz import NpzReader, write_npz
 from .symbols import Symbols
@@ -32,9 +33,10 @@ def read_inputs(
 ) -> tuple[dict[str, Any], int]:
     """Input of a run from a file, safe for files from strangers.
 
-    An array called like a host source holds its events or its raster; one called like a
-    population its graded values, or two arrays ``<population>.events`` and
-    ``<population>.values`` do.
+    An array called like a host source holds its events or its raster, one called like a
+    population its graded values; ``<population>.teacher``, ``<population>.third_factor`` and
+    ``modulator`` are what rules read. Where the input may be a tuple, two arrays ``<name>.events``
+    and ``<name>.values`` are.
 
     Args:
         path: an ``.npz`` file.
@@ -49,12 +51,12 @@ def read_inputs(
         InputError: a name that the Program does not have, or no way to know the number of steps.
     """
     symbols = Symbols(program)
+    takers = _takers(symbols)
     with NpzReader(path) as reader:
-        meant = {name: _meaning(name, symbols, reader) for name in reader.entries}
-        steps = check_steps(steps) if steps is not None else _steps(reader, meant, symbols)
+        meant = {name: _meaning(name, takers, symbols, reader) for name in reader.entries}
+        steps = check_steps(steps) if steps is not None else _steps(reader, meant, takers)
         for name, (target, _) in meant.items():
-            size = symbols.hosts.get(target) or symbols.sizes[target]
-            _check_claim(reader.entries[name], steps, size, path)
+            _check_claim(reader.entries[name], steps, takers[target].size, path)
         inputs: dict[str, Any] = {}
         for name, (target, role) in meant.items():
             if role == "array":
@@ -103,12 +105,31 @@ def write_result(path: str | Path, result: Result, meta: dict[str, Any] | None =
     write_npz(path, arrays)
 
 
-def _meaning(name: str, symbols: Symbols, reader: NpzReader) -> tuple[str, str]:
-    """Which source or population an array is for, and as what."""
-    if name in symbols.hosts or name in symbols.sizes:
+class _Taker(NamedTuple):
+    """Something that input is for: its neurons, and whether its array may be one of events."""
+
+    size: int
+    spikes: bool
+
+
+def _takers(symbols: Symbols) -> dict[str, _Taker]:
+    """Name of the input -> what takes it; learning's also where no rule reads it."""
+    takers = {MODULATOR: _Taker(1, False)}
+    for name, size in symbols.sizes.items():
+        takers[f"{name}.{TEACHER}"] = _Taker(size, True)
+        takers[f"{name}.{THIRD_FACTOR}"] = _Taker(size, False)
+    takers |= {name: _Taker(size, False) for name, size in symbols.sizes.items()}
+    return takers | {name: _Taker(size, True) for name, size in symbols.hosts.items()}
+
+
+def _meaning(
+    name: str, takers: dict[str, _Taker], symbols: Symbols, reader: NpzReader
+) -> tuple[str, str]:
+    """Which input an array is for, and as what."""
+    if name in takers:
         return name, "array"
     target, _, role = name.rpartition(".")
-    if role in ("events", "values") and target in symbols.sizes:
+    if role in ("events", "values") and target in takers and not takers[target].spikes:
         other = f"{target}.{'values' if role == 'events' else 'events'}"
         if other not in reader.entries:
             raise InputError(
@@ -117,16 +138,18 @@ def _meaning(name: str, symbols: Symbols, reader: NpzReader) -> tuple[str, str]:
                 where=reader.path,
             )
         return target, role
-    raise unknown_input(name, symbols.hosts, symbols.sizes, symbols.generators, where=reader.path)
+    raise unknown_input(
+        name, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning, reader.path
+    )
 
 
-def _steps(reader: NpzReader, meant: dict[str, tuple[str, str]], symbols: Symbols) -> int:
+def _steps(reader: NpzReader, meant: dict[str, tuple[str, str]], takers: dict[str, _Taker]) -> int:
     lengths = {}
     for name, (target, role) in meant.items():
-        entry = reader.entries[name]
-        size = symbols.hosts.get(target) or symbols.sizes[target]
-        events = target in symbols.hosts and entry.dtype.kind in "iu" and entry.shape[1:] == (2,)
-        if role == "array" and not events and entry.shape[1:] == (size,):
+        entry, taker = reader.entries[name], takers[target]
+        events = taker.spikes and entry.dtype.kind in "iu" and entry.shape[1:] == (2,)
+        columns = () if target == MODULATOR else (taker.size,)
+        if role == "array" and not events and entry.shape[:1] and entry.shape[1:] == columns:
             lengths[name] = entry.shape[0]
             if entry.nbytes > max(RATIO_FREE, RATIO * entry.stored_bytes):
                 raise FileError(

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError, InputError
-from .backend import SATURATION_KINDS, CoreWeights, State
+from .backend import SATURATION_KINDS, CoreWeights, LearningState, State
 from .npz import NpzReader, write_npz
+from .snapshot_check import MOST, check_state, check_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ..compiler.program import Program
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "spikeloom-snapshot", 1
 FILE_LIMIT = 1 << 32
 MAX_WHEEL = 64
-_MOST = 1 << 62  # of a counter, so that counting on cannot wrap a 64-bit number
 
 _PLAIN = ("u", "v", "adapt", "refractory", "reset_pending", "fired", "saturated")
 # Arrays of the file: type, dimensions, and what their last dimension counts.
@@ -45,6 +47,18 @@ _ARRAYS = {
     "weight_counts": ("<i8", 2, "memories"),
     "sparse_weight": (None, 1, "sparse"),
     "dense_weight": (None, 1, "dense"),
+}
+# Of a Program with rules also these; weight_counts says how many delays each core has, and
+# tag_counts how many tags.
+_LEARNING_ARRAYS = {
+    "x": ("<u4", 2, "traces"),
+    "y": ("<u4", 2, "traces"),
+    "fired_before": ("<u8", 1, "fired_before"),
+    "third_factor": ("<i2", 1, "neurons"),
+    "tag_counts": ("<i8", 2, "memories"),
+    "sparse_tag": ("|i1", 1, "tags"),
+    "dense_tag": ("|i1", 1, "tags"),
+    "sparse_delay": ("|u1", 1, "delays"),
 }
 
 
@@ -70,8 +84,9 @@ class Snapshot:
             and same_state(self.state, other.state)
             and len(self.weights) == len(other.weights)
             and all(
-                np.array_equal(a.sparse, b.sparse) and np.array_equal(a.dense, b.dense)
+                _same(getattr(a, name), getattr(b, name))
                 for a, b in zip(self.weights, other.weights, strict=True)
+                for name in ("sparse", "dense", "delay")
             )
         )
 
@@ -94,6 +109,10 @@ class Snapshot:
             "synaptic_events": int(state.synaptic_events),
             "wheel_depth": len(state.wheel),
         }
+        if state.learning is not None:
+            meta["learning"] = bool(state.learning.on)
+            meta["modulator"] = int(state.learning.modulator)
+            meta["delays"] = any(w.delay is not None for w in self.weights)
         width = self.weights[0].sparse.dtype if self.weights else np.dtype(np.int8)
         empty = np.zeros(0, width)
         counts = [[len(w.sparse), len(w.dense)] for w in self.weights]
@@ -107,6 +126,7 @@ class Snapshot:
                 "weight_counts": np.array(counts, np.int64).reshape(-1, 2),
                 "sparse_weight": np.concatenate([empty, *(w.sparse for w in self.weights)]),
                 "dense_weight": np.concatenate([empty, *(w.dense for w in self.weights)]),
+                **_learning_arrays(state.learning, self.weights),
             },
         )
 
@@ -118,7 +138,7 @@ class Snapshot:
             FileError: the file is damaged, hostile, or no snapshot of this version.
         """
         arrays = _read_arrays(Path(path))
-        meta = _read_meta(arrays["meta"], path)
+        meta = _read_meta(arrays["meta"], "x" in arrays, path)
         n = len(arrays["v"])
         wheel = np.zeros((meta["wheel_depth"], 2, n), np.int32)
         place = arrays["wheel_place"]
@@ -128,8 +148,10 @@ class Snapshot:
         wheel.reshape(-1)[place] = arrays["wheel_value"]
         plain = {name: arrays[name] for name in (*_PLAIN, "saturations")}
         counted = {name: meta[name] for name in ("step", "spikes", "synaptic_events")}
-        state = State(wheel=wheel, **plain, **counted)
-        return Snapshot(meta["program"], state, _split_weights(arrays, path))
+        learning = _learning_state(arrays, meta, path) if "learning" in meta else None
+        state = State(wheel=wheel, **plain, **counted, learning=learning)
+        weights = _split_weights(arrays, bool(meta.get("delays")), path)
+        return Snapshot(meta["program"], state, weights)
 
     def check(self, program: Program) -> None:
         """Refuse a snapshot that is not of this Program, or that no device could have made.
@@ -144,76 +166,24 @@ class Snapshot:
                 expected=f"{program.content_hash[:16]}…",
                 remedy="load the Program that it was taken from",
             )
-        _check_state(self.state, program)
-        _check_weights(self.weights, program)
+        check_state(self.state, program)
+        check_weights(self.weights, program)
 
 
 def same_state(a: State, b: State) -> bool:
     """Whether two states are equal in everything."""
-    return all(
-        np.array_equal(getattr(a, field.name), getattr(b, field.name)) for field in fields(State)
-    )
+    return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(State))
 
 
-def _check_state(state: State, program: Program) -> None:
-    top, total = program.target.state_max, program.target.accumulator_max
-    limits = {
-        "u": (-top - 1, top),
-        "v": (-top - 1, top),
-        "adapt": (0, top),
-        "refractory": (0, 65535),
-        "reset_pending": (0, 1),
-        "fired": (0, 1),
-        "wheel": (-total - 1, total),
-        "saturated": (0, (1 << len(SATURATION_KINDS)) - 1),
-        "saturations": (0, _MOST),
-    }
-    for name, like in vars(State.initial(program)).items():
-        if name == "learning":
-            continue
-        value = getattr(state, name)
-        if not isinstance(like, np.ndarray):
-            if type(value) is not int or not 0 <= value <= _MOST:
-                raise _impossible(name, repr(value), "an integer that is not negative")
-            continue
-        if value.shape != like.shape or value.dtype != like.dtype:
-            raise _impossible(
-                name,
-                f"shape {value.shape} of {value.dtype}",
-                f"shape {like.shape} of {like.dtype}",
-            )
-        low, high = limits[name]
-        if value.size and (value.min() < low or value.max() > high):
-            bad = value.min() if value.min() < low else value.max()
-            raise _impossible(name, str(bad), f"{low} to {high}")
-
-
-def _check_weights(weights: tuple[CoreWeights, ...], program: Program) -> None:
-    initial = CoreWeights.initial(program)
-    if len(weights) != len(initial):
-        raise _impossible("weights", f"{len(weights)} cores", f"{len(initial)} cores")
-    top = program.target.weight_max
-    for core, (given, like) in enumerate(zip(weights, initial, strict=True)):
-        for name in ("sparse", "dense"):
-            a, b = getattr(given, name), getattr(like, name)
-            if a.shape != b.shape or a.dtype != b.dtype:
-                raise _impossible(
-                    f"{name} weights of core {core}",
-                    f"shape {a.shape} of {a.dtype}",
-                    f"shape {b.shape} of {b.dtype}",
-                )
-            if a.size and (a.min() < -top - 1 or a.max() > top):
-                raise _impossible(
-                    f"{name} weights of core {core}",
-                    str(a.min() if a.min() < -top - 1 else a.max()),
-                    f"{-top - 1} to {top}",
-                )
-
-
-def _impossible(name: str, found: str, expected: str) -> InputError:
-    return InputError(
-        f"the snapshot does not fit the Program: {name}", found=found, expected=expected
-    )
+def _same(a: Any, b: Any) -> bool:
+    """Whether two parts of a state are equal: arrays, numbers, None, or what is made of them."""
+    if isinstance(a, LearningState) and isinstance(b, LearningState):
+        return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(LearningState))
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if a is None or b is None or isinstance(a, LearningState) or isinstance(b, LearningState):
+        return a is b
+    return bool(np.array_equal(a, b))
 
 
 def _malformed(problem: str, path: object) -> FileError:
@@ -224,7 +194,8 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays, each of the type and the shape that it must have."""
     with NpzReader(path, FILE_LIMIT) as reader:
         found, expected = sorted(reader.entries), sorted(_ARRAYS)
-        if found != expected:
+        learns = found == sorted([*_ARRAYS, *_LEARNING_ARRAYS])
+        if found != expected and not learns:
             raise FileError(
                 "not a snapshot of this version",
                 found="arrays " + ", ".join(found)[:300],
@@ -237,7 +208,8 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         if stored > path.stat().st_size:
             raise _malformed("it is compressed, or its arrays overlap", path)
         neurons = reader.entries["v"].shape[-1:]
-        for name, (dtype, dimensions, counts) in _ARRAYS.items():
+        arrays = {**_ARRAYS, **(_LEARNING_ARRAYS if learns else {})}
+        for name, (dtype, dimensions, counts) in arrays.items():
             entry = reader.entries[name]
             types = (np.dtype(dtype),) if dtype else (np.dtype("|i1"), np.dtype("<i2"))
             if entry.dtype not in types or len(entry.shape) != dimensions:
@@ -246,7 +218,8 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 (counts == "neurons" and entry.shape[-1:] != neurons)
                 or (name == "u" and entry.shape[0] != 2)
                 or (counts == "kinds" and entry.shape[-1] != len(SATURATION_KINDS))
-                or (counts == "memories" and entry.shape[-1] != 2)
+                or (counts in ("memories", "traces") and entry.shape[-1] != 2)
+                or (counts == "fired_before" and entry.shape[0] != reader.entries["y"].shape[0])
                 or (counts == "occupied" and entry.shape != reader.entries["wheel_place"].shape)
                 or (counts == "meta" and entry.nbytes > 4096)
             )
@@ -255,7 +228,13 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return {name: reader.read(name) for name in reader.entries}
 
 
-def _read_meta(data: NDArray[np.uint8], path: object) -> dict[str, Any]:
+def _learning_meta(meta: dict[str, Any]) -> bool:
+    """Whether what is said of learning has its types; its ranges are the check's."""
+    flags = (meta.get("learning"), meta.get("delays"))
+    return all(type(flag) is bool for flag in flags) and type(meta.get("modulator")) is int
+
+
+def _read_meta(data: NDArray[np.uint8], learns: bool, path: object) -> dict[str, Any]:
     try:
         meta = json.loads(data.tobytes())
         version = (meta["format"], meta["version"])
@@ -270,26 +249,72 @@ def _read_meta(data: NDArray[np.uint8], path: object) -> dict[str, Any]:
             expected=f"{FORMAT!r} version {VERSION}",
             where=path,
         )
-    in_range = all(type(n) is int and 0 <= n <= _MOST for n in numbers)
+    in_range = all(type(n) is int and 0 <= n <= MOST for n in numbers)
     if not in_range or not 1 <= numbers[-1] <= MAX_WHEEL or type(program) is not str:
         raise _malformed("a number in its description is out of range", path)
+    if learns != ("learning" in meta) or (learns and not _learning_meta(meta)):
+        raise _malformed("its description of learning is wrong", path)
     return meta
 
 
-def _split_weights(arrays: dict[str, NDArray[Any]], path: object) -> tuple[CoreWeights, ...]:
-    counts, sparse, dense = (
-        arrays[name] for name in ("weight_counts", "sparse_weight", "dense_weight")
-    )
-    sizes = (len(sparse), len(dense))
-    if (
-        sparse.dtype != dense.dtype
-        or (counts < 0).any()
-        or (counts > max(sizes)).any()
-        or tuple(int(n) for n in counts.sum(axis=0)) != sizes
-    ):
+def _split_weights(
+    arrays: dict[str, NDArray[Any]], delays: bool, path: object
+) -> tuple[CoreWeights, ...]:
+    sparse, dense, counts = (arrays[n] for n in ("sparse_weight", "dense_weight", "weight_counts"))
+    learned = arrays.get("sparse_delay", np.zeros(0, np.uint8))
+    if sparse.dtype != dense.dtype or len(learned) != (len(sparse) if delays else 0):
         raise _malformed("its weights do not add up", path)
+    parts = list(_split(counts, sparse, dense, "weights", path))
+    if not delays:
+        return tuple(CoreWeights(*part) for part in parts)
+    per_core = _split(counts, learned, dense, "delays", path)
+    return tuple(CoreWeights(*part, d) for part, (d, _) in zip(parts, per_core, strict=True))
+
+
+def _split(
+    counts: NDArray[np.int64],
+    sparse: NDArray[Any],
+    dense: NDArray[Any],
+    what: str,
+    path: object,
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Each core's part of the sparse and of the dense synapses."""
+    sizes = (len(sparse), len(dense))
+    inside = not (counts < 0).any() and not (counts > max(sizes)).any()
+    if not inside or tuple(int(n) for n in counts.sum(axis=0)) != sizes:
+        raise _malformed(f"its {what} do not add up", path)
     ends = np.cumsum(counts, axis=0)
-    return tuple(
-        CoreWeights(sparse[a - m : a].copy(), dense[b - n : b].copy())
-        for (a, b), (m, n) in zip(ends.tolist(), counts.tolist(), strict=True)
+    for (a, b), (m, n) in zip(ends.tolist(), counts.tolist(), strict=True):
+        yield sparse[a - m : a].copy(), dense[b - n : b].copy()
+
+
+def _learning_arrays(
+    learning: LearningState | None, weights: tuple[CoreWeights, ...]
+) -> dict[str, NDArray[Any]]:
+    """What a file holds of learning, but for the few numbers of its description."""
+    if learning is None:
+        return {}
+    tags = list(zip(learning.sparse_tag, learning.dense_tag, strict=True))
+    empty = np.zeros(0, np.int8)
+    delays = (w.delay for w in weights if w.delay is not None)
+    return {
+        **{name: getattr(learning, name) for name in ("x", "y", "fired_before", "third_factor")},
+        "tag_counts": np.array([[len(a), len(b)] for a, b in tags], np.int64).reshape(-1, 2),
+        "sparse_tag": np.concatenate([empty, *learning.sparse_tag]),
+        "dense_tag": np.concatenate([empty, *learning.dense_tag]),
+        "sparse_delay": np.concatenate([np.zeros(0, np.uint8), *delays]),
+    }
+
+
+def _learning_state(
+    arrays: dict[str, NDArray[Any]], meta: dict[str, Any], path: object
+) -> LearningState:
+    counts, sparse, dense = (arrays[n] for n in ("tag_counts", "sparse_tag", "dense_tag"))
+    parts = list(_split(counts, sparse, dense, "tags", path))
+    return LearningState(
+        on=meta["learning"],
+        modulator=meta["modulator"],
+        sparse_tag=tuple(sparse for sparse, _ in parts),
+        dense_tag=tuple(dense for _, dense in parts),
+        **{name: arrays[name] for name in ("x", "y", "fired_before", "third_factor")},
     )

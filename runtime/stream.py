@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..errors import InputError
 from ..stimulus import Stimulus
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Inputs = Mapping[str, Any]
 """Input of a run, as :func:`spikeloom.stimulus.make_stimulus` takes it."""
@@ -26,14 +29,20 @@ def cut_stimulus(stimulus: Stimulus, steps: int, every: int) -> Iterator[Stimulu
     """The windows of a stimulus for a whole run."""
     start = 0
     for length in window_lengths(steps, every):
-        window = Stimulus()
-        for name, events in stimulus.spikes.items():
-            low, high = np.searchsorted(events[:, 0], [start, start + length])
-            window.spikes[name] = events[low:high] - [start, 0]
-        for name, (events, values) in stimulus.graded.items():
-            low, high = np.searchsorted(events[:, 0], [start, start + length])
-            window.graded[name] = (events[low:high] - [start, 0], values[low:high])
-        yield window
+
+        def part(events: NDArray[np.int64], *columns: Any, first: int = start, n: int = length):
+            low, high = np.searchsorted(events[:, 0], [first, first + n])
+            return (events[low:high] - [first, 0], *(column[low:high] for column in columns))
+
+        # A third factor or a modulator that is not written again holds on: the device keeps it
+        # from window to window.
+        yield Stimulus(
+            {name: part(events)[0] for name, events in stimulus.spikes.items()},
+            {name: part(*pair) for name, pair in stimulus.graded.items()},
+            {name: part(events)[0] for name, events in stimulus.teacher.items()},
+            {name: part(*pair) for name, pair in stimulus.third_factor.items()},
+            part(*stimulus.modulator) if stimulus.modulator else None,
+        )
         start += length
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ..compiler.microcode import Condition, Factor
 from ..errors import InputError
+from ..learning_inputs import LearningInputs
 from ..recording import Result, Scaled
 from .backend import Events, Record
 
@@ -32,6 +34,7 @@ class Symbols:
         hosts: name -> size of the sources that the host drives.
         generators: names of the sources that drive themselves.
         sizes: name -> size of all populations.
+        learning: what the rules read of a run's input.
         record: what a run has to bring back for the Program's probes.
     """
 
@@ -40,6 +43,7 @@ class Symbols:
         self.hosts = {s.name: s.size for s in program.sources if s.kind == "host"}
         self.generators = frozenset(s.name for s in program.sources if s.kind != "host")
         self.sizes = {p.name: p.size for p in program.populations}
+        self.learning = _learning_inputs(program)
         self._population = {p.name: p for p in program.populations}
         self._globals = {p.name: program.global_neurons(p) for p in program.populations}
         self._first_channel = {s.name: s.first_channel for s in program.sources}
@@ -119,7 +123,8 @@ class Symbols:
         Raises:
             InputError: a graded value does not fit into the state's range.
         """
-        if not stimulus.spikes and not stimulus.graded:
+        learns = stimulus.teacher or stimulus.third_factor or stimulus.modulator
+        if not stimulus.spikes and not stimulus.graded and not learns:
             return _NOTHING
         step, channel = _merge(
             [
@@ -127,6 +132,7 @@ class Symbols:
                 for name, events in stimulus.spikes.items()
             ]
         )
+        learning = self._encode_learning(stimulus) if learns else {}
         if not stimulus.graded:
             return Events(
                 step,
@@ -134,13 +140,37 @@ class Symbols:
                 _NOTHING.graded_step,
                 _NOTHING.graded_neuron,
                 _NOTHING.graded_value,
+                **learning,
             )
         graded = []
         for name, (events, values) in stimulus.graded.items():
             raw = self._graded_raw(self._population[name], events, values)
             graded.append((events[:, 0], self._globals[name][events[:, 1]], raw))
         graded_step, neuron, value = _merge(graded)
-        return Events(step, channel, graded_step, neuron.astype(np.int32), value)
+        return Events(step, channel, graded_step, neuron.astype(np.int32), value, **learning)
+
+    def _encode_learning(self, stimulus: Stimulus) -> dict[str, NDArray[Any]]:
+        """Teacher events, third factors and the modulator, as fields of Events."""
+        fields: dict[str, NDArray[Any]] = {}
+        if stimulus.teacher:
+            step, neuron = _merge(
+                [(e[:, 0], self._globals[name][e[:, 1]]) for name, e in stimulus.teacher.items()]
+            )
+            fields |= {"teacher_step": step, "teacher_neuron": neuron.astype(np.int32)}
+        if stimulus.third_factor:
+            step, neuron, value = _merge(
+                [
+                    (e[:, 0], self._globals[name][e[:, 1]], values)
+                    for name, (e, values) in stimulus.third_factor.items()
+                ]
+            )
+            fields |= {"factor_step": step, "factor_neuron": neuron.astype(np.int32)}
+            fields["factor_value"] = value.astype(np.int32)
+        if stimulus.modulator is not None:
+            events, values = stimulus.modulator
+            fields["modulator_step"] = np.ascontiguousarray(events[:, 0])
+            fields["modulator_value"] = values.astype(np.int32)
+        return fields
 
     def _graded_raw(
         self, population: PopulationSymbol, events: NDArray[np.int64], values: NDArray[np.float64]
@@ -204,6 +234,20 @@ class Symbols:
             data.cycles,
             data.why_no_cycles,
         )
+
+
+def _learning_inputs(program: Program) -> LearningInputs:
+    """What the rules read, by the names of the populations that they teach."""
+    post = [program.projections[rule.projection].post for rule in program.rules]
+    products = [[p for g in rule.groups for p in g.products] for rule in program.rules]
+    read = [{f & ~Factor.SIGN for p in own for f in p.factors} for own in products]
+    taught = [any(p.condition & Condition.T0 for p in own) for own in products]
+    return LearningInputs(
+        plastic=set(post),
+        teacher={name for name, own in zip(post, taught, strict=True) if own},
+        third_factor={name for name, own in zip(post, read, strict=True) if Factor.R in own},
+        modulator=any(Factor.M in own for own in read),
+    )
 
 
 def _merge(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..compiler.program import CoreImage, Program, ProjectionSymbol
+    from .backend import LearningState
     from .symbols import Symbols
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The synapses of one projection, sorted by pre, post and delay; ``k`` of them.
+    """The synapses of one projection, sorted by pre, post and compiled delay; ``k`` of them.
 
     Attributes:
         shape: neurons before and after.
@@ -32,8 +33,9 @@ class Weights:
         values: (k,) float64 in the network's units.
         raw: (k,) int64 mantissas ``w`` as the device holds them.
         exponent: (k,) int64 ``e``; a synapse adds ``w << e``.
-        delay: (k,) float64 seconds.
+        delay: (k,) float64 seconds, now: rules may change delays.
         delay_steps: (k,) int64.
+        enabled: (k,) bool, which of them learn.
     """
 
     shape: tuple[int, int]
@@ -44,6 +46,7 @@ class Weights:
     exponent: NDArray[np.int64]
     delay: NDArray[np.float64]
     delay_steps: NDArray[np.int64]
+    enabled: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.pre)
@@ -71,6 +74,7 @@ class _Part:
     post: NDArray[np.int64]
     exponent: NDArray[np.int64]
     delay: NDArray[np.int64]
+    enabled: NDArray[np.int64]
 
 
 class WeightMap:
@@ -90,6 +94,8 @@ class WeightMap:
         self._dt = program.dt
         self._limit = program.target.weight_max
         number = program.projections.index(projection)
+        self.rule = next((rule for rule in program.rules if rule.projection == number), None)
+        self._base_delay = projection.base_delay
         parts = [
             part
             for core in range(len(program.cores))
@@ -98,14 +104,16 @@ class WeightMap:
         core = _join(np.full(len(p.pre), p.core) for p in parts)
         kind = _join(np.full(len(p.pre), p.kind) for p in parts)
         position = _join(p.position for p in parts)
-        pre, post, delay, exponent = (
-            _join(getattr(p, name) for p in parts) for name in ("pre", "post", "delay", "exponent")
+        pre, post, delay, exponent, enabled = (
+            _join(getattr(p, name) for p in parts)
+            for name in ("pre", "post", "delay", "exponent", "enabled")
         )
         # One key: memory is nearly in this order already, which a stable sort makes use of.
         order = np.argsort((pre * self.shape[1] + post) * 128 + delay, kind="stable")
         self._core, self._kind, self._position = core[order], kind[order], position[order]
         self.pre, self.post = pre[order], post[order]
         self.delay, self.exponent = delay[order], exponent[order]
+        self.enabled = enabled[order] != 0
         shift = _shifts(program, projection.post)
         # Units of the network per mantissa step.
         power = self.exponent + shift[self.post]
@@ -113,10 +121,12 @@ class WeightMap:
 
     def read(self, weights: tuple[CoreWeights, ...]) -> Weights:
         """The projection's part of all weights."""
-        raw = np.zeros(len(self.pre), np.int64)
+        raw, steps = np.zeros(len(self.pre), np.int64), self.delay.copy()
         for core, kind, here in self._places():
-            memory = weights[core].sparse if kind == SPARSE else weights[core].dense
-            raw[here] = memory[self._position[here]]
+            own, place = weights[core], self._position[here]
+            raw[here] = (own.sparse if kind == SPARSE else own.dense)[place]
+            if kind == SPARSE and own.delay is not None:
+                steps[here] = own.delay[place].astype(np.int64) + self._base_delay
         return Weights(
             self.shape,
             self.pre.copy(),
@@ -124,9 +134,18 @@ class WeightMap:
             raw * self.unit,
             raw,
             self.exponent.copy(),
-            (self.delay * self._dt).astype(np.float64),
-            self.delay.copy(),
+            (steps * self._dt).astype(np.float64),
+            steps,
+            self.enabled.copy(),
         )
+
+    def tags(self, learning: LearningState) -> NDArray[np.int64]:
+        """(k,) the synapses' tags, in the order of ``read``."""
+        tags = np.zeros(len(self.pre), np.int64)
+        for core, kind, here in self._places() if self.rule else ():
+            memory = learning.sparse_tag if kind == SPARSE else learning.dense_tag
+            tags[here] = memory[core][self._position[here]]
+        return tags
 
     def write(self, weights: tuple[CoreWeights, ...], raw: NDArray[np.int64]) -> None:
         """Put mantissas, in the order of ``read``, into copies of the cores' memories."""
@@ -147,7 +166,8 @@ class WeightMap:
         """Mantissas for values in the network's units: a number per synapse, or a matrix.
 
         Raises:
-            InputError: wrong shape, not finite, a weight where there is no synapse, or too large.
+            InputError: wrong shape, not finite, a weight where there is no synapse, or too large,
+                or beyond the limits of the rule by which it learns.
         """
         if isinstance(values, Weights):
             values = values.values
@@ -220,6 +240,17 @@ class WeightMap:
                 expected=f"{low:g} to {high:g}",
                 remedy="compile a network whose largest weight is as large as will be needed",
             )
+        if self.rule is not None:
+            least, most = self.rule.weight_min, self.rule.weight_max
+            wrong = self.enabled & ((raw < least) | (raw > most))
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                raise InputError(
+                    f"a weight of {self.name!r} is beyond the limits of the rule that changes it",
+                    found=f"{given[at]:g} {self._at(at)}",
+                    expected=f"{least * unit[at]:g} to {most * unit[at]:g}",
+                    remedy="give the rule wider limits: w_min and w_max",
+                )
         return raw.astype(np.int64)
 
     def _at(self, synapse: int) -> str:
@@ -231,17 +262,23 @@ def check_accumulators(
 ) -> None:
     """The proof of docs/machine.md §3, that no accumulator can overflow, for these weights.
 
+    A synapse that learns counts as the larger of its rule's limits.
+
     Raises:
         InputError: naming the first neuron whose worst sum is too large.
     """
     limit = program.target.accumulator_max
+    limits = [max(abs(rule.weight_min), abs(rule.weight_max)) for rule in program.rules]
+    reach = np.array([0, *limits], np.float64)
     for number, (core, own) in enumerate(zip(program.cores, weights, strict=True)):
         load = np.zeros((2, core.neurons))
         for kind, memory in ((SPARSE, own.sparse), (DENSE, own.dense)):
             rows, slots = _synapses(core, kind)
             exponent = np.repeat(rows["exponent"].astype(np.int32), rows["count"])
             receptor = np.repeat(rows["receptor"], rows["count"])
-            worst = np.ldexp(np.abs(memory.astype(np.float64)), exponent)
+            rule = synapse_rules(core, kind)
+            largest = np.where(rule, reach[rule], np.abs(memory.astype(np.float64)))
+            worst = np.ldexp(largest, exponent)
             for r in range(2):
                 here = receptor == r
                 load[r] += np.bincount(slots[here], worst[here], core.neurons)
@@ -255,6 +292,15 @@ def check_accumulators(
                 expected=f"at most {limit}",
                 remedy="use smaller weights, or a target with wider accumulators",
             )
+
+
+def synapse_rules(core: CoreImage, kind: int) -> NDArray[np.int64]:
+    """(k,) for each synapse of a kind that learns 1 + the index of its rule, 0 for all others."""
+    rows, slots = _synapses(core, kind)
+    enable = core.sparse_enable if kind == SPARSE else core.dense_enable
+    if not len(enable):
+        return np.zeros(len(slots), np.int64)
+    return np.repeat(rows["rule"], rows["count"]).astype(np.int64) * enable
 
 
 def _synapses(core: CoreImage, kind: int) -> tuple[NDArray[np.void], NDArray[np.int64]]:
@@ -279,6 +325,7 @@ def _parts(
         count = rows["count"].astype(np.int64)
         if not len(rows):
             continue
+        enable = image.sparse_enable if kind == SPARSE else image.dense_enable
         place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         position = np.repeat(rows["offset"], count) + place
         if kind == SPARSE:
@@ -296,6 +343,7 @@ def _parts(
                 symbols.index[base + slot],
                 np.repeat(rows["exponent"].astype(np.int64), count),
                 wheel.astype(np.int64) + base_delay,
+                enable[position].astype(np.int64) if len(enable) else np.zeros_like(position),
             )
         )
     return parts

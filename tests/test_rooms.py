@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMON = {"errors", "counter_hash", "stimulus", "recording", "regular_file"}
+COMMON = {
+    *("errors", "counter_hash", "event_arrays", "learning_inputs", "stimulus"),
+    *("recording", "regular_file"),
+}
 PROGRAM = {
     f"compiler.{name}"
     for name in (

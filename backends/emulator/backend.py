@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, State
+from ...runtime.backend import Backend, CoreWeights, State, refuse_learning
 from ...runtime.timing import Timing
 from . import native
 from .c_kernel import CKernel
@@ -59,6 +59,7 @@ class EmulatorBackend(Backend):
 
     def load(self, program: Program) -> None:
         """Take a verified Program and reset everything to its beginning."""
+        refuse_learning(program, self.scheme)
         self._kernel = None  # the old one's memory is free before the new one is built
         self._program = program
         self._weights = tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)

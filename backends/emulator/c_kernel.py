@@ -186,6 +186,7 @@ class CKernel:
             lane.first, lane.last = self._ranges[k : k + 2].tolist()
             lane.stream = self._streams.stream[k].ctypes.data
             lane.row = self._streams.row[k].ctypes.data
+            lane.lines = self._streams.usual_lines(k)
             lane.saturations = a["saturations"][k].ctypes.data if cores else None
             mine = fired[(fired >= lane.first) & (fired < lane.last)]
             a["fired"][0, lane.first : lane.first + len(mine)] = mine

@@ -167,85 +167,92 @@ static void note_channels(const Machine *m, Lane *lane, int32_t first, int n, co
 #define CALL(m, f, ...) f##_portable(__VA_ARGS__)
 #endif
 
-/* Where the synapses of a lane with their own delays land, by wheel delay. */
+/* What a lane's walk through the rows of a step needs. */
 typedef struct {
-    uint32_t *by_delay[64];
-} Spread;
+    const Machine *machine;
+    const Lane *lane;
+    uint32_t *landing[128]; /* accumulators by receptor << 6 | delay */
+} Walk;
 
-INLINE void add_narrow(uint32_t *restrict acc, const uint32_t *w, uint32_t n, int32_t factor)
+static void begin_walk(Walk *walk, const Machine *m, const Lane *lane)
 {
-    uint32_t k = 0;
-    for (; k + 4 <= n; k += 4) { /* all four loads before the first store */
-        uint32_t a = w[k], b = w[k + 1], c = w[k + 2], d = w[k + 3];
-        acc[a >> 8] += (uint32_t)((int8_t)a * factor);
-        acc[b >> 8] += (uint32_t)((int8_t)b * factor);
-        acc[c >> 8] += (uint32_t)((int8_t)c * factor);
-        acc[d >> 8] += (uint32_t)((int8_t)d * factor);
-    }
-    for (; k < n; k++) acc[w[k] >> 8] += (uint32_t)((int8_t)w[k] * factor);
+    walk->machine = m;
+    walk->lane = lane;
+    for (int64_t receptor = 0; receptor < m->receptors; receptor++)
+        for (int32_t delay = 0; delay < m->slots && delay < 64; delay++)
+            walk->landing[receptor << 6 | delay] = accumulators(m, delay) + receptor * m->stride;
 }
 
-static void walk(const Machine *m, const Lane *lane, const Spread *spread, int64_t source)
+INLINE const uint32_t *words_at(const Lane *lane, uint32_t at)
 {
-    const uint32_t *p = lane->stream + lane->row[source];
-    const uint32_t *end = lane->stream + lane->row[source + 1];
-    while (p < end) {
-        uint32_t head = *p++, count = head & MAX_COUNT;
-        int32_t factor = (int32_t)(1u << (head >> 24 & 15));
-        int64_t receptor = (head >> 28 & 1) * m->stride;
-        uint32_t *acc = accumulators(m, (int32_t)(head >> 18 & 63)) + receptor;
-        switch (head >> 29) {
-        case K_NARROW:
-            if (factor == 1) add_narrow(acc, p, count, 1);
-            else add_narrow(acc, p, count, factor);
-            p += count;
-            break;
-        case K_SPREAD:
-            for (uint32_t k = 0; k < count; k++)
-                spread->by_delay[p[k] >> 26][receptor + (int64_t)(p[k] >> 8 & 0x3ffff)] +=
-                    (uint32_t)((int8_t)p[k] * factor);
-            p += count;
-            break;
-        case K_MIDDLE:
-            acc += *p++;
-            for (uint32_t k = 0; k < count; k++)
-                acc[p[k] >> 16] += (uint32_t)((int16_t)p[k] * factor);
-            p += count;
-            break;
-        case K_DENSE8:
-            acc += *p++;
-            CALL(m, dense8, acc, (const int8_t *)p, (int)count, factor);
-            p += (count + 3) / 4;
-            break;
-        default: /* K_DENSE16 */
-            acc += *p++;
-            CALL(m, dense16, acc, (const half *)p, (int)count, factor);
-            p += (count + 1) / 2;
+    return lane->stream + (uint64_t)at * CHUNK;
+}
+
+/* Whole chunks; of every half of one, all loads before the first store. */
+INLINE void add_narrow(uint32_t *restrict acc, const uint32_t *w, uint32_t count, int32_t factor)
+{
+    for (uint32_t k = 0; k < count; k += CHUNK)
+        for (const uint32_t *p = w + k; p < w + k + CHUNK; p += 4) {
+            uint32_t a = p[0], b = p[1], c = p[2], d = p[3];
+            acc[a >> 8] += (uint32_t)((int8_t)a * factor);
+            acc[b >> 8] += (uint32_t)((int8_t)b * factor);
+            acc[c >> 8] += (uint32_t)((int8_t)c * factor);
+            acc[d >> 8] += (uint32_t)((int8_t)d * factor);
         }
+}
+
+static void add_spread(uint32_t *const *landing, int64_t first, const uint32_t *w, uint32_t count,
+                       int32_t factor)
+{
+    for (uint32_t k = 0; k < count; k++)
+        landing[w[k] >> 26][first + (int64_t)(w[k] >> 8 & 0x3ffff)] +=
+            (uint32_t)((int8_t)w[k] * factor);
+}
+
+static void take_block(Walk *walk, Block block)
+{
+    const Machine *m = walk->machine;
+    const uint32_t *p = words_at(walk->lane, block.at);
+    uint32_t *acc = walk->landing[block.head >> 18 & 127], count = block.head & MAX_COUNT;
+    int32_t factor = (int32_t)(1u << (block.head >> 25 & 15));
+    switch (block.head >> 29) {
+    case K_NARROW:
+        if (factor == 1) add_narrow(acc, p, count, 1);
+        else add_narrow(acc, p, count, factor);
+        break;
+    case K_SPREAD:
+        add_spread(walk->landing + (block.head >> 18 & 64), walk->lane->first, p, count, factor);
+        break;
+    case K_ONE: acc[block.at >> 8] += (uint32_t)((int8_t)block.at * factor); break;
+    case K_MIDDLE:
+        acc += *p++;
+        for (uint32_t k = 0; k < count; k++)
+            acc[p[k] >> 16] += (uint32_t)((int16_t)p[k] * factor);
+        break;
+    case K_DENSE8: CALL(m, dense8, acc + *p, (const int8_t *)(p + 1), (int)count, factor); break;
+    case K_DENSE16: CALL(m, dense16, acc + *p, (const half *)(p + 1), (int)count, factor); break;
+    default: /* K_LIST, which holds no other list */
+        for (uint32_t b = 0; b < (block.head & MAX_LIST); b++)
+            take_block(walk, (Block){p[2 * b], p[2 * b + 1]});
     }
 }
 
-enum { AHEAD = 6, MOST_LINES = 8, IN_CACHE = 1 << 17 /* words */ };
+enum { AHEAD = 6, AHEAD_ROWS = 24 };
 
-/* Cache lines of a typical row among `count` sources from `first`: so many are prefetched, but
- * none where the whole stream fits the cache nearest to memory that a core has for itself. */
-static int usual_lines(const Machine *m, const Lane *lane, int64_t first, int64_t count)
+static void walk_list(Walk *walk, const int32_t *list, int64_t count, int64_t offset)
 {
-    if (!count || lane->row[m->channels + m->neurons] < IN_CACHE) return 0;
-    uint64_t lines = (lane->row[first + count] - lane->row[first]) / (uint64_t)count / 16 + 1;
-    return lines < MOST_LINES ? (int)lines : MOST_LINES;
-}
-
-static void walk_list(const Machine *m, const Lane *lane, const Spread *spread,
-                      const int32_t *list, int64_t count, int64_t offset, int lines)
-{
+    const Lane *lane = walk->lane;
+    const Block *row = lane->row + offset;
     for (int64_t k = 0; k < count; k++) {
-        if (k + AHEAD < count) { /* rows are far apart in memory: ask for them early */
-            const uint32_t *next = lane->stream + lane->row[list[k + AHEAD] + offset];
-            for (int line = 0; line < lines; line++) PREFETCH((const char *)next + line * 64);
-            if (k + 2 * AHEAD < count) PREFETCH(lane->row + list[k + 2 * AHEAD] + offset);
+        if (lane->lines && k + AHEAD < count) { /* rows are far apart in memory: ask early */
+            Block next = row[list[k + AHEAD]];
+            if (next.head >> 29 != K_ONE) {
+                const char *p = (const char *)words_at(lane, next.at);
+                for (int64_t line = 0; line < lane->lines; line++) PREFETCH(p + 64 * line);
+            }
+            if (k + AHEAD_ROWS < count) PREFETCH(row + list[k + AHEAD_ROWS]);
         }
-        walk(m, lane, spread, list[k] + offset);
+        take_block(walk, row[list[k]]);
     }
 }
 
@@ -305,11 +312,9 @@ static void record_states(const Machine *m, int64_t id, int64_t done)
     }
 }
 
-/* What a lane keeps from step to step of a call: its places in the lists of host spikes and
- * graded values, and how many cache lines rows of channels and neurons usually have. */
+/* A lane's places in the lists of host spikes and graded values. */
 typedef struct {
     int64_t host, graded;
-    int channel_lines, neuron_lines;
 } Cursor;
 
 /* One step of one lane. `now` and `next` are the halves of the lists of spikes; `more` says
@@ -319,20 +324,20 @@ static void step_lane(Machine *view, int64_t id, Cursor *at, int64_t done, int n
     const Machine *m = view;
     Lane *lane = m->lanes + id;
     const int next = now ^ 1;
-    Spread spread;
-    for (int d = 0; d < 64; d++) spread.by_delay[d] = accumulators(m, d) + lane->first;
+    Walk walk;
+    begin_walk(&walk, m, lane);
 
     int64_t first_host = at->host, first_graded = at->graded;
     while (at->host < m->hosts && m->host_step[at->host] == m->step) at->host++;
     const int32_t *hosts = m->host_channel + first_host;
     int64_t host_count = at->host - first_host;
-    walk_list(m, lane, &spread, hosts, host_count, 0, at->channel_lines);
+    walk_list(&walk, hosts, host_count, 0);
     for (int64_t j = 0; j < m->threads; j++) {
         const Lane *other = m->lanes + j;
         const int32_t *fired = m->fired + now * m->neurons + other->first;
-        walk_list(m, lane, &spread, fired, other->fired_count[now], m->channels, at->neuron_lines);
-        walk_list(m, lane, &spread, other->generated + now * other->generated_room,
-                  other->generated_count[now], 0, at->channel_lines);
+        walk_list(&walk, fired, other->fired_count[now], m->channels);
+        walk_list(&walk, other->generated + now * other->generated_room,
+                  other->generated_count[now], 0);
     }
     const int32_t *own = m->fired + now * m->neurons + lane->first;
     const int32_t *generated = lane->generated + now * lane->generated_room;
@@ -447,9 +452,7 @@ static void work(Team *team, int64_t id)
     Machine view = *team->machine; /* each lane counts its own steps */
     Lane *lane = view.lanes + id;
     Cursor at = {first_at(view.host_step, view.hosts, view.step),
-                 first_at(view.graded_step, view.gradeds, view.step),
-                 usual_lines(&view, lane, 0, view.channels),
-                 usual_lines(&view, lane, view.channels, view.neurons)};
+                 first_at(view.graded_step, view.gradeds, view.step)};
     int now = (int)view.parity;
     rewind_periodic(&view, lane, view.step);
     generate_lane(&view, lane, view.step, now);

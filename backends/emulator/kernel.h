@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 2
+#define SL_ABI 3
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -59,11 +59,18 @@ typedef struct {
     int64_t variable; /* 0 v, 1 u0, 2 u1, 3 threshold */
 } Trace;
 
+/* Synapses of one source and lane: where they begin in the lane's stream, in chunks of CHUNK words,
+ * and head = kind << 29 | exponent << 25 | receptor << 24 | delay << 18 | count. */
+typedef struct {
+    uint32_t at, head;
+} Block;
+
 /* What belongs to one thread: targets first .. last, and the generators it draws for. */
 typedef struct {
     int64_t first, last;
     const uint32_t *stream;
-    const uint64_t *row; /* (sources + 1,) where the blocks of a source start in the stream */
+    const Block *row; /* (sources,) all synapses of a source: a block, or a list of blocks */
+    int64_t lines;    /* cache lines to ask for ahead of a row's turn */
     int64_t segment, segment_end, drive, drive_end;
     int64_t poisson, poisson_end, periodic, periodic_end;
     int64_t *saturations; /* (cores, 3) */
@@ -134,22 +141,27 @@ typedef struct {
     const int64_t *destination_start; /* (sources + 1,) */
     const uint16_t *destination_core;
     const int32_t *destination_axon;
-    uint64_t **row;     /* per thread (sources + 1,) */
+    Block **row;        /* per thread (sources,) */
     uint32_t **stream;  /* per thread; null while measuring */
+    int64_t *words;     /* (threads,) lengths of the streams */
     int64_t *events;    /* (sources,) */
     int32_t *single;    /* (sources, 3): target, value, delay * 2 + receptor of an only synapse */
 } Layout;
 
-/* Blocks of a stream: one header word, then `count` synapses.
- * header = kind << 29 | receptor << 28 | exponent << 24 | delay << 18 | count */
+/* Kinds of blocks. Each begins with a chunk of its own; the rest of its last chunk is filled up, in
+ * the first two kinds with synapses of weight 0, so that they can be added by whole chunks. */
 enum {
     K_NARROW,  /* words target << 8 | int8 weight */
+    K_SPREAD,  /* words delay << 26 | (target - first of thread) << 8 | int8 weight */
+    K_ONE,     /* one narrow synapse: its word stands in the place of `at` */
     K_MIDDLE,  /* a word target & ~0xffff, then words (target & 0xffff) << 16 | int16 weight */
     K_DENSE8,  /* a word first target, then int8 weights, four to a word */
     K_DENSE16, /* a word first target, then int16 weights, two to a word */
-    K_SPREAD   /* words delay << 26 | (target - first of thread) << 8 | int8 weight */
+    K_LIST     /* blocks of other kinds, two words each; `count` has 29 bits */
 };
+enum { CHUNK = 8 };
 #define MAX_COUNT ((1u << 18) - 1)
+#define MAX_LIST ((1u << 29) - 1)
 #define SPREAD_TARGETS (1 << 18)
 
 SL_EXPORT int64_t sl_abi(void);

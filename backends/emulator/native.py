@@ -18,7 +18,7 @@ from .checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 2
+ABI = 3
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (
@@ -72,6 +72,7 @@ class Lane(ctypes.Structure):
 
     _fields_ = [
         *_fields(int64="first last", pointer="stream row"),
+        ("lines", c_int64),
         *_fields(int64="segment segment_end drive drive_end poisson poisson_end periodic"),
         *_fields(int64="periodic_end", pointer="saturations recorded_neurons recorded_channels"),
         *_fields(int64="neurons_used channels_used neuron_limit channel_limit"),
@@ -120,7 +121,7 @@ class Layout(ctypes.Structure):
         *_fields(pointer="destination_start destination_core destination_axon"),
         ("row", POINTER(c_void_p)),
         ("stream", POINTER(c_void_p)),
-        *_fields(pointer="events single"),
+        *_fields(pointer="words events single"),
     ]
 
 

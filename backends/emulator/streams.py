@@ -20,27 +20,46 @@ if TYPE_CHECKING:
     from .wiring import Wiring
 
 
+_ONE = 2
+"""K_ONE of kernel.h: such a source has nothing in the stream."""
+_WORDS_IN_CACHE = 1 << 17
+_MOST_LINES = 8
+
+
 @dataclass(frozen=True, eq=False)
 class Streams:
     """All rows of a Program for one set of weights.
 
     Attributes:
-        row: per thread (sources + 1,) uint64, where a source's blocks start in the stream.
-        stream: per thread uint32 words; ``kernel.h`` says what a block is.
+        row: per thread (sources, 2) uint32, a source's synapses as a block or a list of blocks;
+            ``kernel.h`` says what a block is.
+        stream: per thread uint32 words, what the blocks consist of.
         events: (sources,) int64, synapses of each source.
         single: (sources, 3) int32: target, value and ``2 · delay + receptor`` of the synapse of
             those sources that have exactly one; otherwise without meaning.
     """
 
-    row: list[NDArray[np.uint64]]
+    row: list[NDArray[np.uint32]]
     stream: list[NDArray[np.uint32]]
     events: NDArray[np.int64]
     single: NDArray[np.int32]
 
     @property
     def bytes(self) -> int:
-        """Memory that the streams take, row pointers and event counts included."""
+        """Memory that the streams take, the rows' blocks and event counts included."""
         return sum(a.nbytes for a in (*self.row, *self.stream)) + self.events.nbytes
+
+    def usual_lines(self, thread: int) -> int:
+        """Cache lines of a typical row: so many are worth asking for before the row's turn.
+
+        None where the whole stream fits the cache nearest to memory that a core has for itself.
+        """
+        words = len(self.stream[thread])
+        if words < _WORDS_IN_CACHE:
+            return 0
+        head = self.row[thread][:, 1]
+        rows = np.count_nonzero((head >> 29 != _ONE) & (head != 0))
+        return min(_MOST_LINES, words // max(1, rows) // 16 + 1)
 
 
 def thread_ranges(program: Program, threads: int) -> NDArray[np.int64]:
@@ -85,7 +104,8 @@ def build_streams(
     if ROW.itemsize != 28:
         raise AssertionError("kernel.h and program.py disagree about ROW")
     thread_of = np.repeat(np.arange(threads, dtype=np.uint8), np.diff(ranges))
-    rows = [np.zeros(sources + 1, np.uint64) for _ in range(threads)]
+    rows = [np.zeros((sources, 2), np.uint32) for _ in range(threads)]
+    words = np.zeros(threads, np.int64)
     events = np.zeros(sources, np.int64)
     single = np.zeros((sources, 3), np.int32)
     keep: list[NDArray] = []
@@ -100,24 +120,32 @@ def build_streams(
         destination_axon=wiring.axon.ctypes.data,
         row=pointers(rows),
         stream=None,
+        words=words.ctypes.data,
         events=events.ctypes.data,
         single=single.ctypes.data,
     )
     try:
         if library.layout(ctypes.byref(layout)):
             raise MemoryError
-        streams = [np.empty(int(row[-1]), np.uint32) for row in rows]
+        streams = [_room(count) for count in words.tolist()]
         layout.stream = pointers(streams)
         if library.layout(ctypes.byref(layout)):
             raise MemoryError
     except MemoryError:
         raise DeviceError(
             "the emulator ran out of memory while it laid out the synapses",
-            found=f"{sum(int(row[-1]) for row in rows) * 4 / 1e6:.0f} MB for the streams",
+            found=f"{int(words.sum()) * 4 / 1e6:.0f} MB for the streams",
             where=f"{sources} sources, {int(events.sum())} synapses",
             remedy="close other programs, or use a machine with more memory",
         ) from None
     return Streams(rows, streams, events, single)
+
+
+def _room(words: int) -> NDArray[np.uint32]:
+    """Uninitialised words whose first one begins a cache line, as chunks want it."""
+    space = np.empty(words + 16, np.uint32)
+    skip = -space.ctypes.data % 64 // 4
+    return space[skip : skip + words]
 
 
 def pointers(arrays: list[NDArray]) -> ctypes.Array[ctypes.c_void_p]:

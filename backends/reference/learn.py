@@ -15,7 +15,7 @@ from ...compiler.microcode import TAG_MAX, Changes, Condition, Factor, Rounding,
 from ...compiler.program import DENSE, SPARSE
 from ...counter_hash import LEARNING, TRACE_DECAY, random
 from ...runtime.backend import LearningState
-from .traces import take_up, trace_values
+from .traces import take_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,10 +140,10 @@ class _PlasticProjection:
             for synapses in self.synapses:
                 i, j = synapses.i, synapses.j
                 seen = {
-                    Factor.X1: trace_values(rule.x1, x[:, 0], trace_max)[i],
-                    Factor.X2: trace_values(rule.x2, x[:, 1], trace_max)[i],
-                    Factor.Y1: trace_values(rule.y1, y[:, 0], trace_max)[j],
-                    Factor.Y2: trace_values(rule.y2, y[:, 1], trace_max)[j],
+                    Factor.X1: rule.x1.values(x[:, 0], trace_max)[i],
+                    Factor.X2: rule.x2.values(x[:, 1], trace_max)[i],
+                    Factor.Y1: rule.y1.values(y[:, 0], trace_max)[j],
+                    Factor.Y2: rule.y2.values(y[:, 1], trace_max)[j],
                     Factor.R: state.third_factor[self.post][j],
                     Factor.M: np.full(len(i), state.modulator),
                 }

@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from ...compiler.microcode import Trace
 
 
-def trace_values(trace: Trace, stored: NDArray[np.int64], trace_max: int) -> NDArray[np.int64]:
-    """(n,) what the products see of ``stored``, 0 … ``trace_max``."""
-    if trace.kind == TraceKind.NONE:
-        return np.zeros_like(stored)
-    if trace.kind == TraceKind.EXPONENTIAL:
-        return stored
-    value = np.zeros_like(stored)
-    nothing_younger = np.ones(len(stored), bool)
-    for age, worth in enumerate(trace.table):
-        event = (stored >> age & 1) != 0
-        value += np.where(event & nothing_younger, worth, 0)
-        if trace.replace:
-            nothing_younger &= ~event
-    return np.minimum(value, trace_max)
-
-
 def take_up(
     trace: Trace,
     stored: NDArray[np.int64],

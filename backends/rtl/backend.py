@@ -17,7 +17,7 @@ from ...hdl.streams import (
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
 )
-from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.backend import Backend, CoreWeights, RunData, State, refuse_learning
 from ...runtime.images import HardwareImage
 from .build import missing_tools
 from .fit import geometry_for
@@ -81,10 +81,11 @@ class RtlBackend(Backend):
         """Take a verified Program and reset everything to its beginning.
 
         Raises:
-            UnsupportedError: it has more than one core.
+            UnsupportedError: it has rules, or more than one core.
             FitError: the given geometry does not hold it.
             DeviceError: the core could not be built.
         """
+        refuse_learning(program, self.scheme)
         if len(program.cores) != 1:
             raise UnsupportedError(
                 "the generated hardware is a single core in this version",

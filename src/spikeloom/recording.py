@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError, UnsupportedError
-from .stimulus import events_to_raster
+from .event_arrays import events_to_raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

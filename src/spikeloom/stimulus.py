@@ -1,4 +1,4 @@
-"""What a run is fed with: spikes for sources and graded values for populations, checked.
+"""What a run is fed with: spikes for sources, graded values for populations, what learning reads.
 
 Both the devices and the floating-point simulation take their input through
 :func:`make_stimulus`, so that a wrong array is refused in the same words everywhere.
@@ -9,11 +9,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .errors import InputError
+from .event_arrays import as_numbers, check_events, raster_to_events
+from .learning_inputs import (
+    MODULATOR,
+    TEACHER,
+    Key,
+    LearningInputs,
+    learning_key,
+    register_events,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +31,10 @@ MAX_RUN_STEPS = 1 << 32
 """Steps of one run; the machine's random numbers repeat after as many."""
 
 
-@dataclass(frozen=True, eq=False)
+Registers: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
+
+
+@dataclass(eq=False)
 class Stimulus:
     """Checked input of one run; steps count from the run's first step.
 
@@ -30,10 +42,17 @@ class Stimulus:
         spikes: source -> (n, 2) int64 of step and index, sorted, unique.
         graded: population -> ((n, 2) int64 of step and index, sorted, unique; (n,) float64
             values in the network's units).
+        teacher: population -> (n, 2) int64 of step and index, sorted, unique.
+        third_factor: population -> ((n, 2) int64 of step and index, sorted, unique; (n,) int64
+            values, each of which holds until the next one).
+        modulator: ((n, 2) int64 of step and 0, sorted, unique; (n,) int64 values), or None.
     """
 
     spikes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     graded: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+    teacher: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    third_factor: dict[str, Registers] = field(default_factory=dict)
+    modulator: Registers | None = None
 
 
 def check_steps(steps: Any) -> int:
@@ -61,6 +80,7 @@ def make_stimulus(
     sources: Mapping[str, int],
     populations: Mapping[str, int],
     generators: Collection[str] = (),
+    learning: LearningInputs | None = None,
 ) -> Stimulus:
     """Check the input of a run of ``steps`` steps.
 
@@ -71,12 +91,18 @@ def make_stimulus(
     A population takes a (steps, size) array of numbers in the network's units, in which zero is
     no event, or a tuple ``(events, values)`` of an (n, 2) integer array and n numbers.
 
+    What rules read: ``"NAME.teacher"`` takes events or a raster, as a source does.
+    ``"NAME.third_factor"`` takes (steps, size) integers, every step's values, or a tuple
+    ``(events, values)``, and ``"modulator"`` (steps,) integers, or a tuple ``(steps, values)``;
+    in the tuples a value holds until the next one, beyond the end of the run, too.
+
     Args:
         inputs: name -> array, or None for no input.
         steps: length of the run; events lie in 0 … steps - 1.
         sources: name -> size of the sources that the host drives.
         populations: name -> size.
         generators: names of sources that drive themselves, for a clearer error.
+        learning: what the network's rules read; None: nothing.
 
     Raises:
         InputError: naming the source or population and the position of the first wrong entry.
@@ -90,26 +116,37 @@ def make_stimulus(
             expected='for example {"pixels": events}',
         )
     stimulus = Stimulus()
+    learning = learning or LearningInputs()
     for name, given in inputs.items():
-        if name in sources:
-            stimulus.spikes[name] = _source_events(name, given, steps, sources[name])
+        key = learning_key(name, populations)
+        named = name in sources or name in populations or name in generators
+        if key and (not named or name in learning.names()):
+            learning.check(name, key, named)
+            _add_learning(stimulus, name, key, given, steps, populations)
+        elif name in sources:
+            stimulus.spikes[name] = _spikes(name, given, steps, sources[name])
         elif name in populations:
             stimulus.graded[name] = _graded_events(name, given, steps, populations[name])
         else:
-            raise unknown_input(name, sources, populations, generators)
+            raise unknown_input(name, sources, populations, generators, learning)
     return stimulus
 
 
-def raster_to_events(raster: NDArray[Any]) -> NDArray[np.int64]:
-    """(n, 2) int64 events (step, index) of the nonzero entries of a (steps, size) raster."""
-    return np.argwhere(raster).astype(np.int64, copy=False)
-
-
-def events_to_raster(events: NDArray[Any], steps: int, size: int) -> NDArray[np.bool_]:
-    """(steps, size) boolean raster of (n, 2) events."""
-    raster = np.zeros((steps, size), np.bool_)
-    raster[events[:, 0], events[:, 1]] = True
-    return raster
+def _add_learning(
+    stimulus: Stimulus,
+    name: str,
+    key: Key,
+    given: Any,
+    steps: int,
+    populations: Mapping[str, int],
+) -> None:
+    size = populations.get(key.population)
+    if key.kind == MODULATOR:
+        stimulus.modulator = register_events(name, given, steps, None)
+    elif key.kind == TEACHER:
+        stimulus.teacher[key.population] = _spikes(name, given, steps, populations[key.population])
+    else:
+        stimulus.third_factor[key.population] = register_events(name, given, steps, size)
 
 
 def unknown_input(
@@ -117,9 +154,10 @@ def unknown_input(
     sources: Mapping[str, int],
     populations: Mapping[str, int],
     generators: Collection[str] = (),
+    learning: LearningInputs | None = None,
     where: object = None,
 ) -> InputError:
-    """The error for input whose name is none of a source or population that takes any."""
+    """The error for input whose name is none of those that take any."""
     if name in generators:
         return InputError(
             f"source {name!r} drives itself and takes no input",
@@ -128,7 +166,7 @@ def unknown_input(
         )
     from difflib import get_close_matches
 
-    known = [*sources, *populations]
+    known = [*sources, *populations, *(learning.names() if learning else ())]
     close = get_close_matches(str(name), known, n=1)
     listed = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
     return InputError(
@@ -140,32 +178,16 @@ def unknown_input(
     )
 
 
-def _array(name: str, given: Any, what: str) -> NDArray[Any]:
-    """``given`` as an array of numbers or booleans."""
-    try:
-        array = np.asarray(given)
-    except (ValueError, TypeError, OverflowError):
-        array = None
-    if array is None or array.dtype.kind not in "biuf":
-        kind = "ragged or no array" if array is None else f"dtype {array.dtype}"
-        raise InputError(
-            f"input of {name!r}: {what} must be an array of numbers",
-            found=f"{type(given).__name__} ({kind})",
-            where=f"inputs[{name!r}]",
-        )
-    return array
-
-
-def _source_events(name: str, given: Any, steps: int, size: int) -> NDArray[np.int64]:
-    array = _array(name, given, "spikes")
+def _spikes(name: str, given: Any, steps: int, size: int) -> NDArray[np.int64]:
+    array = as_numbers(name, given, "spikes")
     if array.ndim == 2 and array.shape[1] == 2 and array.dtype.kind in "iu":
-        return _check_events(name, array, steps, size)[0]
+        return check_events(name, array, steps, size)[0]
     if array.size == 0 and array.shape in ((0,), (0, 2)):
         return np.zeros((0, 2), np.int64)
     if array.shape != (steps, size):
         integers = array.ndim == 2 and array.shape[1] == 2 and array.dtype.kind == "f"
         raise InputError(
-            f"input of source {name!r} has the wrong {'dtype' if integers else 'shape'}",
+            f"input of {name!r} has the wrong {'dtype' if integers else 'shape'}",
             found=f"shape {array.shape}, dtype {array.dtype}",
             expected=f"(n, 2) integers (step, index), or a ({steps}, {size}) raster",
             where=f"inputs[{name!r}]",
@@ -176,9 +198,9 @@ def _source_events(name: str, given: Any, steps: int, size: int) -> NDArray[np.i
         if wrong.any():
             step, index = (int(i) for i in np.argwhere(wrong)[0])
             raise InputError(
-                f"raster of source {name!r} holds something else than zeros and ones",
+                f"raster of {name!r} holds something else than zeros and ones",
                 found=f"{array[step, index]} at step {step}, index {index}",
-                expected="0 or 1: a source neuron fires at most once in a step",
+                expected="0 or 1: at most one event per step and index",
                 where=f"inputs[{name!r}][{step}, {index}]",
             )
     return raster_to_events(array)
@@ -189,7 +211,7 @@ def _graded_events(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     if isinstance(given, tuple):
         return _graded_pair(name, given, steps, size)
-    array = _array(name, given, "graded values")
+    array = as_numbers(name, given, "graded values")
     if array.shape != (steps, size) or array.dtype.kind == "b":
         raise InputError(
             f"input of population {name!r} has the wrong shape or dtype",
@@ -223,7 +245,7 @@ def _graded_pair(
             expected="(n, 2) integers and n numbers",
             where=where,
         )
-    events, values = _array(name, given[0], "events"), _array(name, given[1], "values")
+    events, values = as_numbers(name, given[0], "events"), as_numbers(name, given[1], "values")
     if events.size == 0:
         events = np.zeros((0, 2), np.int64)
     if events.ndim != 2 or events.shape[1] != 2 or events.dtype.kind not in "iu":
@@ -248,50 +270,6 @@ def _graded_pair(
             found=f"{values[row]} in row {row}",
             where=f"{where}[1][{row}]",
         )
-    events, order = _check_events(name, events, steps, size)
+    events, order = check_events(name, events, steps, size)
     values = values.astype(np.float64)
     return events, values if order is None else values[order]
-
-
-def _check_events(
-    name: str, events: NDArray[Any], steps: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.intp] | None]:
-    """Events in range and sorted, and the permutation that sorted them (None: none needed)."""
-    # Runs of a few steps are many: the usual case must not cost more than two comparisons.
-    inside = not len(events) or (
-        events.min() >= 0 and events[:, 0].max() < steps and events[:, 1].max() < size
-    )
-    for column, what, limit in () if inside else ((0, "step", steps), (1, "index", size)):
-        values = events[:, column]
-        wrong = (values < 0) | (values >= limit)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                f"input of {name!r}: {what} out of range",
-                found=f"{what} {values[row]} in row {row}",
-                expected=f"0 to {limit - 1}" if limit else f"no events: there is no {what}",
-                where=f"inputs[{name!r}][{row}, {column}]",
-            )
-    # astype copies, so that a caller's later changes do not reach into a run.
-    checked = events.astype(np.int64)
-    key = checked[:, 0] * size + checked[:, 1]
-    if (key[1:] > key[:-1]).all():
-        return checked, None
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    twice = key[1:] == key[:-1]
-    if twice.any():
-        at = int(np.argmax(twice))
-        first, second = int(order[at]), int(order[at + 1])
-        step, index = (int(i) for i in checked[second])
-        may_be_raster = size == 2 and len(events) == steps
-        raise InputError(
-            f"input of {name!r}: the same event twice",
-            found=f"step {step}, index {index} in rows {first} and {second}",
-            expected="at most one event per step and index",
-            where=f"inputs[{name!r}][{second}]",
-            remedy="an (n, 2) integer array is read as events; if it is a raster, give it as bool"
-            if may_be_raster
-            else "remove the repetition: np.unique(events, axis=0)",
-        )
-    return checked[order], order

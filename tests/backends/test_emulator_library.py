@@ -24,7 +24,8 @@ from spikeloom.backends.reference.neuron import decay as reference_decay
 from spikeloom.compiler.program import DENSE, POISSON
 from spikeloom.runtime.backend import CoreWeights
 
-NARROW, MIDDLE, DENSE8, DENSE16, SPREAD = range(5)
+NARROW, SPREAD, ONE, MIDDLE, DENSE8, DENSE16, LIST = range(7)
+CHUNK = 8
 
 
 @pytest.fixture(scope="module")
@@ -99,41 +100,48 @@ def decode(streams, ranges):
     found, kinds = Counter(), set()
     for thread, (row, stream) in enumerate(zip(streams.row, streams.stream, strict=True)):
         low, high = ranges[thread : thread + 2].tolist()
-        for source in range(len(row) - 1):
-            words = stream[int(row[source]) : int(row[source + 1])]
-            while len(words):
-                head = int(words[0])
+        for source, (at, head) in enumerate(row.tolist()):
+            blocks = [(at, head)]
+            if head >> 29 == LIST:
+                words = stream[CHUNK * at :][: 2 * (head & (1 << 29) - 1)]
+                blocks = words.reshape(-1, 2).tolist()
+                kinds.add(LIST)
+            for at, head in blocks:
                 kind, count = head >> 29, head & (1 << 18) - 1
-                receptor, exponent, delay = head >> 28 & 1, head >> 24 & 15, head >> 18 & 63
-                kinds.add(kind)
-                body, words = blocks(kind, count, words[1:], low, delay)
-                for target, at, weight in body:
+                exponent, receptor, delay = head >> 25 & 15, head >> 24 & 1, head >> 18 & 63
+                if count:  # an empty block stands for no synapses at all
+                    kinds.add(kind)
+                for target, when, weight in decode_block(kind, count, at, stream, low, delay):
                     assert low <= target < high
-                    found[source, target, receptor, at, weight << exponent] += 1
+                    found[source, target, receptor, when, weight << exponent] += 1
     return found, kinds
 
 
-def blocks(kind, count, words, low, delay):
-    """(target, delay, weight) of the synapses of one block, and the words after it."""
+def decode_block(kind, count, at, stream, low, delay):
+    """(target, delay, weight) of the synapses of one block."""
+    if kind == ONE:
+        return [(at >> 8, delay, (at & 255 ^ 128) - 128)]
+    words = stream[CHUNK * at :]
     if kind in (NARROW, SPREAD):
-        body = words[:count].astype(np.int64)
-        weight = (body & 255).astype(np.uint8).view(np.int8).tolist()
-        if kind == NARROW:
-            return [
-                (t, delay, w) for t, w in zip((body >> 8).tolist(), weight, strict=True)
-            ], words[count:]
-        target, delays = (body >> 8 & 0x3FFFF) + low, body >> 26
-        return list(zip(target.tolist(), delays.tolist(), weight, strict=True)), words[count:]
+        body = words[: -(-count // CHUNK) * CHUNK].astype(np.int64)
+        weight = ((body & 255 ^ 128) - 128).tolist()
+        target = (body >> 8 if kind == NARROW else (body >> 8 & 0x3FFFF) + low).tolist()
+        delays = ([delay] * len(body)) if kind == NARROW else (body >> 26).tolist()
+        synapses = list(zip(target, delays, weight, strict=True))
+        # What fills the last chunk adds nothing, and adds it where the block adds anyway.
+        assert not any(weight[count:])
+        assert set(target[count:]) <= set(target[:count])
+        return synapses[:count]
     base = int(words[0])
     if kind == MIDDLE:
         body = words[1 : 1 + count].astype(np.int64)
         weight = (body & 0xFFFF).astype(np.uint16).view(np.int16).tolist()
         target = ((body >> 16) + base).tolist()
-        return [(t, delay, w) for t, w in zip(target, weight, strict=True)], words[1 + count :]
+        return [(t, delay, w) for t, w in zip(target, weight, strict=True)]
     size = 1 if kind == DENSE8 else 2
     used = 1 + -(-count * size // 4)
     weight = words[1:used].view(np.int8 if size == 1 else np.int16)[:count].tolist()
-    return [(base + k, delay, w) for k, w in enumerate(weight)], words[used:]
+    return [(base + k, delay, w) for k, w in enumerate(weight)]
 
 
 def laid_out(library, program, threads):
@@ -153,7 +161,7 @@ def test_streams_hold_every_synapse_once(library, threads):
         assert found == expected
         assert int(streams.events.sum()) == sum(expected.values())
         seen |= kinds
-    assert seen == {NARROW, MIDDLE, DENSE8, DENSE16, SPREAD}
+    assert seen == {NARROW, SPREAD, ONE, MIDDLE, DENSE8, DENSE16, LIST}
 
 
 def test_numpy_rows_hold_every_synapse_once():
@@ -173,7 +181,7 @@ def test_a_narrow_synapse_takes_four_bytes(library):
     n = 400
     synapses = [Synapse(f"n{i}", (i + k) % n, 5) for i in range(n) for k in range(100)]
     streams, _ = laid_out(library, tiny_program([{}] * n, synapses), 1)
-    assert len(streams.stream[0]) == 101 * n  # a header for each hundred
+    assert len(streams.stream[0]) == 104 * n  # each hundred in whole chunks
     assert streams.bytes < 5 * len(synapses)
 
 

@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikeloom import InputError
-from spikeloom.stimulus import (
-    MAX_RUN_STEPS,
-    check_steps,
-    events_to_raster,
-    make_stimulus,
-    raster_to_events,
-)
+from spikeloom.event_arrays import events_to_raster, raster_to_events
+from spikeloom.learning_inputs import LearningInputs
+from spikeloom.stimulus import MAX_RUN_STEPS, check_steps, make_stimulus
 
 SOURCES, POPULATIONS = {"pixels": 3, "pair": 2}, {"digits": 2, "wide": 4}
 
@@ -115,7 +111,7 @@ def test_generator():
 
 def test_wrong_shape():
     assert refusal({"pixels": np.zeros((4, 5), bool)}) == (
-        "input of source 'pixels' has the wrong shape\n"
+        "input of 'pixels' has the wrong shape\n"
         "  found: shape (4, 5), dtype bool\n"
         "  expected: (n, 2) integers (step, index), or a (4, 3) raster\n"
         "  where: inputs['pixels']"
@@ -124,7 +120,7 @@ def test_wrong_shape():
 
 def test_floating_point_events():
     assert refusal({"pixels": np.array([[1.0, 2.0]])}) == (
-        "input of source 'pixels' has the wrong dtype\n"
+        "input of 'pixels' has the wrong dtype\n"
         "  found: shape (1, 2), dtype float64\n"
         "  expected: (n, 2) integers (step, index), or a (4, 3) raster\n"
         "  where: inputs['pixels']\n"
@@ -175,9 +171,9 @@ def test_raster_of_other_numbers():
     raster = np.zeros((4, 3))
     raster[2, 1] = 2
     assert refusal({"pixels": raster}) == (
-        "raster of source 'pixels' holds something else than zeros and ones\n"
+        "raster of 'pixels' holds something else than zeros and ones\n"
         "  found: 2.0 at step 2, index 1\n"
-        "  expected: 0 or 1: a source neuron fires at most once in a step\n"
+        "  expected: 0 or 1: at most one event per step and index\n"
         "  where: inputs['pixels'][2, 1]"
     )
 
