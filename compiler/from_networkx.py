@@ -40,9 +40,9 @@ def from_networkx(
     Nodes become neurons, in the order of the graph: ``population="exc"`` (default
     ``"neurons"``) or ``source="pixels"`` names the group, the other attributes are those of
     :class:`LIF` (``tau_mem=…``, ``v_threshold=…``), or ``rate`` (and ``seed``) or ``period`` and
-    ``phase`` of a source that drives itself. Flags such as ``reset`` are one per population. Edges have
-    ``weight``, and may have ``delay`` (seconds) and ``receptor``. Other attributes are ignored,
-    unless they look like a misspelt one. The graph may have ``dt``, ``seed`` and ``name``.
+    ``phase`` of a source that drives itself. Flags such as ``reset`` are one per population. Edges
+    have ``weight``, and may have ``delay`` (seconds) and ``receptor``. Other attributes are
+    ignored, unless they look like a misspelt one. The graph may have ``dt``, ``seed`` and ``name``.
 
     Args:
         graph: directed or not (an undirected edge is a synapse in both directions), multigraph

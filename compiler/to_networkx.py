@@ -61,7 +61,7 @@ def to_networkx(network: Network) -> nx.MultiDiGraph:
 
 
 def write_edges(network: Network, path: str | Path) -> Path:
-    """Write every synapse: a ``.csv`` with a line for each, or an ``.npz`` with an array per column.
+    """Write every synapse: a ``.csv`` with a line each, or an ``.npz`` with an array per column.
 
     Columns: ``projection``, ``pre``, ``pre_index``, ``post``, ``post_index``, ``weight`` (the
     network's units), ``delay`` (seconds), ``receptor``.

@@ -112,6 +112,14 @@ def test_receptors_and_delays():
     )
 
 
+def test_learning():
+    message = refusal(sl.LIF(10e-3), learning=sl.STDP())
+    assert message == told(
+        "learning rules: Lava's draw one random number for all synapses, the machine's one for "
+        "each; learn on another device, and write the weights here"
+    )
+
+
 def test_everything_is_told_at_once():
     message = refusal(sl.LIF(None, reset="subtract", threshold_step=0.5), receptor=1, delay=0.0)
     assert message.count("\n  - ") == 4
