@@ -173,8 +173,12 @@ class Remote:
         view = memoryview(part)
         while view:
             self._wait([], [self._to], deadline, what)
-            with contextlib.suppress(BlockingIOError):
+            try:
                 view = view[os.write(self._to, view[: 1 << 16]) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise self._failed("the process that runs Lava ended", what) from None
 
     def _read(self, count: int, deadline: float, what: str) -> bytes:
         parts, left = [], count

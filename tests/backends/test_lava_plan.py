@@ -113,7 +113,7 @@ def test_receptors_and_delays():
 
 
 def test_learning():
-    message = refusal(sl.LIF(10e-3), learning=sl.STDP())
+    message = refusal(sl.LIF(10e-3), learning=sl.STDP(w_min=-2.0, w_max=2.0))
     assert message == told(
         "learning rules: Lava's draw one random number for all synapses, the machine's one for "
         "each; learn on another device, and write the weights here"

@@ -108,14 +108,14 @@ def check(seeds: range, lava: sl.Device) -> None:
             seen += one
             seen["lively"] += one["spikes"] > 20
     assert seen["saturating"] < len(seeds) / 10
-    assert seen["lively"] > len(seeds) * 0.75
+    assert seen["lively"] > len(seeds) * 0.6
     assert seen["spikes"] > 200 * len(seeds)
     for kind in ("Dense", "Sparse", "DelayDense", "DelaySparse"):
         assert seen[kind] > len(seeds) / 5, kind
 
 
-def test_twenty_networks_are_equal_to_the_reference(lava):
-    check(range(1000, 1020), lava)
+def test_eight_networks_are_equal_to_the_reference(lava):
+    check(range(1000, 1008), lava)
 
 
 @pytest.mark.slow
