@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...compiler.program import POISSON
-from ...counter_hash import POISSON_SOURCE, random
 from ...errors import DeviceError
 from ...runtime.backend import Backend, CoreWeights, RunData, State
+from .generators import generated, merged
 from .plan import ALIGNMENT, Mode, Plan, lava_weights, make_plan
 from .remote import Remote, find_python
 from .synapses import mantissas, put_back
+from .transit import due_of, pending, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -183,7 +183,7 @@ class LavaBackend(Backend):
         where[plan.order] = np.arange(len(plan.order))
         spikes = slice(*np.searchsorted(events.spike_step, [first, first + length]))
         graded = slice(*np.searchsorted(events.graded_step, [first, first + length]))
-        channel_step, channel = _merged(
+        channel_step, channel = merged(
             events.spike_step[spikes] - first,
             events.spike_channel[spikes],
             *generated(self._program.generators, host.step, length),
@@ -258,9 +258,8 @@ class LavaBackend(Backend):
         u = np.zeros_like(host.u)
         v, wheel = np.zeros_like(host.v), np.zeros(host.wheel.shape, np.int64)
         u[0, order], v[order] = np.rint(found["u"]), np.rint(found["v"])
-        wheel[:, 0, order] = np.rint(found["pending"] / self._unit())
-        # Lava's connections take a spike in in the step it is fired, the machine's in the next.
-        wheel[:, 0] -= self._due_of(host.fired)
+        wheel[:, 0, order] = np.rint(found["pending"] / unit(self._plan))
+        wheel[:, 0] -= due_of(self._program, self._plan, host.fired, self._weights)
         return replace(host, u=u, v=v, wheel=wheel.astype(np.int32))
 
     def write_state(self, state: State) -> None:
@@ -285,14 +284,14 @@ class LavaBackend(Backend):
             self._build()
         order, values = self._plan.order, mantissas(self._plan.table, self._weights)
         weights, exponents = self._lava_weights(self._plan, values)
-        due = state.wheel[:, 0] + self._due_of(state.fired)
+        due = state.wheel[:, 0] + due_of(self._program, self._plan, state.fired, self._weights)
         self._ask(
             "write",
             {},
             {
                 "u": state.u[0, order].astype(np.float64),
                 "v": state.v[order].astype(np.float64),
-                "pending": self._pending(due[:, order]),
+                "pending": pending(self._plan, due[:, order]),
                 "weights": weights,
                 "exponents": exponents,
             },
@@ -303,35 +302,6 @@ class LavaBackend(Backend):
             saturated=state.saturated.copy(),
             saturations=state.saturations.copy(),
         )
-
-    def _unit(self) -> NDArray[np.float64]:
-        """(n,) how much of Lava's activation one LSB of an accumulator is, in Lava's order."""
-        shift = np.concatenate([np.full(len(g.neurons), g.shift) for g in self._plan.groups])
-        return np.exp2(shift - (ALIGNMENT if self._mode == "fixed_pt" else 0))
-
-    def _pending(self, due: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(depth, n) accumulators as Lava's activation."""
-        pending = due * self._unit()
-        if self._mode == "fixed_pt" and (pending != np.rint(pending)).any():
-            raise DeviceError(
-                "Lava has no place for this state",
-                found="spikes on their way that move u by no multiple of 64",
-                remedy="let them arrive on another device first",
-            )
-        return pending
-
-    def _due_of(self, fired: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """(wheel_depth, n) what spikes of the last step will add, by the present weights."""
-        table = self._plan.table
-        due = np.zeros((self._program.wheel_depth, self._program.neurons), np.int64)
-        sends = np.concatenate([fired, np.zeros(self._program.channels, np.uint8)])
-        rows = table[sends[table["sender"]] != 0]
-        np.add.at(
-            due,
-            (rows["delay"], rows["post"]),
-            mantissas(rows, self._weights) << rows["exponent"],
-        )
-        return due
 
     def read_weights(self) -> tuple[CoreWeights, ...]:
         """A copy of the weights, as Lava holds them."""
@@ -385,31 +355,6 @@ class LavaBackend(Backend):
         """End Lava, with all of its processes."""
         if self._remote is not None:
             self._remote.close()
-
-
-def generated(
-    generators: NDArray[np.void], start: int, steps: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Steps, counted from ``start``, and channels in which generators fire."""
-    fires = np.zeros((steps, len(generators)), bool)
-    poisson = generators["kind"] == POISSON
-    g = generators[poisson]
-    if len(g):
-        for i in range(steps):
-            fires[i, poisson] = random(g["seed"], start + i, g["key"], POISSON_SOURCE) < g["value"]
-    g = generators[~poisson]
-    since = np.arange(start, start + steps)[:, None] - g["phase"].astype(np.int64)
-    fires[:, ~poisson] = (since >= 0) & (since % g["value"].astype(np.int64) == 0)
-    step, which = np.nonzero(fires)
-    return step, generators["channel"][which].astype(np.int64)
-
-
-def _merged(*columns: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Host's and generators' spikes in one list, sorted by step and channel."""
-    step = np.concatenate([columns[0], columns[2]]).astype(np.int64)
-    channel = np.concatenate([columns[1], columns[3]]).astype(np.int64)
-    order = np.lexsort((channel, step))
-    return step[order], channel[order]
 
 
 def _parameters(group: Any, mode: str) -> list[float]:

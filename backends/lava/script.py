@@ -8,7 +8,7 @@ import numpy as np
 
 from ...regular_file import replacing
 from ...runtime.backend import CoreWeights
-from .backend import generated
+from .generators import generated
 from .plan import lava_weights, make_plan
 from .synapses import mantissas
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spikeloom as sl
-from spikeloom.backends.lava.backend import generated
+from spikeloom.backends.lava.generators import generated
 from spikeloom.backends.lava.plan import bias_parts, lava_weights, make_plan
 from spikeloom.backends.lava.remote import VARIABLE, find_python, has_lava
 from spikeloom.backends.lava.worker import frames

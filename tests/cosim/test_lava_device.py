@@ -109,7 +109,7 @@ def check(seeds: range, lava: sl.Device) -> None:
             seen["lively"] += one["spikes"] > 20
     assert seen["saturating"] < len(seeds) / 10
     assert seen["lively"] > len(seeds) * 0.6
-    assert seen["spikes"] > 200 * len(seeds)
+    assert seen["spikes"] > 100 * len(seeds)
     for kind in ("Dense", "Sparse", "DelayDense", "DelaySparse"):
         assert seen[kind] > len(seeds) / 5, kind
 

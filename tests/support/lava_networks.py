@@ -95,7 +95,7 @@ def random_input(net: sl.Network, seed: int, steps: int) -> dict[str, Any]:
     places = np.argwhere(rng.random((steps, first.size)) < 0.03)
     level = float(np.max(np.abs(first.params["threshold"])))
     return {
-        "host": rng.random((steps, net.sources["host"].size)) < 0.2,
+        "host": rng.random((steps, net.sources["host"].size)) < 0.4,
         "p0": (places, rng.uniform(-0.5, 0.5, len(places)) * level),
     }
 
