@@ -27,7 +27,7 @@ _FLAGS = (
     "discretization",
 )
 _NEURON = tuple(field.name for field in fields(LIF))
-_SOURCE = ("rate", "period", "phase")
+_SOURCE = ("rate", "period", "phase", "seed")
 _NODE = ("population", "source", *_NEURON, *_SOURCE)
 _EDGE = ("weight", "delay", "receptor")
 
@@ -39,10 +39,10 @@ def from_networkx(
 
     Nodes become neurons, in the order of the graph: ``population="exc"`` (default
     ``"neurons"``) or ``source="pixels"`` names the group, the other attributes are those of
-    :class:`LIF` (``tau_mem=…``, ``v_threshold=…``), or ``rate`` or ``period`` and ``phase`` of a
-    source that drives itself. Flags such as ``reset`` are one per population. Edges have
-    ``weight``, and may have ``delay`` (seconds) and ``receptor``. Other attributes are ignored,
-    unless they look like a misspelt one. The graph may have ``dt``, ``seed`` and ``name``.
+    :class:`LIF` (``tau_mem=…``, ``v_threshold=…``), or ``rate`` (and ``seed``) or ``period`` and
+    ``phase`` of a source that drives itself. Flags such as ``reset`` are one per population. Edges
+    have ``weight``, and may have ``delay`` (seconds) and ``receptor``. Other attributes are
+    ignored, unless they look like a misspelt one. The graph may have ``dt``, ``seed`` and ``name``.
 
     Args:
         graph: directed or not (an undirected edge is a synapse in both directions), multigraph
@@ -129,7 +129,8 @@ def _neuron(name: str, nodes: list[Any], data: list[dict[str, Any]]) -> LIF:
                 )
             given[field] = first
         elif field == "tau_syn" and isinstance(first, tuple):
-            given[field] = tuple(list(column) for column in zip(*values, strict=True))
+            columns = (list(column) for column in zip(*values, strict=True))
+            given[field] = tuple(None if c.count(None) == len(c) else c for c in columns)
         else:
             given[field] = values
     for stray in _SOURCE:
@@ -142,14 +143,17 @@ def _neuron(name: str, nodes: list[Any], data: list[dict[str, Any]]) -> LIF:
 
 def _generator(name: str, nodes: list[Any], data: list[dict[str, Any]]) -> Any:
     reasons = Reasons(f"source {name!r}")
-    rate, period, phase = (_column(reasons, nodes, data, field) for field in _SOURCE)
+    rate, period, phase, seeds = (_column(reasons, nodes, data, field) for field in _SOURCE)
     if rate is not None and period is not None:
         reasons.add("a source has a rate or a period, not both")
     if phase is not None and period is None:
         reasons.add("a phase goes with a period")
+    seed = None if seeds is None else seeds[0]
+    if seeds is not None and (rate is None or any(other != seed for other in seeds)):
+        reasons.add("a seed goes with a rate, and is one for the whole source")
     reasons.done()
     if rate is not None:
-        return Poisson(rate)
+        return Poisson(rate, seed)
     if period is not None:
         return Periodic(period, 0.0 if phase is None else phase)
     return None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from .quantise import Quantization
+
 Variable = Literal["spikes", "v", "u0", "u1", "threshold"]
 
 MAX_NEURONS = 1 << 31
@@ -123,6 +125,8 @@ class Network:
     Attributes:
         sources, populations, projections: dict of name to object, in the order of declaration.
         probes: what a run records.
+        quantization: how it becomes integers unless ``compile`` is told otherwise; None: automatic
+            scales. Set by importers whose networks are exact at a scale.
         latency: population → steps by which it runs behind the model it was imported from, where
             an importer had to shift it (docs/nir.md); empty otherwise.
 
@@ -143,6 +147,7 @@ class Network:
         self.projections: dict[str, Projection] = {}
         self.probes: list[Probe] = []
         self.latency: dict[str, int] = {}
+        self.quantization: Quantization | None = None
         self.origin = user_origin()
 
     def source(self, name: str, size: int, generator: Poisson | Periodic | None = None) -> Source:

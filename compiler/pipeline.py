@@ -79,7 +79,8 @@ def compile(
     Args:
         network: what to compile; it is not changed.
         target: ``"core"``, ``"emulator"``, or a Target.
-        quantization: how reals become integers; None chooses scales automatically.
+        quantization: how reals become integers; None: as the network says, which is an automatic
+            scale unless an importer found an exact one.
         dump: a directory that gets one text file per pass, or a function of pass name and text.
 
     Returns:
@@ -115,12 +116,11 @@ def compile_with_trace(
             found=repr(quantization)[:80],
             remedy="sl.Quantization(scale=…)",
         )
+    quantization = quantization or network.quantization or Quantization()
     write = _writer(dump)
     state: Any = network
     seconds: dict[str, float] = {}
-    for number, (name, step) in enumerate(
-        passes(resolve_target(target), quantization or Quantization())
-    ):
+    for number, (name, step) in enumerate(passes(resolve_target(target), quantization)):
         began = time.perf_counter()
         state = step.apply(state)
         state.verify()

@@ -43,18 +43,26 @@ class Quantization:
         per_neuron: automatic scales use each neuron's own weights instead of its population's
             largest.
         rounding: of weights: ``"nearest"`` or ``"toward_zero"``.
+        multiple_of: thresholds, and what a spike adds to u, are multiples of this power of two
+            (1 to 2048) in state LSBs, and a bias of more than 12 bits one of a smaller power; 64
+            is what Lava's fixed_pt models can hold.
 
     Raises:
-        NetworkError: a scale is not positive, or a word is unknown.
+        NetworkError: a scale is not positive, multiple_of is no power of two, or a word is
+            unknown.
     """
 
     scale: Any = "auto"
     per_neuron: bool = False
     rounding: Rounding = "nearest"
+    multiple_of: int = 1
 
     def __post_init__(self) -> None:
         reasons = Reasons("Quantization")
         choice(reasons, "rounding", self.rounding, ("nearest", "toward_zero"))
+        multiple = self.multiple_of
+        if type(multiple) is not int or not 0 < multiple <= 2048 or multiple & (multiple - 1):
+            reasons.add(f"multiple_of must be a power of two from 1 to 2048, got {multiple!r}")
         if not isinstance(self.per_neuron, bool):
             reasons.add(f"per_neuron must be True or False, got {self.per_neuron!r}")
         if isinstance(self.scale, Mapping):
@@ -161,9 +169,11 @@ class Quantise:
         check_scale(incoming, scale)
         chosen = choose_exponents(
             population, incoming, scale, self.target, automatic=explicit is None,
-            rounding=self.quantization.rounding,
+            rounding=self.quantization.rounding, multiple_of=self.quantization.multiple_of,
         )  # fmt: skip
-        params = quantise_neurons(population, scale, chosen.shift, self.target)
+        params = quantise_neurons(
+            population, scale, chosen.shift, self.target, self.quantization.multiple_of
+        )
         node = replace(population, params=params, scale=scale)
         into = [_edge(edge, chosen) for edge in incoming]
         rules, learned, findings = quantise_rules(into, scale, chosen, ir.dt, self.target)

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 ULPS = 8
 """Rounding of ``θ·S`` that still counts as the whole number next to it."""
 
+MANTISSA_MAX = 4095
+"""Largest mantissa of a bias where numbers are to be multiples of something: Lava's."""
+
 
 def quantise_neurons(
-    population: PopulationNode, scale: NDArray[np.float64], shift: int, target: Target
+    population: PopulationNode,
+    scale: NDArray[np.float64],
+    shift: int,
+    target: Target,
+    multiple_of: int = 1,
 ) -> NDArray[np.void]:
-    """(size,) of INTEGER_NEURON.
+    """(size,) of INTEGER_NEURON, its thresholds multiples of ``multiple_of``.
 
     Raises:
         CompileError: a value does not fit the state at this scale; names all that do not.
@@ -48,10 +55,16 @@ def quantise_neurons(
         ("bias", out),
         ("v_init", out),
     ):
-        where[name] = _fit(problems, name, np.rint(p[name] * scale), p[name], scale, target)
-    out["threshold"] = _fit(
-        problems, "threshold", threshold(p["threshold"], scale), p["threshold"], scale, target
-    )
+        value = np.rint(p[name] * scale)
+        if name == "bias":
+            value = _coarse(value, multiple_of)
+        if name == "leak_step":  # a larger one takes no more than everything, either
+            value = np.minimum(value, target.state_max)
+        where[name] = _fit(problems, name, value, p[name], scale, target)
+    whole = threshold(p["threshold"], scale)
+    if multiple_of > 1:
+        whole = np.rint(p["threshold"] * scale / multiple_of) * multiple_of
+    out["threshold"] = _fit(problems, "threshold", whole, p["threshold"], scale, target)
     if problems:
         listing = "".join(f"\n  - {problem}" for problem in problems)
         raise CompileError(
@@ -80,6 +93,13 @@ def threshold(theta: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray
     exact = np.frexp(scale)[0] == 0.5
     noise = np.abs(product - nearest) <= ULPS * np.spacing(np.abs(product))
     return np.where(noise & ~exact, nearest, np.floor(product))
+
+
+def _coarse(value: NDArray[np.float64], multiple_of: int) -> NDArray[np.float64]:
+    """Values of more than 12 bits become multiples of larger powers of two, up to that one."""
+    beyond = np.ceil(np.log2(np.maximum(np.abs(value) / MANTISSA_MAX, 1.0)))
+    step = np.exp2(np.minimum(beyond, multiple_of.bit_length() - 1))
+    return np.rint(value / step) * step
 
 
 def _fit(

@@ -124,6 +124,7 @@ def choose_exponents(
     *,
     automatic: bool,
     rounding: str,
+    multiple_of: int = 1,
 ) -> Exponents:
     """Exponents and mantissas at a scale, and the proof that no accumulator overflows.
 
@@ -134,6 +135,7 @@ def choose_exponents(
         target: widths.
         automatic: whether weights may lose bits to make the accumulators fit.
         rounding: of mantissas.
+        multiple_of: power of two that all shifted mantissas are multiples of.
 
     Raises:
         CompileError: weights need more bits than mantissa, exponent and shift have.
@@ -151,7 +153,8 @@ def choose_exponents(
         for name, values in extent.items()
         if values.any()
     }
-    low = {name: first for name, (first, _) in ranges.items()}
+    least = multiple_of.bit_length() - 1
+    low = {name: max(first, least) for name, (first, _) in ranges.items()}
     for edge in edges:
         if low.get(edge.name, 0) > MAX_SHIFT + MAX_EXPONENT:
             raise _too_large(edge, extent[edge.name], target)

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from ..errors import DeviceError, UnsupportedError
+from ..errors import DeviceError
 from .device import Device
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ BACKENDS = {
     "emulator": ("backends.emulator", "EmulatorBackend", "fast C kernel, or NumPy without it"),
     "reference": ("backends.reference", "ReferenceBackend", "the definition, plain NumPy, slow"),
     "rtl": ("backends.rtl", "RtlBackend", "the generated hardware, simulated, with its cycles"),
+    "lava": ("backends.lava", "LavaBackend", "Lava's own processes, for the LIF that Lava has"),
 }
 """Scheme -> module and class, and what it is."""
 
@@ -26,11 +27,6 @@ ADDRESSED = {
     "tcp": ("backends.rtl.remote", "TcpBackend", "boards behind a network"),
 }
 """The same for devices with an address: ``scheme://address?name=value``."""
-
-LATER = {
-    "lava": "the Lava simulator",
-}
-"""Schemes that are reserved for devices of later versions."""
 
 
 def open(url: str, **options: Any) -> Device:
@@ -46,7 +42,6 @@ def open(url: str, **options: Any) -> Device:
 
     Raises:
         DeviceError: there is no such device, or it does not take these options.
-        UnsupportedError: the kind of device is one of a later version.
     """
     scheme, found = _parse(url)
     backend = load_backend(scheme, url)
@@ -71,15 +66,8 @@ def load_backend(scheme: str, url: str) -> type[Backend]:
     """The class behind a scheme.
 
     Raises:
-        DeviceError, UnsupportedError: as ``open``.
+        DeviceError: as ``open``.
     """
-    if scheme in LATER:
-        raise UnsupportedError(
-            f"devices of the kind {scheme!r} ({LATER[scheme]}) are not in this version",
-            found=url,
-            expected="one of " + ", ".join(BACKENDS),
-            remedy='use "emulator": every device computes the same bits',
-        )
     if scheme not in BACKENDS and scheme not in ADDRESSED:
         from difflib import get_close_matches
 
@@ -103,7 +91,7 @@ def _parse(url: Any) -> tuple[str, dict[str, str]]:
         )
     address, _, query = url.partition("?")
     scheme, separator, _ = address.partition(":")
-    if scheme not in LATER and scheme not in ADDRESSED and separator:
+    if scheme not in ADDRESSED and separator:
         raise DeviceError(
             f"device {scheme!r} has no address",
             found=repr(url),

@@ -301,7 +301,7 @@ def test_errors_as_text_and_as_json(spikeloom):
         (("run", "paper.loom", "--steps", "-1"), 7),
         (("run", "paper.loom", "--steps", "1", "--device", "emulater"), 8),
         (("run", "paper.loom", "--steps", "1", "--device", "emulator?threads=x"), 8),
-        (("run", "paper.loom", "--steps", "1", "--device", "lava"), 9),
+        (("run", "paper.loom", "--steps", "1", "--device", "lava?mode=none"), 8),
         (("run", "paper.loom", "--steps", "1", "-o", "no/such/folder.npz"), 6),
         (("compile", "net.py", "-o", "no/such/folder.loom"), 6),
         (("compile", "net.py", "-o", "/dev/null"), 6),
@@ -449,12 +449,8 @@ def test_devices(spikeloom):
     code, out, _ = spikeloom("devices", "--json")
     told = json.loads(out)
     assert code == 0
-    assert {d["scheme"]: d["usable"] for d in told["devices"]} == {
-        "emulator": True,
-        "reference": True,
-        "rtl": True,
-    }
-    assert sorted(told["later"]) == ["lava"]
+    usable = {d["scheme"]: d["usable"] for d in told["devices"]}
+    assert usable == {"emulator": True, "reference": True, "rtl": True, "lava": usable["lava"]}
     code, out, _ = spikeloom("devices")
     assert out.startswith("emulator: fast C kernel, or NumPy without it\n  usable: True\n  kernel:")
 
@@ -484,6 +480,8 @@ def test_doctor_names_what_is_missing_and_the_remedy(spikeloom, monkeypatch):
         f"  {sys.executable} -m pip install no-such-package\n"
     ) in out
     assert "missing (needed): device emulator, for " in out
+    assert "missing (optional): device lava, for " in out
+    assert "-m spikeloom.backends.lava.install lava-env" in out
     assert "missing (optional): a C compiler, for building the emulator's fast kernel" in out
     assert "error: OSError: no such library" in out
     assert out.endswith("something is missing\n")

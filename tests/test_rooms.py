@@ -29,6 +29,8 @@ PLAIN = {
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
+WORKER = ("backends", "lava", "worker")
+"""Runs in other interpreters, which have Lava but nothing of the project."""
 IMAGES = {"runtime.images", "runtime.step_work"}
 
 FRONT = ROOT / "src" / "spikeloom"
@@ -86,8 +88,12 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"serial"}
         if room == "pynn":
             third |= {"pyNN"}
+        if module.parts[:3] == WORKER:
+            third |= {"lava", "scipy"}
         return top in sys.stdlib_module_names or top in third
     name = name[1:]
+    if module.parts[:3] == WORKER:
+        return name == "backends.lava.worker" or name.startswith("backends.lava.worker.")
     if name in COMMON:
         return True
     if room == "pynn":
@@ -142,6 +148,9 @@ def test_a_room_uses_only_what_it_may(module: Path) -> None:
         ("pynn/integer.py", "from ..backends.emulator import EmulatorBackend"),
         ("compiler/network.py", "from ..pynn.plan import Plan"),
         ("runtime/device.py", "import pyNN"),
+        ("backends/lava/plan.py", "import lava"),
+        ("backends/lava/worker/models.py", "from ..plan import Plan"),
+        ("backends/lava/worker/models.py", "from ....errors import DeviceError"),
         ("errors.py", "from .compiler.program import Program"),
     ],
 )

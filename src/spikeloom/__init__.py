@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from .compiler.quantise import Quantization
     from .compiler.simulate import simulate
     from .compiler.sources import Periodic, Poisson
+    from .compiler.superneuromat import (
+        from_superneuromat,
+        superneuromat_ids,
+        superneuromat_inputs,
+        to_superneuromat,
+    )
     from .compiler.target import TARGETS, Target
+    from .compiler.to_networkx import to_networkx, write_edges
     from .errors import (
         CompileError,
         DeviceError,
@@ -103,11 +110,17 @@ __all__ = [
     "cosim",
     "from_networkx",
     "from_nir",
+    "from_superneuromat",
     "load",
     "open",
     "rate_errors",
     "read_inputs",
     "simulate",
+    "superneuromat_ids",
+    "superneuromat_inputs",
+    "to_networkx",
+    "to_superneuromat",
+    "write_edges",
     "write_result",
 ]
 
@@ -140,7 +153,14 @@ _OWNERS = {
     "compiler.quantise": ("Quantization",),
     "compiler.simulate": ("simulate",),
     "compiler.sources": ("Periodic", "Poisson"),
+    "compiler.superneuromat": (
+        "from_superneuromat",
+        "superneuromat_ids",
+        "superneuromat_inputs",
+        "to_superneuromat",
+    ),
     "compiler.target": ("TARGETS", "Target"),
+    "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "measure": ("rate_errors",),
     "recording": ("Result",),

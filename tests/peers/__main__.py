@@ -18,17 +18,15 @@ import tarfile
 import venv
 from pathlib import Path
 
+from spikeloom.backends.lava import install as lava
+
 ROOT = Path(__file__).resolve().parents[2] / ".peers"
 
 PEERS: dict[str, list[list[str]]] = {
     # The front end whose neuron the linear leak, mask and reset to value reproduce.
     "superneuromat": [["superneuromat==3.5.*"]],
-    # lava-nc declares Python < 3.11 and pins that no longer resolve; tests/peers/lava_shim.py
-    # makes it importable. With NumPy 2.4 some of its processes hang; 2.3.5 is the last good one.
-    "lava": [
-        ["numpy==2.3.5", "scipy", "networkx", "asteval", "scikit-learn", "matplotlib", "pandas"],
-        ["--no-deps", "--ignore-requires-python", "lava-nc==0.10.0"],
-    ],
+    # The same way as users install it; backends/lava/install.py has the reasons.
+    "lava": lava.REQUIREMENTS,
     # Exporters of NIR files. norse and spikingjelly would pull in torchvision and more, which the
     # exporters do not need. The usual torch for Linux carries CUDA; to save its gigabytes, point
     # PIP_EXTRA_INDEX_URL at an index of CPU builds.
@@ -74,6 +72,8 @@ def install(name: str) -> None:
         print(f"{name}: pip install {' '.join(arguments)}", flush=True)
         command = [str(python_of(name)), "-m", "pip", "install", "--quiet", *arguments]
         subprocess.run(command, check=True)
+    if name == "lava":
+        lava.add_hook(python_of(name))
     receipt = json.dumps(PEERS[name], indent=1)
     (ROOT / name / "receipt.json").write_text(receipt, encoding="utf-8")
     print(f"{name}: done", flush=True)

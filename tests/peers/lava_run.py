@@ -16,12 +16,16 @@ The output holds for population ``p`` of network ``i`` the (steps, size) arrays 
 import json
 import sys
 import warnings
+from pathlib import Path
 
-import lava_shim
 import numpy as np
 
+# What the installer puts into an environment; one that was made by hand may lack it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "backends" / "lava" / "worker"))
+import python311
+
 warnings.simplefilter("ignore")  # Lava's own deprecations are no news here.
-lava_shim.prepare()
+python311.prepare()
 
 from lava.magma.core.run_conditions import RunSteps  # noqa: E402
 from lava.magma.core.run_configs import Loihi2SimCfg  # noqa: E402

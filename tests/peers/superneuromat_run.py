@@ -1,14 +1,16 @@
-"""Run networks in SuperNeuroMAT: ``python superneuromat_run.py networks.json spikes.npz``.
+"""Run networks in SuperNeuroMAT: ``python superneuromat_run.py networks.json found.npz [folder]``.
 
 The input is a list of networks, each a mapping of
 
 - ``steps``, ``sparse`` (which of its matrix formats to use),
 - ``neurons``: (threshold, leak (null: infinite), reset state, refractory period, initial state),
 - ``synapses``: (pre, post, weight, delay in steps),
-- ``inputs``: (step, neuron, value).
+- ``inputs``: (step, neuron, value);
+- or, instead of neurons and synapses, ``document``: what SuperNeuroMAT reads as JSON.
 
 The output holds for network ``i`` the arrays ``spikes_i`` (k, 2) of step and neuron, and
-``states_i`` (steps, neurons), the internal states after each step.
+``states_i`` (steps, neurons), the internal states after each step. Each network is written to
+``folder/i.json`` as SuperNeuroMAT itself writes it, before it is run.
 """
 
 import json
@@ -18,10 +20,12 @@ import numpy as np
 from superneuromat import SNN
 
 
-def run(network):
-    """Spikes and internal states of one network."""
+def build(network):
+    """The SNN, with its input."""
     snn = SNN()
-    for threshold, leak, reset, refractory, initial in network["neurons"]:
+    if "document" in network:
+        snn.from_jsons(json.dumps(network["document"]))
+    for threshold, leak, reset, refractory, initial in network.get("neurons", []):
         snn.create_neuron(
             threshold=threshold,
             leak=np.inf if leak is None else leak,
@@ -29,11 +33,16 @@ def run(network):
             refractory_period=refractory,
             initial_state=initial,
         )
-    for pre, post, weight, delay in network["synapses"]:
+    for pre, post, weight, delay in network.get("synapses", []):
         snn.create_synapse(pre, post, weight=weight, delay=delay)
     for step, neuron, value in network["inputs"]:
         snn.add_spike(step, neuron, value)
-    n = len(network["neurons"])  # Delays add hidden neurons behind these.
+    return snn
+
+
+def run(network, snn):
+    """Spikes and internal states of one network."""
+    n = len(network.get("neurons", snn.neuron_states))  # Delays add hidden neurons behind these.
     before = []
     snn.simulate(
         network["steps"],
@@ -50,5 +59,10 @@ if __name__ == "__main__":
         networks = json.load(file)
     found = {}
     for number, network in enumerate(networks):
-        found[f"spikes_{number}"], found[f"states_{number}"] = run(network)
+        snn = build(network)
+        if len(sys.argv) > 3:
+            form = ("json-native", "base64", "base85")[number % 3]
+            with open(f"{sys.argv[3]}/{number}.json", "w", encoding="utf-8") as file:
+                snn.saveas_json(file, array_representation=form)
+        found[f"spikes_{number}"], found[f"states_{number}"] = run(network, snn)
     np.savez(sys.argv[2], **found)

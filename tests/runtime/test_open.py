@@ -7,7 +7,7 @@ from support.devices import DEVICES
 from support.paper_program import paper_program
 
 import spikeloom as sl
-from spikeloom import DeviceError, UnsupportedError
+from spikeloom import DeviceError
 
 
 def refusal(error, url, **options) -> str:
@@ -36,23 +36,8 @@ def test_unknown_device():
     assert refusal(DeviceError, "emulater?threads=2") == (
         "no such device\n"
         "  found: 'emulater?threads=2'\n"
-        "  expected: one of emulator, reference, rtl\n"
+        "  expected: one of emulator, reference, rtl, lava\n"
         "  remedy: did you mean 'emulator'?"
-    )
-
-
-@pytest.mark.parametrize(
-    ("url", "scheme", "what"),
-    [
-        ("lava", "lava", "the Lava simulator"),
-    ],
-)
-def test_devices_of_later_versions(url, scheme, what):
-    assert refusal(UnsupportedError, url) == (
-        f"devices of the kind {scheme!r} ({what}) are not in this version\n"
-        f"  found: {url}\n"
-        "  expected: one of emulator, reference, rtl\n"
-        '  remedy: use "emulator": every device computes the same bits'
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..runtime.open import BACKENDS, LATER
+from ..runtime.open import BACKENDS
 from ..runtime.open import open as open_device
 from .output import indented, print_json
 
@@ -39,10 +39,9 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     found = look()
     if options.json:
-        print_json({"devices": found, "later": LATER})
+        print_json({"devices": found})
         return 0
     for entry in found:
         print(f"{entry.pop('scheme')}: {entry.pop('what')}")
         print(indented(entry))
-    print(f"not in this version: {', '.join(f'{name} ({what})' for name, what in LATER.items())}")
     return 0

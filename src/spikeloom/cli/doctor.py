@@ -35,6 +35,8 @@ PACKAGES = {
     "PyNN": ("the PyNN back end, spikeloom.pynn", False),
     "nir": ("writing NIR files in the tests", False),
 }
+# Device -> what installs the simulator of others that it needs; nothing else depends on it.
+OPTIONAL = {"lava": f"{sys.executable} -m spikeloom.backends.lava.install lava-env"}
 COMPILERS = ("cc", "gcc", "clang")
 UNHEALTHY = 8
 
@@ -56,9 +58,9 @@ def examine() -> dict[str, Any]:
     missing += [
         {
             "what": f"device {d['scheme']}",
-            "needed": True,
+            "needed": d["scheme"] not in OPTIONAL,
             "for": d["what"],
-            "command": _reinstall_command(),
+            "command": OPTIONAL.get(d["scheme"]) or _reinstall_command(),
         }
         for d in devices
         if not d["usable"]

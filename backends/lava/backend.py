@@ -1,0 +1,375 @@
+"""Lava as a device."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DeviceError
+from ...runtime.backend import Backend, CoreWeights, RunData, State
+from .generators import generated, merged
+from .plan import ALIGNMENT, Mode, Plan, lava_weights, make_plan
+from .remote import Remote, find_python
+from .synapses import mantissas, put_back
+from .transit import due_of, pending, unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...compiler.program import Program
+    from ...runtime.backend import Events, Record
+
+MODES = ("fixed_pt", "floating_pt")
+WINDOW = 1024
+"""Most steps that Lava runs between two answers."""
+WINDOW_NUMBERS = 1 << 22
+"""Most neurons and channels times steps of a window."""
+MAX_PROCESSES = 400
+"""Each process of Lava's is one of the operating system, and every step asks each of them."""
+
+
+class LavaBackend(Backend):
+    """Lava's own models, in a process of their own.
+
+    Args:
+        mode: ``fixed_pt``, which computes the machine's bits, or ``floating_pt``, which does not
+            round.
+        python: interpreter that has Lava; by default the environment's SPIKELOOM_LAVA_PYTHON, or
+            the running one.
+        timeout: seconds that Lava may take for a start or a window of a run.
+
+    Raises:
+        DeviceError: there is no Lava, or the options are wrong.
+    """
+
+    scheme = "lava"
+
+    def __init__(
+        self, mode: str = "fixed_pt", python: str | None = None, timeout: str | float = 120.0
+    ) -> None:
+        if mode not in MODES:
+            raise DeviceError(
+                "there is no such mode", found=repr(mode), expected=" or ".join(MODES)
+            )
+        if sys.platform == "win32":
+            raise DeviceError(
+                "Lava's processes are forked, which Windows does not do",
+                remedy="run it in the Windows Subsystem for Linux",
+            )
+        self._mode: Mode = mode  # type: ignore[assignment]
+        self._timeout = _seconds(timeout)
+        self._python = find_python(python)
+        self._remote: Remote | None = None
+
+    # ------------------------------------------------------------------ loading
+
+    def load(self, program: Program) -> None:
+        """Take a verified Program and reset everything to its beginning.
+
+        Raises:
+            UnsupportedError: Lava cannot run it, with all reasons.
+            DeviceError: Lava cannot be started.
+        """
+        plan = make_plan(program, self._mode)
+        processes = len(plan.blocks) + len(plan.groups) + len(plan.connections)
+        if processes > MAX_PROCESSES:
+            raise DeviceError(
+                "the Program needs too many of Lava's processes",
+                found=f"{len(plan.groups)} of neurons, {len(plan.connections)} of connections, "
+                f"{len(plan.blocks)} of sources",
+                expected=f"at most {MAX_PROCESSES} in all",
+                remedy="neurons of a population with equal parameters share one, as do synapses "
+                "of a projection with one exponent",
+            )
+        weights = tuple(core.copy() for core in CoreWeights.initial(program))
+        self._lava_weights(plan, mantissas(plan.table, weights))  # refuses before anything starts
+        self._program, self._plan, self._weights = program, plan, weights
+        self._host_state = State.initial(program)
+        self._window = max(
+            1, min(WINDOW, WINDOW_NUMBERS // max(program.neurons + program.channels, 1))
+        )
+        self._build()
+        self._write(State.initial(program))
+
+    def _build(self) -> None:
+        """Start Lava's processes, in a new worker where the last one is gone."""
+        plan, table = self._plan, self._plan.table
+        if self._remote is None or not self._remote.alive:
+            self._remote = Remote(self._python, self._timeout)
+        ends = np.cumsum([len(g.neurons) for g in plan.groups]).tolist()
+        groups = [
+            [g.name, end - len(g.neurons), end, *_parameters(g, self._mode), g.spiking]
+            for g, end in zip(plan.groups, ends, strict=True)
+        ]
+        connections, first = [], 0
+        for c in plan.connections:
+            last = first + len(c.synapses)
+            connections.append([c.name, c.kind, c.from_source, c.pre, c.post, first, last, c.depth])
+            first = last
+        nothing = np.zeros(0, np.int64)
+        joined = {
+            name: np.concatenate([nothing, *(getattr(c, name) for c in plan.connections)])
+            for name in ("rows", "cols", "delays")
+        }
+        assert first == len(table)
+        header = {
+            "mode": self._mode,
+            "window": self._window,
+            "limit": self._program.target.state_max,
+            "depth": self._program.wheel_depth,
+            "channels": self._program.channels,
+            "sources": [[b.name, b.first, b.last] for b in plan.blocks],
+            "groups": groups,
+            "connections": connections,
+        }
+        arrays = {"bias_mant": plan.bias_mant, "bias_exp": plan.bias_exp, **joined}
+        self._remote.ask("build", header, arrays)
+
+    def _lava_weights(
+        self, plan: Plan, values: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Weights of all connections end to end, and the exponent of each."""
+        pairs = [lava_weights(c, values[c.synapses], plan.mode) for c in plan.connections]
+        weights = np.concatenate([np.zeros(0), *(w for w, _ in pairs)])
+        return weights, np.array([e for _, e in pairs], np.int64)
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, steps: int, events: Events, record: Record) -> RunData:
+        """Compute ``steps`` steps from where the last run ended; cycles are not counted.
+
+        Raises:
+            DeviceError: Lava failed, or a number went where Lava and the machine differ.
+        """
+        wanted = np.unique(np.concatenate([np.zeros(0, np.int64), *(n for _, n in record.states)]))
+        windows = []
+        for first in range(0, steps, self._window):
+            length = min(self._window, steps - first)
+            windows.append(self._run_window(first, length, events, wanted))
+        channel_step, channel, step, neuron, u, v = (
+            np.concatenate(column) if column else np.zeros(0, np.int64)
+            for column in (zip(*windows, strict=True) if windows else [[]] * 6)
+        )
+        everyone = np.concatenate(
+            [np.zeros(0, np.int32), *(c.threshold for c in self._program.cores)]
+        )
+        states = []
+        for variable, neurons in record.states:
+            at = np.searchsorted(wanted, neurons)
+            if variable == "threshold":
+                values = np.tile(everyone[neurons], (steps, 1))
+            elif variable == "u1" or not steps:
+                values = np.zeros((steps, len(neurons)))
+            else:
+                values = np.rint((u if variable == "u0" else v)[:, at])
+            states.append(values.astype(np.int32))
+        mine, theirs = record.neurons[neuron.astype(int)], record.channels[channel.astype(int)]
+        return RunData(
+            step[mine].astype(np.int64),
+            neuron[mine].astype(np.int32),
+            channel_step[theirs].astype(np.int64),
+            channel[theirs].astype(np.int32),
+            tuple(states),
+        )
+
+    def _run_window(
+        self, first: int, length: int, events: Events, wanted: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], ...]:
+        host, plan = self._host_state, self._plan
+        where = np.empty(self._program.neurons, np.int64)
+        where[plan.order] = np.arange(len(plan.order))
+        spikes = slice(*np.searchsorted(events.spike_step, [first, first + length]))
+        graded = slice(*np.searchsorted(events.graded_step, [first, first + length]))
+        channel_step, channel = merged(
+            events.spike_step[spikes] - first,
+            events.spike_channel[spikes],
+            *generated(self._program.generators, host.step, length),
+        )
+        told, found = self._ask(
+            "run",
+            {"steps": length},
+            {
+                "spike_step": channel_step,
+                "spike_channel": channel,
+                "graded_step": events.graded_step[graded] - first,
+                "graded_neuron": where[events.graded_neuron[graded]],
+                "graded_value": events.graded_value[graded].astype(np.int64),
+                "record": where[wanted],
+            },
+        )
+        if told["alarms"]:
+            raise self._out_of_range(min(told["alarms"]))
+        neuron = plan.order[found["neuron"]]
+        order = np.lexsort((neuron, found["step"]))
+        step, neuron = found["step"][order], neuron[order]
+        self._count(length, step, neuron, channel)
+        return (
+            channel_step + first, channel, step + first, neuron, found["u"], found["v"]
+        )  # fmt: skip
+
+    def _count(
+        self,
+        length: int,
+        step: NDArray[np.int64],
+        neuron: NDArray[np.int64],
+        channel: NDArray[np.int64],
+    ) -> None:
+        """Bring on what the host keeps of the state: who fired last, and the counters."""
+        host, n = self._host_state, self._program.neurons
+        fan_out = np.bincount(self._plan.table["sender"], minlength=n + self._program.channels)
+        walked = fan_out[:n][host.fired != 0].sum() + fan_out[n + channel].sum()
+        walked += fan_out[neuron[step < length - 1]].sum()
+        fired = np.zeros(n, np.uint8)
+        fired[neuron[step == length - 1]] = 1
+        self._host_state = replace(
+            host,
+            step=host.step + length,
+            fired=fired,
+            spikes=host.spikes + len(neuron),
+            synaptic_events=host.synaptic_events + int(walked),
+        )
+
+    def _out_of_range(self, alarm: list[int]) -> DeviceError:
+        row, place, kind, value = alarm
+        neuron, names = int(self._plan.order[place]), "a neuron"
+        for population in self._program.populations:
+            index = np.flatnonzero(self._program.global_neurons(population) == neuron)
+            if len(index):
+                names = f"{population.name!r}[{index[0]}]"
+        limit = self._program.target.state_max
+        variable = ("u", "v", "v of a readout")[kind]
+        return DeviceError(
+            f"{variable} of {names} left the range in which Lava and the machine are the same",
+            found=f"{value} in step {self._host_state.step + row}",
+            expected=f"{-limit} to {limit}",
+            where="Lava wraps u and clips v, the machine saturates both",
+            remedy="a smaller scale, lower weights, bias or input; then reset the device",
+        )
+
+    # ------------------------------------------------------------------ state
+
+    def read_state(self) -> State:
+        """A copy of the state; what is on its way is read from Lava's connections."""
+        _, found = self._ask("read")
+        host, order = self._host_state, self._plan.order
+        u = np.zeros_like(host.u)
+        v, wheel = np.zeros_like(host.v), np.zeros(host.wheel.shape, np.int64)
+        u[0, order], v[order] = np.rint(found["u"]), np.rint(found["v"])
+        wheel[:, 0, order] = np.rint(found["pending"] / unit(self._plan))
+        wheel[:, 0] -= due_of(self._program, self._plan, host.fired, self._weights)
+        return replace(host, u=u, v=v, wheel=wheel.astype(np.int32))
+
+    def write_state(self, state: State) -> None:
+        """Continue from ``state``; its future is exactly the one it would have had.
+
+        Raises:
+            DeviceError: Lava has nowhere to keep a part of it.
+        """
+        foreign = {
+            "θa": state.adapt,
+            "a refractory counter": state.refractory,
+            "a pending reset": state.reset_pending,
+            "u of a second receptor": np.concatenate([state.u[1], state.wheel[:, 1].ravel()]),
+        }
+        for what, values in foreign.items():
+            if np.any(values):
+                raise DeviceError(f"Lava has no place for this state: {what} is not 0")
+        self._write(state)
+
+    def _write(self, state: State) -> None:
+        if self._remote is None or not self._remote.alive:
+            self._build()
+        order, values = self._plan.order, mantissas(self._plan.table, self._weights)
+        weights, exponents = self._lava_weights(self._plan, values)
+        due = state.wheel[:, 0] + due_of(self._program, self._plan, state.fired, self._weights)
+        self._ask(
+            "write",
+            {},
+            {
+                "u": state.u[0, order].astype(np.float64),
+                "v": state.v[order].astype(np.float64),
+                "pending": pending(self._plan, due[:, order]),
+                "weights": weights,
+                "exponents": exponents,
+            },
+        )
+        self._host_state = replace(
+            state,
+            fired=state.fired.copy(),
+            saturated=state.saturated.copy(),
+            saturations=state.saturations.copy(),
+        )
+
+    def read_weights(self) -> tuple[CoreWeights, ...]:
+        """A copy of the weights, as Lava holds them."""
+        _, found = self._ask("read")
+        plan = self._plan
+        out = tuple(core.copy() for core in self._weights)
+        _, exponents = self._lava_weights(plan, mantissas(plan.table, self._weights))
+        values, first = np.zeros(len(plan.table), np.int64), 0
+        for connection, exponent in zip(plan.connections, exponents.tolist(), strict=True):
+            held = found["held"][first : first + len(connection.synapses)]
+            unit = ALIGNMENT if self._mode == "fixed_pt" else 0
+            values[connection.synapses] = np.ldexp(held, exponent + unit - connection.shift)
+            first += len(held)
+        put_back(plan.table, values, out)
+        return out
+
+    def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
+        """Replace the weights; shapes and widths are those of the Program.
+
+        Raises:
+            UnsupportedError: Lava cannot hold them; nothing is changed then.
+        """
+        self._lava_weights(self._plan, mantissas(self._plan.table, weights))
+        gone = self._remote is None or not self._remote.alive
+        state = self._host_state if gone else self.read_state()
+        self._weights = tuple(core.copy() for core in weights)
+        if not gone:  # else a state will be written next, and the weights with it
+            self._write(state)
+
+    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """What came with a restored state: here numbers that would saturate are an error."""
+        return self._host_state.saturations.copy(), self._host_state.saturated.copy()
+
+    # ------------------------------------------------------------------ the rest
+
+    def _ask(self, what: str, header: Any = None, arrays: Any = None) -> Any:
+        if self._remote is None:
+            raise DeviceError("nothing is loaded", remedy="load a Program first")
+        return self._remote.ask(what, header, arrays)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for ``spikeloom devices``: plain JSON data; the versions once it has run."""
+        facts = {} if self._remote is None else self._remote.facts
+        versions = {k: facts[k] for k in ("lava", "numpy") if k in facts}
+        return {
+            "scheme": self.scheme, "mode": self._mode, "interpreter": self._python,
+            **versions, "cycles": False,
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """End Lava, with all of its processes."""
+        if self._remote is not None:
+            self._remote.close()
+
+
+def _parameters(group: Any, mode: str) -> list[float]:
+    """du, dv and vth of a LIF process."""
+    if mode == "fixed_pt":
+        return [group.ku - 1, group.kv, group.vth]
+    threshold = float(group.threshold) if group.spiking else 1e300
+    return [group.ku / 4096, group.kv / 4096, threshold]
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise DeviceError("timeout is no time", found=repr(value), expected="seconds, more than 0")
+    return seconds
