@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from spikeloom import InputError
 from spikeloom.event_arrays import events_to_raster, raster_to_events
+from spikeloom.learning_inputs import LearningInputs
 from spikeloom.stimulus import MAX_RUN_STEPS, check_steps, make_stimulus
 
 LEARNING = LearningInputs(
