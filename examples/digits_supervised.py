@@ -115,8 +115,8 @@ def plot(weights: NDArray[np.float64], history: list[float], path: Path) -> None
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[5, 3])
-    for digit, axis in enumerate(left.subplots(2, 5).flat):
+    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[5, 3]))
+    for digit, axis in enumerate(np.ravel(left.subplots(2, 5))):
         axis.imshow(weights[:, digit].reshape(8, 8), cmap="RdBu_r", vmin=-W_MAX, vmax=W_MAX)
         axis.set(title=str(digit), xticks=[], yticks=[])
     axis = right.subplots()
