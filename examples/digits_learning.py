@@ -7,8 +7,8 @@ scikit-learn's 1,797 images of 8x8 pixels in two fixed splits:
 - ``ordered``: ``train_test_split(test_size=.5, shuffle=False)``, 898 and 899: the test images were
   written by other people.
 
-A pixel of intensity p (0 .. 16) becomes p spikes in 16 steps, evenly spread; images follow each
-other with a pause in between, and the device is never reset.
+A pixel of intensity p (0 .. 16) becomes p spikes, evenly spread; images follow each other with a
+pause in between, and the device is never reset.
 """
 
 from __future__ import annotations
@@ -62,11 +62,17 @@ class Data:
         return Data(train[:cut], labels[:cut], train[cut:], labels[cut:])
 
 
-def spikes_of(images: NDArray[np.int64], pause: int) -> NDArray[np.bool_]:
-    """(n * (16 + pause), 64): images one after the other, each followed by a pause."""
-    ramp = np.arange(IMAGE_STEPS + 1)[None, :, None] * images[:, None, :] // PIXEL_MAX
-    raster = np.zeros((len(images), IMAGE_STEPS + pause, PIXELS), dtype=bool)
-    raster[:, :IMAGE_STEPS] = np.diff(ramp, axis=1) > 0
+def spikes_of(
+    images: NDArray[np.int64], pause: int, steps: int = IMAGE_STEPS, phases: bool = False
+) -> NDArray[np.bool_]:
+    """(n * (steps + pause), 64): images one after the other, each followed by a pause.
+
+    With ``phases`` each pixel's spikes start at another time, so that they do not come together.
+    """
+    phase = np.arange(PIXELS) * 0.618034 % 1 if phases else np.zeros(PIXELS)
+    ramp = np.floor(np.arange(steps + 1)[None, :, None] * images[:, None, :] / steps + phase)
+    raster = np.zeros((len(images), steps + pause, PIXELS), dtype=bool)
+    raster[:, :steps] = np.diff(ramp, axis=1) > 0
     return raster.reshape(-1, PIXELS)
 
 

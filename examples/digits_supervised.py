@@ -2,9 +2,9 @@
 
 The rule is the delta rule with spikes: a teacher's spike adds a share of the presynaptic trace to
 the weights of the neuron that it is for, the neuron's own spike takes as much away. So each neuron
-learns to fire as often as its teacher does: for images of its digit in every fourth step, else
-never. Weights start at 0 and are rounded stochastically: most changes are smaller than the step
-of an 8-bit weight, and nearest rounding would lose them.
+learns to fire as often as its teacher does: in every step of an image of its digit, else never.
+The modulator is the learning rate, which the host lowers from epoch to epoch. Weights start at 0
+and are rounded stochastically: most changes are smaller than the step of a weight.
 
     python examples/digits_supervised.py                  five seeds on the emulator
     python examples/digits_supervised.py --split ordered --weight-bits 6
@@ -42,11 +42,12 @@ if TYPE_CHECKING:
 DT = 1e-3
 PAUSE = 8
 PERIOD = IMAGE_STEPS + PAUSE
-TEACHER_EVERY = 4
-TAU_MEMBRANE, TAU_TRACE = 12e-3, 4e-3
-W_MAX = 0.2  # of a threshold of 1
-ETA = 4e-4
-EPOCHS = 5
+TAU_MEMBRANE, TAU_TRACE = 16e-3, 6e-3
+W_MAX = 0.4  # of a threshold of 1
+ETA = 8e-4
+FALL = 0.02  # of the learning rate over all epochs
+EPOCHS = 12
+FULL = 127  # modulator
 
 
 def network(eta: float, rounding: Any, seed: int) -> sl.Network:
@@ -56,8 +57,13 @@ def network(eta: float, rounding: Any, seed: int) -> sl.Network:
     digits = net.population(
         "digits", CLASSES, sl.LIF(tau_mem=TAU_MEMBRANE, v_threshold=1.0, reset="subtract")
     )
-    rule = sl.Supervised(
-        w_max=W_MAX, w_min=-W_MAX, eta=eta, tau=TAU_TRACE, rounding=rounding, seed=seed
+    rule = sl.Rule(
+        dw=f"{eta / FULL}*m*x1*t0 - {eta / FULL}*m*x1*y0",
+        traces={"x1": sl.Trace(TAU_TRACE)},
+        w_min=-W_MAX,
+        w_max=W_MAX,
+        rounding=rounding,
+        seed=seed,
     )
     net.connect(pixels, digits, weights=np.zeros((PIXELS, CLASSES)), delay=0.0, learning=rule)
     net.probe(digits, "spikes", "v")
@@ -65,10 +71,9 @@ def network(eta: float, rounding: Any, seed: int) -> sl.Network:
 
 
 def teacher_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, 2) teacher events: in every fourth step of an image its digit's neuron should fire."""
-    within = np.arange(TEACHER_EVERY - 1, IMAGE_STEPS, TEACHER_EVERY)
-    steps = np.arange(len(labels))[:, None] * PERIOD + within
-    return np.stack([steps.ravel(), np.repeat(labels, len(within))], axis=1)
+    """(n, 2) teacher events: in every step of an image its digit's neuron should fire."""
+    steps = np.arange(len(labels))[:, None] * PERIOD + np.arange(IMAGE_STEPS)
+    return np.stack([steps.ravel(), np.repeat(labels, IMAGE_STEPS)], axis=1)
 
 
 def accuracy(device: sl.Device, images: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
@@ -92,6 +97,7 @@ def learn(
         inputs = {
             "pixels": spikes_of(data.train[shuffled], PAUSE),
             "digits.teacher": teacher_of(data.train_labels[shuffled]),
+            "modulator": ([0], [round(FULL * FALL ** (epoch / epochs))]),
         }
         start = time.process_time()
         device.run(len(shuffled) * PERIOD, inputs)
@@ -109,8 +115,8 @@ def plot(weights: NDArray[np.float64], history: list[float], path: Path) -> None
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[5, 3])
-    for digit, axis in enumerate(left.subplots(2, 5).flat):
+    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[5, 3]))
+    for digit, axis in enumerate(np.ravel(left.subplots(2, 5))):
         axis.imshow(weights[:, digit].reshape(8, 8), cmap="RdBu_r", vmin=-W_MAX, vmax=W_MAX)
         axis.set(title=str(digit), xticks=[], yticks=[])
     axis = right.subplots()

@@ -1,0 +1,147 @@
+"""Handwritten digits without a teacher: 80 neurons that compete, and labels only at the end.
+
+At each of its spikes a neuron moves its weights towards the presynaptic traces,
+``dw = eta*m*(x1 - w)*y0``, inhibits all others one step later and raises its own threshold, so that
+every neuron wins now and then (after Diehl and Cook 2015, doi:10.3389/fncom.2015.00099). The host
+lowers the modulator m, the learning rate, from epoch to epoch. Afterwards learning is switched off
+and the training part is shown once more: how often each neuron fires for each digit is its vote.
+
+    python examples/digits_unsupervised.py                five seeds on the emulator
+    python examples/digits_unsupervised.py --split ordered --json
+
+The hyper-parameters below were chosen on a third of the training part (``--validate``).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from digits_learning import (
+    CLASSES,
+    PIXELS,
+    Data,
+    add_arguments,
+    counts_of,
+    load,
+    over_seeds,
+    report,
+    spikes_of,
+)
+
+import spikeloom as sl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DT = 1e-3
+STEPS, PAUSE = 64, 16
+FEATURES = 80
+TAU_MEMBRANE, TAU_TRACE, TAU_THRESHOLD = 14.2e-3, 2.2e-3, 3.9
+THRESHOLD, THRESHOLD_STEP, INHIBITION = 20.2, 0.28, 49.5  # where the largest weight is 1
+ETA, FALL, EPOCHS = 0.07, 0.1, 15
+FULL = 127  # modulator
+
+
+def network(seed: int) -> sl.Network:
+    """64 pixels onto 80 neurons that inhibit each other."""
+    net = sl.Network(dt=DT, name="digits, unsupervised", seed=seed)
+    pixels = net.source("pixels", PIXELS)
+    features = net.population(
+        "features",
+        FEATURES,
+        sl.LIF(
+            tau_mem=TAU_MEMBRANE,
+            v_threshold=THRESHOLD,
+            threshold_step=THRESHOLD_STEP,
+            tau_threshold=TAU_THRESHOLD,
+        ),
+    )
+    # A pixel of full intensity, every fourth step, has a trace of at most 1 one step later.
+    late = float(np.exp(DT / TAU_TRACE))
+    spikes_apart = float(np.exp(-4 * DT / TAU_TRACE))
+    rule = sl.Rule(
+        dw=f"{ETA / FULL}*m*x1*y0 - {ETA / FULL}*m*w*y0",
+        traces={"x1": sl.Trace(TAU_TRACE, impulse=(1 - spikes_apart) * late, limit=late)},
+        w_max=1.0,
+        seed=seed,
+    )
+    first = np.random.default_rng(seed).uniform(0.15, 0.5, (PIXELS, FEATURES))
+    net.connect(pixels, features, weights=first, delay=0.0, learning=rule)
+    net.connect(features, features, weights=-INHIBITION * (1 - np.eye(FEATURES)))
+    net.probe(features, "spikes")
+    return net
+
+
+def show(device: sl.Device, images: NDArray[np.int64], modulator: int) -> NDArray[np.int64]:
+    """Present images; (n, 80) spikes of each neuron for each of them. Modulator 0: no learning."""
+    device.learning = modulator > 0
+    raster = spikes_of(images, PAUSE, STEPS, phases=True)
+    result = device.run(len(raster), {"pixels": raster, "modulator": ([0], [modulator])})
+    return counts_of(result, "features", len(images))
+
+
+def learn(device: sl.Device, data: Data, epochs: int, seed: int) -> float:
+    """Accuracy on the test part after all epochs."""
+    order = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        shuffled = data.train[order.permutation(len(data.train))]
+        show(device, shuffled, round(FULL * FALL ** (epoch / epochs)))
+    counts = show(device, data.train, 0)
+    rates = np.array([counts[data.train_labels == c].mean(axis=0) for c in range(CLASSES)])
+    votes = rates / np.maximum(rates.sum(axis=0), 1e-9)
+    chosen = np.argmax(show(device, data.test, 0) @ votes.T, axis=1)
+    return float((chosen == data.test_labels).mean())
+
+
+def plot(weights: NDArray[np.float64], path: Path) -> None:
+    """The receptive fields of all neurons."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(8, 10, figsize=(7, 6), layout="constrained")
+    for neuron, axis in enumerate(np.ravel(axes)):
+        axis.imshow(weights[:, neuron].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
+        axis.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Learn with every seed, and say how well."""
+    parser = argparse.ArgumentParser(
+        description="Learn handwritten digits on the chip, without a teacher.",
+        epilog="example: python examples/digits_unsupervised.py --seeds 2 --epochs 5",
+    )
+    add_arguments(parser, Path("digits_unsupervised.png"))
+    args = parser.parse_args()
+    data, epochs = load(args), args.epochs or EPOCHS
+
+    def once(seed: int) -> dict[str, Any]:
+        with sl.open(args.device) as device:
+            device.load(sl.compile(network(seed)))
+            accuracy = learn(device, data, epochs, seed)
+            if seed == 0 and not args.json:
+                plot(device.read_weights("pixels->features").toarray(), args.plot)
+        return {"seed": seed, "accuracy": accuracy}
+
+    summary = {
+        "device": args.device,
+        "split": args.split,
+        "validated": args.validate,
+        "images": [len(data.train), len(data.test)],
+        "epochs": epochs,
+        "neurons": FEATURES,
+        **over_seeds(args.seeds, once),
+    }
+    report(summary, args.json)
+    if not args.json:
+        print(f"\nreceptive fields of seed 0: {args.plot}")
+
+
+if __name__ == "__main__":
+    main()
