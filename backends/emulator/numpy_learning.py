@@ -1,4 +1,4 @@
-"""Learning on the NumPy kernel (docs/machine.md §7): the synapses of due rows and columns at once."""
+"""Learning on the NumPy kernel (docs/machine.md §7): all due synapses of a rule at once."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class _Plastic:
         key: NDArray[np.int64],
         n: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """(k,) ``total / 2^shift``, rounded as the rule wants it; no change of ``key`` and ``n``."""
+        """(k,) ``total / 2^shift``, rounded as the rule says; ``key`` and ``n`` are hashed."""
         rounding, shift = self.table.rule.rounding, group.shift
         if shift == 0 or rounding == Rounding.FLOOR:
             return total >> shift
