@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def draw(images: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     for number in range(images):
         image = np.zeros((28, 28))
         corners = rng.uniform(8, 20, (4, 2))
-        for start, end in zip(corners[:-1], corners[1:], strict=True):
+        for start, end in pairwise(corners):
             for part in np.linspace(0, 1, 12):
                 y, x = start + (end - start) * part
                 blot = np.exp(-((row - y) ** 2 + (column - x) ** 2) / 6)
