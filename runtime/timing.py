@@ -53,15 +53,19 @@ class Timing:
         """The timing of a verified Program.
 
         Args:
-            program: of any number of cores; cycles are known where it is one.
+            program: of any number of cores; cycles are known where it is one and nothing learns.
             lanes: of the hardware, a power of two; by default the target's.
         """
-        cores = len(program.cores)
-        if cores != 1:
-            return Timing(
-                why_not=f"a program of {cores} cores, and what cores do to each other's time is "
-                "not defined in this version",
+        cores, why_not = len(program.cores), ""
+        if program.rules:
+            why_not = "a program that learns, which the generated hardware cannot in this version"
+        elif cores != 1:
+            why_not = (
+                f"a program of {cores} cores, and what cores do to each other's time is "
+                "not defined in this version"
             )
+        if why_not:
+            return Timing(why_not=why_not)
         P = program.target.lanes if lanes is None else lanes
         U = default_update_lanes(P)
         core = program.cores[0]
