@@ -152,9 +152,9 @@ class SynapseLane(Component):
         part = row.group[:part_bits] & row.dense.replicate(part_bits)
         weight = choose(dict(enumerate(dense)), part).as_signed()
         # 2^exponent, so that a multiplier shifts; it is 0 while nothing is added.
-        factor = 0 if not g.exponents else (1 << row.exponent)[: g.exponents + 1]
+        factor = (1 << row.exponent)[: max(3, g.exponents) + 1]
         value = Signal(signed(g.accumulator_bits))
-        m.d.sync += value.eq(weight * factor if g.exponents else weight)
+        m.d.sync += value.eq(weight * factor)
         with m.If(self.take):
             m.d.sync += value.eq(0)
         slot_bits = (g.delay_slots - 1).bit_length()

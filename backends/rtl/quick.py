@@ -38,6 +38,12 @@ def quicken(model: str, name: str) -> str:
     Raises:
         DeviceError: the text is not as it is known to be.
     """
+    if "converged = false" in model:
+        raise DeviceError(
+            "the compiled model would need several evaluations per clock cycle",
+            found="a loop of wires after yosys' splitnets",
+            remedy='open "rtl?simulator=amaranth", and report the geometry as a bug',
+        )
     model = _WRITE.sub(r"if (\4) \1.data[\2.index] = \3;", model)
     head, found, body = model.partition(f"struct {name} : public module {{\n")
     small: dict[str, str] = {}
