@@ -12,6 +12,8 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("src", "spikeloom", "backends", "emulator")
+SOURCES = ("kernel.c", "learn.c", "streams.c")
+HEADERS = ("kernel.h", "common.h", "learn.h", "kernel_neuron.h", "learn_loops.h")
 KERNEL = "spikeloom.backends.emulator._kernel"
 
 
@@ -47,8 +49,8 @@ setup(
     ext_modules=[
         Extension(
             KERNEL,
-            sources=[(FOLDER / name).as_posix() for name in ("kernel.c", "streams.c")],
-            depends=[(FOLDER / name).as_posix() for name in ("kernel.h", "kernel_neuron.h")],
+            sources=[(FOLDER / name).as_posix() for name in SOURCES],
+            depends=[(FOLDER / name).as_posix() for name in HEADERS],
             define_macros=[("SL_SOURCE", str(checksum))],
             optional=True,
         )

@@ -48,16 +48,20 @@ class Timing:
         """The timing of a verified Program.
 
         Args:
-            program: of any number of cores; cycles are known where it is one.
+            program: of any number of cores; cycles are known where it is one and nothing learns.
             lanes: of the hardware, a power of two; by default the target's.
         """
-        cores = len(program.cores)
-        if cores != 1:
-            return Timing(
-                np.zeros(program.channels + program.neurons, np.int64),
-                why_not=f"a program of {cores} cores, and what cores do to each other's time is "
-                "not defined in this version",
+        cores, why_not = len(program.cores), ""
+        if program.rules:
+            why_not = "a program that learns, which the generated hardware cannot in this version"
+        elif cores != 1:
+            why_not = (
+                f"a program of {cores} cores, and what cores do to each other's time is "
+                "not defined in this version"
             )
+        if why_not:
+            nothing = np.zeros(program.channels + program.neurons, np.int64)
+            return Timing(nothing, why_not=why_not)
         P = program.target.lanes if lanes is None else lanes
         core = program.cores[0]
         of_axon = _sums(row_words(core, P), core.axon_start)

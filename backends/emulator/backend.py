@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, State, refuse_learning
+from ...runtime.backend import Backend, CoreWeights
 from ...runtime.timing import Timing
 from . import native
 from .c_kernel import CKernel
+from .checks import check_run, check_state, check_weights
 from .numpy_kernel import NumpyKernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
-    from ...runtime.backend import Events, Record, RunData
+    from ...runtime.backend import Events, Record, RunData, State
 
 KERNELS = ("auto", "c", "numpy")
 MOST_THREADS = 255
@@ -59,15 +60,16 @@ class EmulatorBackend(Backend):
 
     def load(self, program: Program) -> None:
         """Take a verified Program and reset everything to its beginning."""
-        refuse_learning(program, self.scheme)
         self._kernel = None  # the old one's memory is free before the new one is built
         self._program = program
-        self._weights = tuple(CoreWeights(c.sparse_weight, c.dense_weight) for c in program.cores)
+        weights = CoreWeights.initial(program)
+        if program.rules:  # they will change
+            weights = tuple(one.copy() for one in weights)
         timing = Timing.of(program, self._lanes)
         if self._library is None:
-            self._kernel = NumpyKernel(program, self._weights, timing)
+            self._kernel = NumpyKernel(program, weights, timing)
         else:
-            self._kernel = CKernel(self._library, program, self._weights, timing, self._threads)
+            self._kernel = CKernel(self._library, program, weights, timing, self._threads)
 
     def _loaded(self) -> CKernel | NumpyKernel:
         if self._kernel is None:
@@ -79,7 +81,8 @@ class EmulatorBackend(Backend):
     def run(self, steps: int, events: Events, record: Record) -> RunData:
         """Compute ``steps`` steps from where the last run ended.
 
-        Cycles are those of the generated hardware, known for Programs of one core.
+        Cycles are those of the generated hardware, known for Programs of one core without
+        rules.
 
         Raises:
             DeviceError: the arguments do not belong to the loaded Program.
@@ -87,38 +90,8 @@ class EmulatorBackend(Backend):
         kernel = self._loaded()
         if steps < 0:
             raise DeviceError("a run cannot have fewer than no steps", found=steps)
-        self._check_run(events, record)
+        check_run(self._program, events, record)
         return kernel.run(int(steps), events, record)
-
-    def _check_run(self, events: Events, record: Record) -> None:
-        """Numbers outside the Program would be written outside the arrays."""
-        n, channels = self._program.neurons, self._program.channels
-        for what, values, size in (
-            ("channel of a spike", events.spike_channel, channels),
-            ("neuron of a graded event", events.graded_neuron, n),
-            *(("recorded neuron", which, n) for _, which in record.states),
-        ):
-            if len(values) and not 0 <= values.min() <= values.max() < size:
-                raise DeviceError(
-                    f"the {what} is out of range",
-                    found=f"{values.min()} … {values.max()}",
-                    expected=f"0 … {size - 1}",
-                )
-        for what, values in (("spikes", events.spike_step), ("graded", events.graded_step)):
-            if len(values) and (values[0] < 0 or (np.diff(values) < 0).any()):
-                raise DeviceError(f"the steps of the {what} events are not ascending from 0")
-        for what, found, size in (
-            ("spike_channel", events.spike_channel, len(events.spike_step)),
-            ("graded_neuron", events.graded_neuron, len(events.graded_step)),
-            ("graded_value", events.graded_value, len(events.graded_step)),
-            ("record.neurons", record.neurons, n),
-            ("record.channels", record.channels, channels),
-        ):
-            if np.shape(found) != (size,):
-                raise DeviceError(
-                    f"{what} has the wrong shape", found=np.shape(found), expected=(size,)
-                )
-        self._check_range("graded_value", events.graded_value, -self._program.target.state_max - 1)
 
     def read_state(self) -> State:
         """A copy of the state."""
@@ -131,57 +104,37 @@ class EmulatorBackend(Backend):
             DeviceError: an array's shape is not the loaded Program's, or a value is out of range.
         """
         kernel = self._loaded()
-        for name, expected in vars(State.initial(self._program)).items():
-            _check_shape(f"state {name!r}", getattr(state, name), expected)
-        low = -self._program.target.state_max - 1
-        for name, least in (("u", low), ("v", low), ("adapt", 0)):
-            self._check_range(f"state {name!r}", getattr(state, name), least)
+        check_state(self._program, state)
         kernel.write_state(state)
 
-    def _check_range(self, what: str, values: NDArray[Any], least: int) -> None:
-        top = self._program.target.state_max
-        if values.size and not least <= values.min() <= values.max() <= top:
-            raise DeviceError(
-                f"{what} is out of the state's range",
-                found=f"{values.min()} … {values.max()}",
-                expected=f"{least} … {top}",
-            )
-
     def read_weights(self) -> tuple[CoreWeights, ...]:
-        """A copy of the weights, one entry per core."""
-        self._loaded()
-        return tuple(CoreWeights(w.sparse.copy(), w.dense.copy()) for w in self._weights)
+        """A copy of the weights and of learned delays, one entry per core."""
+        return tuple(weights.copy() for weights in self._loaded().weights)
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
-        """Replace the weights.
+        """Replace the weights, and delays where rules change them.
 
         Raises:
-            DeviceError: shapes or widths are not those of the loaded Program.
+            DeviceError: shapes, widths or ranges are not those of the loaded Program.
         """
         kernel = self._loaded()
-        cores = self._program.cores
-        if len(weights) != len(cores):
-            raise DeviceError(
-                "weights do not fit the loaded program",
-                found=f"weights of {len(weights)} cores",
-                expected=f"weights of {len(cores)} cores",
-            )
-        for number, (core, given) in enumerate(zip(cores, weights, strict=True)):
-            for name, found, expected in (
-                ("sparse", given.sparse, core.sparse_weight),
-                ("dense", given.dense, core.dense_weight),
-            ):
-                _check_shape(f"{name} weights of core {number}", found, expected)
-                _check_width(f"{name} weights of core {number}", found, expected)
+        check_weights(self._program, weights)
+        learns_delays = any(rule.changes_delays for rule in self._program.rules)
         copies = tuple(
             CoreWeights(
-                given.sparse.astype(core.sparse_weight.dtype),
-                given.dense.astype(core.dense_weight.dtype),
+                np.array(given.sparse, core.sparse_weight.dtype, order="C"),
+                np.array(given.dense, core.dense_weight.dtype, order="C"),
+                np.array(given.delay, np.uint8, order="C") if learns_delays else None,
             )
-            for core, given in zip(cores, weights, strict=True)
+            for core, given in zip(self._program.cores, weights, strict=True)
         )
         kernel.set_weights(copies)
-        self._weights = copies
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change synapses, or not; traces go on in any case."""
+        kernel = self._loaded()
+        if self._program.rules:
+            kernel.set_learning(on)
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone."""
@@ -206,7 +159,6 @@ class EmulatorBackend(Backend):
     def close(self) -> None:
         """Release the memory of the loaded Program."""
         self._kernel = None
-        self._weights = ()
 
 
 def _thread_count(threads: int | str) -> int:
@@ -254,25 +206,3 @@ def _choose(kernel: str) -> tuple[native.Library | None, str | None]:
             where="option kernel",
             remedy="use kernel=auto or kernel=numpy, which gives the same results, only slower",
         ) from None
-
-
-def _check_shape(what: str, found: Any, expected: Any) -> None:
-    if np.shape(found) != np.shape(expected):
-        raise DeviceError(
-            f"{what} does not fit the loaded program",
-            found=f"shape {np.shape(found)}",
-            expected=f"shape {np.shape(expected)}",
-            remedy="load the program that it was read from",
-        )
-
-
-def _check_width(what: str, found: NDArray[Any], expected: NDArray[Any]) -> None:
-    limits = np.iinfo(expected.dtype)
-    if found.dtype.kind not in "iu" or (
-        found.size and not limits.min <= found.min() <= found.max() <= limits.max
-    ):
-        raise DeviceError(
-            f"{what} do not fit the loaded program",
-            found=f"{found.dtype}",
-            expected=f"integers that fit {expected.dtype}",
-        )

@@ -12,6 +12,7 @@ from ...counter_hash import THRESHOLD_DECAY, key_term
 from ...errors import DeviceError
 from ...runtime.backend import RunData, State
 from . import native
+from .c_learning import CLearning
 from .drives import Drives
 from .neurons import Neurons
 from .recorder import Recorder
@@ -19,6 +20,8 @@ from .streams import build_streams, thread_ranges
 from .wiring import Wiring, receptors_in_use
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
@@ -73,13 +76,21 @@ class CKernel:
         }
 
     def set_weights(self, weights: tuple[CoreWeights, ...]) -> None:
-        """Lay out the synapses anew."""
+        """Lay out the synapses anew; learning changes ``weights`` in place from now on."""
+        before = self.read_state() if self._arrays else None
+        learning = CLearning(self._program, weights, self._ranges) if self._program.rules else None
         self._streams = build_streams(
-            self._library, self._program, self._wiring, weights, self._ranges
+            self._library,
+            self._program,
+            self._wiring,
+            weights,
+            self._ranges,
+            learning and learning.numbers(),
         )
+        self._learning, self.weights = learning, weights
         self._drives = Drives.of(self._program, self._streams)
-        if self._arrays:
-            self._assemble(self.read_state())
+        if before is not None:
+            self._assemble(before)
 
     # -- state ------------------------------------------------------------------------------------
 
@@ -114,7 +125,12 @@ class CKernel:
             saturations=saturations,
             spikes=self._spikes + sum(lane.spikes for lane in self._lanes()),
             synaptic_events=self._events + sum(lane.events for lane in self._lanes()),
+            learning=self._learning and self._learning.read(machine),
         )
+
+    def set_learning(self, on: bool) -> None:
+        """Let rules change synapses, or not."""
+        self._machine.learning = on
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Counters per core and sticky bits per neuron."""
@@ -192,6 +208,9 @@ class CKernel:
             a["fired"][0, lane.first : lane.first + len(mine)] = mine
             lane.fired_count[0] = len(mine)
         self._share_generators(lanes)
+        if self._learning is not None and state.learning is not None:
+            self._learning.attach(machine)
+            self._learning.write(state.learning, machine)
 
     def _fill_segments(
         self, state: State, lanes: ctypes.Array[native.Lane]
@@ -260,9 +279,22 @@ class CKernel:
         for name, array in inputs.items():
             setattr(machine, name, array.ctypes.data)
         machine.hosts, machine.gradeds = len(events.spike_step), len(events.graded_step)
+        keep = self._learning and self._learning.take_input(machine, events)
         recorder = Recorder(self._program, self._timing, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
-        done, call = 0, min(32, _LONGEST_CALL)
+        done = 0
+        try:
+            for computed in self._calls(steps, recorder):
+                done += computed
+        finally:
+            if self._learning is not None:
+                self._learning.finish(events, done)
+        del keep, inputs  # which the machine has read until now
+        return recorder.data()
+
+    def _calls(self, steps: int, recorder: Recorder) -> Iterator[int]:
+        """Compute ``steps`` steps in calls of a bounded time; yields how many each did."""
+        machine, done, call = self._machine, 0, min(32, _LONGEST_CALL)
         while done < steps:
             recorder.prepare(machine, done, min(call, steps - done))
             began = time.perf_counter()
@@ -275,8 +307,8 @@ class CKernel:
                 )
             recorder.drain(machine, done, computed)
             done += computed
+            yield computed
             if time.perf_counter() - began < _SECONDS_PER_CALL / 2:
                 call = min(2 * call, _LONGEST_CALL)
             elif call > 1 and time.perf_counter() - began > 2 * _SECONDS_PER_CALL:
                 call //= 2
-        return recorder.data()

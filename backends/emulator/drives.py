@@ -46,7 +46,10 @@ class Drives:
 
     @staticmethod
     def of(program: Program, streams: Streams) -> Drives:
-        """Find the Poisson channels that drive consecutive neurons one to one."""
+        """Find the Poisson channels that drive consecutive neurons one to one.
+
+        Those of a plastic projection are not among them: learning asks who fired.
+        """
         generators, c = program.generators, program.channels
         poisson = generators[generators["kind"] == POISSON]
         periodic = generators[generators["kind"] == PERIODIC]
@@ -57,7 +60,12 @@ class Drives:
 
         channel = poisson["channel"].astype(np.int64)
         target, value, place = (streams.single[:c, k].astype(np.int64) for k in range(3))
-        alone = channel[streams.events[channel] == 1]
+        listed = np.zeros(c, bool)
+        for rule in program.rules:
+            source = program.source(program.projections[rule.projection].pre)
+            if source is not None:
+                listed[source.first_channel : source.first_channel + source.size] = True
+        alone = channel[(streams.events[channel] == 1) & ~listed[channel]]
         same = (np.diff(alone) == 1) & (np.diff(target[alone]) == 1) & (np.diff(place[alone]) == 0)
         bounds = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(alone)]]).tolist()
         runs = []

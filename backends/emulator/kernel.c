@@ -8,7 +8,8 @@
  * Clock cycles are computed outside (runtime/timing.py) from what the spikes of each step cost on
  * the generated hardware, which is looked up once per spike. */
 
-#include "kernel.h"
+#include "common.h"
+#include "learn.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,33 +24,6 @@
 #define THREADS 0
 #endif
 
-#if defined(__clang__)
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
-#define INDEPENDENT _Pragma("GCC ivdep")
-#else
-#define INDEPENDENT
-#endif
-
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#define PREFETCH(p) __builtin_prefetch(p)
-#else
-#define INLINE static inline
-#define PREFETCH(p) ((void)(p))
-#endif
-
-#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-#define HAVE_AVX 1
-#if defined(__clang__)
-#define AVX512_TARGET "avx512f,avx512bw,avx512dq,avx512vl"
-#else
-#define AVX512_TARGET "avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"
-#endif
-#else
-#define HAVE_AVX 0
-#endif
-
 /* Dense rows lie in a stream of 32-bit words. */
 #if defined(__GNUC__)
 typedef int16_t __attribute__((may_alias)) half;
@@ -58,26 +32,9 @@ typedef int16_t half;
 #endif
 
 enum { BLOCK = 256 };
-enum { PORTABLE, AVX2, AVX512 };
 enum { W_FIRE = 1, W_U0 = 2, W_U1 = 4, W_V = 8, W_RESET = 16, W_THRESHOLD = 32 };
 enum { S_U, S_V, S_THRESHOLD, S_KINDS };
 enum { POISSON_SOURCE = 1, THRESHOLD_DECAY = 2 };
-static const uint32_t STEP_OFFSET = 0x85EBCA6Bu;
-
-INLINE uint32_t mix(uint32_t x)
-{
-    x ^= x >> 16;
-    x *= 0x7feb352du;
-    x ^= x >> 15;
-    x *= 0x846ca68bu;
-    return x ^ x >> 16;
-}
-
-INLINE int32_t clamp(int32_t x, int32_t low, int32_t high)
-{
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
 
 /* x * factor / 4096 toward zero, |x| <= 2^24, factor <= 4096: in two halves, so that 32 bits do. */
 INLINE int32_t decay(int32_t x, int32_t factor)
@@ -85,8 +42,6 @@ INLINE int32_t decay(int32_t x, int32_t factor)
     int32_t rest = (x & 4095) * factor + ((x >> 31) & 4095);
     return (x >> 12) * factor + (rest >> 12);
 }
-
-INLINE int32_t choose(int32_t mask, int32_t yes, int32_t no) { return no ^ ((yes ^ no) & mask); }
 
 INLINE int32_t toward_zero(int32_t x, int32_t by)
 {
@@ -159,12 +114,6 @@ static void note_channels(const Machine *m, Lane *lane, int32_t first, int n, co
 #include "kernel_neuron.h"
 #undef NAME
 #undef TARGET
-#define CALL(m, f, ...)                                       \
-    ((m)->instructions >= AVX512 ? f##_avx512(__VA_ARGS__)    \
-     : (m)->instructions >= AVX2 ? f##_avx2(__VA_ARGS__)      \
-                                 : f##_portable(__VA_ARGS__))
-#else
-#define CALL(m, f, ...) f##_portable(__VA_ARGS__)
 #endif
 
 /* What a lane's walk through the rows of a step needs. */
@@ -209,6 +158,37 @@ static void add_spread(uint32_t *const *landing, int64_t first, const uint32_t *
             (uint32_t)((int8_t)w[k] * factor);
 }
 
+/* Synapses of which each has a place, a target and a delay of its own. */
+static void add_sparse(Walk *walk, const Part *part, const Memory *memory, int32_t factor)
+{
+    uint32_t *const *landing = walk->landing + (part->receptor << 6);
+    for (int64_t k = 0; k < part->count; k++) {
+        int64_t at = part->place ? part->place[k] : part->offset + k;
+        int32_t w = memory->bytes == 1 ? ((const int8_t *)memory->weight)[at]
+                                       : ((const int16_t *)memory->weight)[at];
+        landing[memory->delay[at]][part->target[k]] += (uint32_t)(w * factor);
+    }
+}
+
+static void add_plastic(Walk *walk, const Part *part)
+{
+    const Machine *m = walk->machine;
+    const Memory *memory = m->memories + part->memory;
+    int32_t factor = (int32_t)(1u << part->exponent);
+    if (part->target) {
+        add_sparse(walk, part, memory, factor);
+        return;
+    }
+    uint32_t *acc = walk->landing[part->receptor << 6 | part->delay] + part->first_target;
+    if (memory->bytes == 1) {
+        const int8_t *w = (const int8_t *)memory->weight + part->offset;
+        CALL(m, dense8, acc, w, (int)part->count, factor);
+    } else {
+        const half *w = (const half *)memory->weight + part->offset;
+        CALL(m, dense16, acc, w, (int)part->count, factor);
+    }
+}
+
 static void take_block(Walk *walk, Block block)
 {
     const Machine *m = walk->machine;
@@ -231,6 +211,7 @@ static void take_block(Walk *walk, Block block)
         break;
     case K_DENSE8: CALL(m, dense8, acc + *p, (const int8_t *)(p + 1), (int)count, factor); break;
     case K_DENSE16: CALL(m, dense16, acc + *p, (const half *)(p + 1), (int)count, factor); break;
+    case K_PLASTIC: add_plastic(walk, walk->lane->parts + block.at); break;
     default: /* K_LIST, which holds no other list */
         for (uint32_t b = 0; b < (block.head & MAX_LIST); b++)
             take_block(walk, (Block){p[2 * b], p[2 * b + 1]});
@@ -246,7 +227,7 @@ static void walk_list(Walk *walk, const int32_t *list, int64_t count, int64_t of
     for (int64_t k = 0; k < count; k++) {
         if (lane->lines && k + AHEAD < count) { /* rows are far apart in memory: ask early */
             Block next = row[list[k + AHEAD]];
-            if (next.head >> 29 != K_ONE) {
+            if (next.head >> 29 != K_ONE && next.head >> 29 != K_PLASTIC) {
                 const char *p = (const char *)words_at(lane, next.at);
                 for (int64_t line = 0; line < lane->lines; line++) PREFETCH(p + 64 * line);
             }
@@ -315,6 +296,7 @@ static void record_states(const Machine *m, int64_t id, int64_t done)
 /* A lane's places in the lists of host spikes and graded values. */
 typedef struct {
     int64_t host, graded;
+    LearningCursor learning;
 } Cursor;
 
 /* One step of one lane. `now` and `next` are the halves of the lists of spikes; `more` says
@@ -383,6 +365,7 @@ static void step_lane(Machine *view, int64_t id, Cursor *at, int64_t done, int n
         lane->neurons_used = used;
     }
     record_states(m, id, done);
+    if (m->rule_count) learn(m, id, &at->learning, hosts, host_count, now);
     if (more) generate_lane(m, lane, m->step + 1, next);
 }
 
@@ -436,23 +419,14 @@ static void barrier(Team *team) { (void)team; }
 #define LOAD(p) (*(p))
 #endif
 
-static int64_t first_at(const uint64_t *steps, int64_t count, uint64_t step)
-{
-    int64_t low = 0;
-    while (low < count) {
-        int64_t middle = low + (count - low) / 2;
-        if (steps[middle] < step) low = middle + 1;
-        else count = middle;
-    }
-    return low;
-}
-
 static void work(Team *team, int64_t id)
 {
     Machine view = *team->machine; /* each lane counts its own steps */
     Lane *lane = view.lanes + id;
     Cursor at = {first_at(view.host_step, view.hosts, view.step),
-                 first_at(view.graded_step, view.gradeds, view.step)};
+                 first_at(view.graded_step, view.gradeds, view.step),
+                 learning_cursor(&view)};
+    lane->modulator = view.modulator;
     int now = (int)view.parity;
     rewind_periodic(&view, lane, view.step);
     generate_lane(&view, lane, view.step, now);
@@ -519,6 +493,7 @@ int64_t sl_run(Machine *machine, int64_t steps)
     if (done > 0) {
         machine->step += (uint64_t)done;
         machine->parity ^= done & 1;
+        machine->modulator = machine->lanes[0].modulator;
     }
     return done;
 }
@@ -537,7 +512,9 @@ int64_t sl_source(void)
 int64_t sl_size(int32_t which)
 {
     const size_t sizes[] = {sizeof(Machine),    sizeof(Lane),  sizeof(Segment), sizeof(Drive),
-                            sizeof(Trace), sizeof(CoreMemory), sizeof(Layout)};
+                            sizeof(Trace),      sizeof(CoreMemory), sizeof(Layout),
+                            sizeof(Fading),  sizeof(Product), sizeof(Group), sizeof(Memory),
+                            sizeof(Part), sizeof(Rectangle), sizeof(Rule), sizeof(LaneRule)};
     return which < (int32_t)(sizeof sizes / sizeof *sizes) ? (int64_t)sizes[which] : -1;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 3
+#define SL_ABI 4
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -65,6 +65,97 @@ typedef struct {
     uint32_t at, head;
 } Block;
 
+/* -- learning (docs/machine.md §7); codes are those of compiler/microcode.py -- */
+
+enum { PRE, POST, EPOCH, WHENS };
+enum { WEIGHT, TAG, DELAY, CHANGES };
+enum { STOCHASTIC, NEAREST, FLOOR };
+enum { X0 = 1, Y0 = 2, T0 = 4 };
+enum { T_NONE, T_EXPONENTIAL, T_WINDOW };
+/* V_EVENT is what the condition X0 multiplies products of a post group by. */
+enum {
+    V_X1, V_X2, V_Y1, V_Y2, V_R, V_M, V_W, V_ABOVE, V_BELOW, V_TAG, V_DELAY, V_EVENT,
+    V_SIGN = 16, V_CODES = 32
+};
+enum { MOST_FACTORS = 3, MOST_AGES = 32 };
+
+/* How a trace takes up events; keep = 4096 - decay. */
+typedef struct {
+    int32_t kind, replace, impulse, keep, ages, table[MOST_AGES], unused;
+} Fading;
+
+typedef struct {
+    int32_t coefficient, condition, factors, factor[MOST_FACTORS];
+} Product;
+
+/* Products first .. first + count of the rule. */
+typedef struct {
+    int32_t changes, shift, first, count;
+} Group;
+
+/* Plastic synapses of one core and kind, where the Program has them; learning writes here. */
+typedef struct {
+    void *weight;
+    int8_t *tag;
+    uint8_t *delay; /* of sparse synapses, else null */
+    const uint8_t *enable;
+    int64_t bytes; /* per weight */
+} Memory;
+
+/* The synapses of a plastic row group whose targets are a lane's. They lie in the memory one after
+ * the other from `offset` on, or, where some of a sparse row are another lane's, at `place`.
+ * *Positions* number the postsynaptic neurons of a rule in the order of their global numbers. */
+typedef struct {
+    const int64_t *place;
+    const int32_t *position, *target; /* of sparse synapses; those of dense ones follow the firsts */
+    int64_t offset, count, memory;
+    int32_t first_position, first_target, pre, receptor, exponent, delay, all_enabled, unused;
+} Part;
+
+/* Dense rows of one rule and core with the same targets: what a column walks. */
+typedef struct {
+    const int64_t *offset; /* (rows,) where each begins in the memory */
+    const int32_t *pre;    /* (rows,) */
+    int64_t rows, first_position, memory, all_enabled;
+} Rectangle;
+
+/* One rule and its projection; arrays by position but for those of presynaptic neurons. */
+typedef struct {
+    const Group *group;
+    const Product *product;
+    int64_t first_group[WHENS + 1];
+    int64_t needs[WHENS]; /* bit f: a product of the groups reads factor f, or its sign */
+    int64_t skips;        /* post groups add 0 where x1 and x2 are 0 and no spike arrives */
+    int64_t rounding, low[CHANGES], high[CHANGES], post_delay, period, trace_max;
+    int64_t pre_size, first_channel; /* -1: the presynaptic neurons are a population */
+    Fading x_fading[2], y_fading[2];
+    uint32_t salt[WHENS][CHANGES][2]; /* mix(seed + purpose * golden) of the roundings' a and b */
+    const int32_t *pre_of, *position_of; /* (neurons,) number or position, -1 for others */
+    const int32_t *key;                  /* number within the population */
+    const uint32_t *x_hash[2], *y_hash[2];
+    uint32_t *y_stored[2];
+    int32_t *y[2], *third_factor, *event; /* event: Y0, T0 of this step */
+    uint64_t *fired_before;
+    const int64_t *first_part; /* (pre_size + 1,) parts of a presynaptic neuron, in `parts` */
+    const int32_t *parts;
+    const int64_t *first_place; /* enabled sparse synapses onto a position: */
+    const int64_t *place;       /* where in the memory, */
+    const int32_t *pre;         /* and from whom */
+    const int32_t *sparse_memory;
+    const int64_t *first_rectangle; /* rectangles that hold a position, in `rectangles` */
+    const int32_t *rectangles;
+    const Rectangle *rectangle;
+} Rule;
+
+/* What a lane has of a rule: its positions, and its own copy of the presynaptic traces. */
+typedef struct {
+    int64_t position, position_end;
+    uint32_t *x_stored[2];
+    int32_t *x[2], *x_event, *x_live; /* x_event: 0 or 1 */
+    int32_t *x_list, *y_list;         /* whose groups are due in this step */
+    int64_t x_count, y_count, unused[3];
+} LaneRule;
+
 /* What belongs to one thread: targets first .. last, and the generators it draws for. */
 typedef struct {
     int64_t first, last;
@@ -83,6 +174,9 @@ typedef struct {
     int64_t spikes, events, generated_room;
     int32_t *generated; /* two lists of generated_room channels: this step's and the next */
     int64_t fired_count[2], generated_count[2];
+    const Part *parts; /* (plastic row groups,) */
+    LaneRule *rules;
+    int64_t modulator;
     int64_t pad[8]; /* neighbours must not share a cache line */
 } Lane;
 
@@ -115,6 +209,12 @@ typedef struct {
     int64_t hosts, gradeds;
     const Trace *traces;
     int64_t trace_count;
+    const Rule *rules;
+    const Memory *memories; /* sparse, then dense, per core */
+    int64_t rule_count, learning, modulator;
+    const uint64_t *teacher_step, *factor_step, *modulator_step; /* absolute, ascending */
+    const int32_t *teacher_neuron, *factor_neuron, *factor_value, *modulator_value;
+    int64_t teachers, factors, modulators;
     Lane *lanes;
 } Machine;
 
@@ -129,6 +229,7 @@ typedef struct {
     const void *sparse_weight;
     const uint8_t *sparse_delay;
     const void *dense_weight;
+    const int32_t *plastic; /* (rows,) number of a plastic row group's part, -1: it is static */
     int64_t first_neuron, sparse_bytes, dense_bytes; /* bytes per weight: 1 or 2 */
 } CoreMemory;
 
@@ -157,7 +258,8 @@ enum {
     K_MIDDLE,  /* a word target & ~0xffff, then words (target & 0xffff) << 16 | int16 weight */
     K_DENSE8,  /* a word first target, then int8 weights, four to a word */
     K_DENSE16, /* a word first target, then int16 weights, two to a word */
-    K_LIST     /* blocks of other kinds, two words each; `count` has 29 bits */
+    K_LIST,    /* blocks of other kinds, two words each; `count` has 29 bits */
+    K_PLASTIC  /* the lane's part whose number stands in the place of `at` */
 };
 enum { CHUNK = 8 };
 #define MAX_COUNT ((1u << 18) - 1)

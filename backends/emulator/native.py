@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from ctypes import POINTER, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 3
+ABI = 4
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (
@@ -81,6 +81,7 @@ class Lane(ctypes.Structure):
         *_fields(int64="spikes events generated_room", pointer="generated"),
         ("fired_count", c_int64 * 2),
         ("generated_count", c_int64 * 2),
+        *_fields(pointer="parts rules", int64="modulator"),
         ("pad", c_int64 * 8),
     ]
 
@@ -99,6 +100,10 @@ class Machine(ctypes.Structure):
         *_fields(pointer="graded_neuron graded_value", int64="hosts gradeds"),
         ("traces", POINTER(Trace)),
         ("trace_count", c_int64),
+        *_fields(pointer="rules memories", int64="rule_count learning modulator"),
+        *_fields(pointer="teacher_step factor_step modulator_step teacher_neuron"),
+        *_fields(pointer="factor_neuron factor_value modulator_value"),
+        *_fields(int64="teachers factors modulators"),
         ("lanes", POINTER(Lane)),
     ]
 
@@ -108,7 +113,7 @@ class CoreMemory(ctypes.Structure):
 
     _fields_ = [
         *_fields(pointer="axon_start rows sparse_target sparse_weight sparse_delay dense_weight"),
-        *_fields(int64="first_neuron sparse_bytes dense_bytes"),
+        *_fields(pointer="plastic", int64="first_neuron sparse_bytes dense_bytes"),
     ]
 
 
@@ -125,7 +130,87 @@ class Layout(ctypes.Structure):
     ]
 
 
-_STRUCTURES = (Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout)
+class Fading(ctypes.Structure):
+    """How a trace takes up events."""
+
+    _fields_ = [
+        *_fields(int32="kind replace impulse keep ages"),
+        ("table", c_int32 * 32),
+        ("unused", c_int32),
+    ]
+
+
+class Product(ctypes.Structure):
+    """One product of a learning rule."""
+
+    _fields_ = [*_fields(int32="coefficient condition factors"), ("factor", c_int32 * 3)]
+
+
+class Group(ctypes.Structure):
+    """One group of a learning rule."""
+
+    _fields_ = _fields(int32="changes shift first count")
+
+
+class Memory(ctypes.Structure):
+    """Plastic synapses of one core and kind."""
+
+    _fields_ = _fields(pointer="weight tag delay enable", int64="bytes")
+
+
+class Part(ctypes.Structure):
+    """A lane's synapses of a plastic row group."""
+
+    _fields_ = [
+        *_fields(pointer="place position target", int64="offset count memory"),
+        *_fields(int32="first_position first_target pre receptor exponent delay all_enabled"),
+        ("unused", c_int32),
+    ]
+
+
+class Rectangle(ctypes.Structure):
+    """Dense rows with the same targets."""
+
+    _fields_ = _fields(pointer="offset pre", int64="rows first_position memory all_enabled")
+
+
+class Rule(ctypes.Structure):
+    """One learning rule and its projection."""
+
+    _fields_ = [
+        *_fields(pointer="group product"),
+        ("first_group", c_int64 * 4),
+        ("needs", c_int64 * 3),
+        *_fields(int64="skips rounding"),
+        ("low", c_int64 * 3),
+        ("high", c_int64 * 3),
+        *_fields(int64="post_delay period trace_max pre_size first_channel"),
+        ("x_fading", Fading * 2),
+        ("y_fading", Fading * 2),
+        ("salt", c_uint32 * 2 * 3 * 3),
+        *_fields(pointer="pre_of position_of key"),
+        *((name, c_void_p * 2) for name in ("x_hash", "y_hash", "y_stored", "y")),
+        *_fields(pointer="third_factor event fired_before first_part parts first_place place pre"),
+        *_fields(pointer="sparse_memory first_rectangle rectangles rectangle"),
+    ]
+
+
+class LaneRule(ctypes.Structure):
+    """What a lane has of a rule."""
+
+    _fields_ = [
+        *_fields(int64="position position_end"),
+        ("x_stored", c_void_p * 2),
+        ("x", c_void_p * 2),
+        *_fields(pointer="x_event x_live x_list y_list", int64="x_count y_count"),
+        ("unused", c_int64 * 3),
+    ]
+
+
+_STRUCTURES = (
+    *(Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout),
+    *(Fading, Product, Group, Memory, Part, Rectangle, Rule, LaneRule),
+)
 
 
 class Library:

@@ -16,7 +16,8 @@ from ...runtime.backend import RunData, State
 from ...runtime.timing import CycleCounter
 from . import native as c
 from .neurons import Neurons
-from .rows import build_rows, gather
+from .numpy_learning import NumpyLearning
+from .rows import FlatMemory, build_rows, gather
 from .wiring import Wiring, receptors_in_use
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ class NumpyKernel:
         self._periodic = periodic["channel"].astype(np.int64)
         self._phase = periodic["phase"].astype(np.uint64)
         self._period = periodic["value"].astype(np.uint64)
-        self._weights = weights
-        self._rows = build_rows(program, self._wiring, weights, self._receptors)
+        self._learns_delays = any(rule.changes_delays for rule in program.rules)
+        self._learning: NumpyLearning | None = None
+        self.set_weights(weights)
         self.write_state(State.initial(program))
 
     def _parameter(self, code: int) -> Any:
@@ -88,8 +90,20 @@ class NumpyKernel:
 
     def set_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Lay out the synapses anew."""
-        self._weights = weights
-        self._rows = build_rows(self._program, self._wiring, weights, self._receptors)
+        before = self._learning and self._learning.read()
+        self.weights = weights
+        if self._program.rules:
+            self._flat = FlatMemory(self._program, weights)
+            self.weights = self._flat.weights
+            self._learning = NumpyLearning(self._program, self._flat)
+            if before is not None:
+                self._learning.write(before)
+        self._rows = build_rows(self._program, self._wiring, self.weights, self._receptors)
+
+    def set_learning(self, on: bool) -> None:
+        """Let rules change synapses, or not."""
+        assert self._learning is not None
+        self._learning.on = on
 
     # -- state ------------------------------------------------------------------------------------
 
@@ -97,12 +111,14 @@ class NumpyKernel:
         """Continue from ``state``, whose shapes and ranges have been checked."""
         if self._receptors == 1 and (state.u[1].any() or state.wheel[:, 1].any()):
             self._receptors = 2
-            self.set_weights(self._weights)
+            self.set_weights(self.weights)
         depth, n = self._program.wheel_depth, self._program.neurons
+        if self._learning is not None and state.learning is not None:
+            self._learning.write(state.learning)
         self._step = int(state.step)
         wheel = np.roll(state.wheel[:, : self._receptors], self._step % depth, axis=0)
         self._wheel = np.ascontiguousarray(wheel, np.int32)
-        self._flat = self._wheel.reshape(depth * self._receptors * n)
+        self._accumulators = self._wheel.reshape(depth * self._receptors * n)
         self._u = np.array(state.u, np.int32)
         self._v = np.array(state.v, np.int32)
         self._adapt = np.array(state.adapt, np.int32)
@@ -141,6 +157,7 @@ class NumpyKernel:
             saturations=saturations,
             spikes=self._spikes,
             synaptic_events=self._events,
+            learning=self._learning and self._learning.read(),
         )
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -154,6 +171,10 @@ class NumpyKernel:
         states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
         spike_at = np.searchsorted(events.spike_step, np.arange(steps + 1))
         graded_at = np.searchsorted(events.graded_step, np.arange(steps + 1))
+        learning_at = [
+            np.searchsorted(step, np.arange(steps + 1))
+            for step in (events.teacher_step, events.factor_step, events.modulator_step)
+        ]
         neurons, channels = [], []
         words, walked = self._timing.words, np.zeros((2, steps), np.int64)
         for i in range(steps):
@@ -163,7 +184,12 @@ class NumpyKernel:
             walked[:, i] = words[fired].sum(), words[channel[len(host) :]].sum()
             self._deliver(np.concatenate([channel, fired]))
             due = slice(graded_at[i], graded_at[i + 1])
+            arrived = self._fired
             self._update(events.graded_neuron[due], events.graded_value[due])
+            if self._learning is not None:
+                parts = (slice(at[i], at[i + 1]) for at in learning_at)
+                teacher = self._learning.take_input(events, *parts)
+                self._learning.step(self._step - 1, channel, arrived, self._fired, teacher)
             for (variable, which), values in zip(record.states, states, strict=True):
                 values[i] = self._value(variable)[which]
             neurons.append(self._fired[record.neurons[self._fired]])
@@ -197,11 +223,22 @@ class NumpyKernel:
         if not len(synapse):
             return
         place = self._rows.place.take(synapse).astype(np.int64)
-        depth = len(self._wheel)
+        depth, size = len(self._wheel), len(self._accumulators)
+        if self._learns_delays and self._rows.synapse is not None:
+            delay = self._flat.delay.take(self._rows.synapse.take(synapse))
+            place += delay.astype(np.int64) * (size // depth)
         if depth > 1:
-            place += self._step % depth * (len(self._flat) // depth)
-            place -= len(self._flat) * (place >= len(self._flat))
-        np.add.at(self._flat, place, self._rows.value.take(synapse).astype(np.int32))
+            place += self._step % depth * (size // depth)
+            place -= size * (place >= size)
+        np.add.at(self._accumulators, place, self._values(synapse))
+
+    def _values(self, synapse: NDArray[np.int64]) -> NDArray[np.int32]:
+        """What some synapses of ``self._rows`` add now."""
+        rows = self._rows
+        if rows.synapse is None or rows.exponent is None:
+            return rows.value.take(synapse).astype(np.int32)
+        weight = self._flat.weight.take(rows.synapse.take(synapse))
+        return weight.astype(np.int32) << rows.exponent.take(synapse)
 
     def _update(self, graded: NDArray[np.int32], values: NDArray[np.int32]) -> None:
         p = self._parameters

@@ -268,6 +268,14 @@ static int join_blocks(Heap *heap, uint32_t *stream, Block *joined)
     return 0;
 }
 
+/* A plastic row group stays where it is: weights change. */
+static int put_plastic(const Layout *l, int32_t part, Heap *heaps)
+{
+    for (int64_t t = 0; t < l->threads; t++)
+        if (add_block(heaps + t, (uint32_t)part, header(K_PLASTIC, 0, 0, 0, 1))) return -1;
+    return 0;
+}
+
 static int take_source(const Layout *l, int64_t source, Heap *heaps)
 {
     l->events[source] = 0;
@@ -278,6 +286,10 @@ static int take_source(const Layout *l, int64_t source, Heap *heaps)
             Row row = read_row(core->rows + (int64_t)r * ROW_BYTES);
             int32_t *single = l->single ? l->single + 3 * source : NULL;
             l->events[source] += row.count;
+            if (core->plastic && core->plastic[r] >= 0) {
+                if (put_plastic(l, core->plastic[r], heaps)) return -1;
+                continue;
+            }
             if (row.kind ? take_dense(l, core, &row, heaps, single)
                          : take_sparse(l, core, &row, heaps, single))
                 return -1;

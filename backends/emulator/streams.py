@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .wiring import Wiring
 
 
-_ONE = 2
-"""K_ONE of kernel.h: such a source has nothing in the stream."""
+_ONE, _PLASTIC = 2, 7
+"""K_ONE and K_PLASTIC of kernel.h: such a source has nothing in the stream."""
 _WORDS_IN_CACHE = 1 << 17
 _MOST_LINES = 8
 
@@ -58,7 +58,7 @@ class Streams:
         if words < _WORDS_IN_CACHE:
             return 0
         head = self.row[thread][:, 1]
-        rows = np.count_nonzero((head >> 29 != _ONE) & (head != 0))
+        rows = np.count_nonzero((head >> 29 != _ONE) & (head >> 29 != _PLASTIC) & (head != 0))
         return min(_MOST_LINES, words // max(1, rows) // 16 + 1)
 
 
@@ -94,8 +94,18 @@ def build_streams(
     wiring: Wiring,
     weights: tuple[CoreWeights, ...],
     ranges: NDArray[np.int64],
+    plastic: list[NDArray[np.int32]] | None = None,
 ) -> Streams:
     """Lay out all rows.
+
+    Args:
+        library: the kernel's.
+        program: whose rows they are.
+        wiring: of the Program.
+        weights: mantissas per core.
+        ranges: (threads + 1,) first target of each thread.
+        plastic: per core (rows,) numbers of plastic row groups, -1 for others: those stay where
+            they are.
 
     Raises:
         DeviceError: there is not enough memory.
@@ -114,7 +124,7 @@ def build_streams(
         threads=threads,
         range=ranges.ctypes.data,
         thread_of=thread_of.ctypes.data,
-        cores=_core_memories(program, weights, keep),
+        cores=_core_memories(program, weights, plastic, keep),
         destination_start=wiring.start.ctypes.data,
         destination_core=wiring.core.ctypes.data,
         destination_axon=wiring.axon.ctypes.data,
@@ -154,7 +164,10 @@ def pointers(arrays: list[NDArray]) -> ctypes.Array[ctypes.c_void_p]:
 
 
 def _core_memories(
-    program: Program, weights: tuple[CoreWeights, ...], keep: list[NDArray]
+    program: Program,
+    weights: tuple[CoreWeights, ...],
+    plastic: list[NDArray[np.int32]] | None,
+    keep: list[NDArray],
 ) -> ctypes.Array[native.CoreMemory]:
     """The cores' tables as C sees them; arrays that had to be copied are put into ``keep``."""
 
@@ -173,4 +186,6 @@ def _core_memories(
         memory.sparse_bytes = weight.sparse.dtype.itemsize
         memory.dense_bytes = weight.dense.dtype.itemsize
         memory.first_neuron = base
+    for memory, numbers in zip(memories, plastic or (), strict=False):
+        memory.plastic = address(numbers)
     return memories

@@ -30,10 +30,14 @@ def mix(x: ArrayLike) -> NDArray[np.uint32]:
     return x
 
 
+def salt(seed: ArrayLike, purpose: int) -> NDArray[np.uint32]:
+    """What a number's seed and purpose contribute to its key term."""
+    return mix(np.array(seed, dtype=np.uint32, ndmin=1) + np.uint32(purpose * _GOLDEN & _MASK))
+
+
 def key_term(seed: ArrayLike, key: ArrayLike, purpose: int) -> NDArray[np.uint32]:
     """What a number's seed, key and purpose contribute; constant over time, so worth keeping."""
-    salt = np.array(seed, dtype=np.uint32, ndmin=1) + np.uint32(purpose * _GOLDEN & _MASK)
-    return mix(np.array(key, dtype=np.uint32, ndmin=1) + mix(salt))
+    return mix(np.array(key, dtype=np.uint32, ndmin=1) + salt(seed, purpose))
 
 
 def step_term(step: int) -> NDArray[np.uint32]:

@@ -7,7 +7,7 @@ and at the end the whole state: wheel, refractory counters, sticky bits, saturat
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -19,13 +19,14 @@ from support.programs import (
     random_events,
     random_program,
     record_everything,
+    run_in_parts,
 )
 from support.tiny import Synapse, tiny_program
 
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.compiler.program import DENSE, Program
-from spikeloom.runtime.backend import Backend, CoreWeights, Events, RunData, State
+from spikeloom.runtime.backend import Backend, CoreWeights, Events, State
 
 EMULATORS: dict[str, Callable[[], Backend]] = {
     "C kernel": lambda: EmulatorBackend(threads=1, kernel="c"),
@@ -42,36 +43,6 @@ programs = st.builds(
     neurons=st.sampled_from([1, 2, 5, 12, 30]),
     delays=st.sampled_from([0, 1, 3, 7, 20, 63]),
 )
-
-
-def part(events: Events, start: int, stop: int) -> Events:
-    """The events of steps ``start … stop − 1``, counted from ``start``."""
-    spikes = slice(*np.searchsorted(events.spike_step, [start, stop]))
-    graded = slice(*np.searchsorted(events.graded_step, [start, stop]))
-    return Events(
-        events.spike_step[spikes] - start,
-        events.spike_channel[spikes],
-        events.graded_step[graded] - start,
-        events.graded_neuron[graded],
-        events.graded_value[graded],
-    )
-
-
-def run_in_parts(device: Backend, program: Program, events: Events, bounds: list[int]) -> RunData:
-    """Runs from bound to bound, put together again as if they had been one."""
-    record = record_everything(program)
-    runs = [
-        device.run(stop - start, part(events, start, stop), record)
-        for start, stop in pairwise(bounds)
-    ]
-    offsets = np.array(bounds[:-1], np.int64) - bounds[0]
-    return RunData(
-        np.concatenate([r.neuron_step + o for r, o in zip(runs, offsets, strict=True)]),
-        np.concatenate([r.neuron for r in runs]),
-        np.concatenate([r.channel_step + o for r, o in zip(runs, offsets, strict=True)]),
-        np.concatenate([r.channel for r in runs]),
-        tuple(np.concatenate([r.states[i] for r in runs]) for i in range(len(record.states))),
-    )
 
 
 def loaded(make: Callable[[], Backend], program: Program) -> Backend:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikeloom.compiler.program import Program
-from spikeloom.runtime.backend import SATURATION_KINDS, Record, RunData, State
+from spikeloom.runtime.backend import (
+    SATURATION_KINDS,
+    CoreWeights,
+    LearningState,
+    Record,
+    RunData,
+    State,
+)
 
 
 def assert_same_run(
@@ -59,6 +67,9 @@ def assert_same_state(a: State, b: State, program: Program | None = None) -> Non
     found = []
     for name in (f.name for f in fields(State)):
         x, y = getattr(a, name), getattr(b, name)
+        if name == "learning":
+            found += _first_of_learning(x, y, a.step)
+            continue
         if not isinstance(x, np.ndarray):
             if x != y:
                 found.append(f"{name}: {x} != {y}")
@@ -74,6 +85,48 @@ def assert_same_state(a: State, b: State, program: Program | None = None) -> Non
             where = _neuron(program, place[-1]) + (f", at {place[:-1]}" if place[:-1] else "")
         found.append(f"step {a.step}, {where}, {name}: {x[place]} != {y[place]}")
     assert not found, "states differ\n  " + "\n  ".join(found)
+
+
+def assert_same_weights(
+    a: tuple[CoreWeights, ...], b: tuple[CoreWeights, ...], program: Program
+) -> None:
+    """Fail unless all weights and learned delays are equal, types included."""
+    assert len(a) == len(b) == len(program.cores), "different numbers of cores"
+    found = []
+    for core, (mine, theirs) in enumerate(zip(a, b, strict=True)):
+        for name, x, y in zip(vars(mine), vars(mine).values(), vars(theirs).values(), strict=True):
+            found += _first_difference(f"core {core}, {name}", x, y)
+    assert not found, "weights differ\n  " + "\n  ".join(found)
+
+
+def _first_of_learning(a: LearningState | None, b: LearningState | None, step: int) -> list[str]:
+    """The first difference in each part of two learning states."""
+    if a is None or b is None:
+        return [] if a is b else [f"step {step}, learning: only one state has any"]
+    found = []
+    for name in (f.name for f in fields(LearningState)):
+        x, y = getattr(a, name), getattr(b, name)
+        if isinstance(x, tuple):
+            assert len(x) == len(y), f"{name}: different numbers of cores"
+            parts = [
+                (f"{name} of core {k}", *pair) for k, pair in enumerate(zip(x, y, strict=True))
+            ]
+        else:
+            parts = [(name, x, y)]
+        for part in parts:
+            found += _first_difference(*part)
+    return [f"step {step}, learning, {line}" for line in found]
+
+
+def _first_difference(name: str, x: Any, y: Any) -> list[str]:
+    """At most one line, about two arrays or plain values of the same type."""
+    if not isinstance(x, np.ndarray):
+        return [] if type(x) is type(y) and x == y else [f"{name}: {x!r} != {y!r}"]
+    assert (x.dtype, x.shape) == (y.dtype, y.shape), f"{name}: types or shapes"
+    if np.array_equal(x, y):
+        return []
+    place = tuple(int(i) for i in np.argwhere(x != y)[0])
+    return [f"{name}{list(place)}: {x[place]} != {y[place]}"]
 
 
 def _first_spike(

@@ -8,6 +8,7 @@ a symbol table that is true.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,21 @@ from spikeloom.compiler.program import (
     SourceSymbol,
 )
 from spikeloom.compiler.target import Target
-from spikeloom.runtime.backend import Events, Record
-from support.compare import assert_same_run, assert_same_state
+from spikeloom.runtime.backend import Backend, Events, Record, RunData
+from support.compare import assert_same_run, assert_same_state, assert_same_weights
 from support.plastic import random_learning_events, with_random_rules
 from support.random_neurons import random_neurons
 
 __all__ = [
     "assert_same_run",
     "assert_same_state",
+    "assert_same_weights",
+    "part",
     "random_events",
     "random_plastic_program",
     "random_program",
     "record_everything",
+    "run_in_parts",
 ]
 
 
@@ -192,6 +196,40 @@ def random_events(program: Program, steps: int, rng: np.random.Generator) -> Eve
         graded_neuron=neuron.astype(np.int32),
         graded_value=value.astype(np.int32),
         **(random_learning_events(program, steps, rng) if program.rules else {}),
+    )
+
+
+def part(events: Events, start: int, stop: int) -> Events:
+    """The events of steps ``start … stop − 1``, counted from ``start``."""
+    cut = {}
+    for kind, names in (
+        ("spike", ("channel",)),
+        ("graded", ("neuron", "value")),
+        ("teacher", ("neuron",)),
+        ("factor", ("neuron", "value")),
+        ("modulator", ("value",)),
+    ):
+        step = getattr(events, f"{kind}_step")
+        span = slice(*np.searchsorted(step, [start, stop]))
+        cut[f"{kind}_step"] = step[span] - start
+        cut |= {f"{kind}_{name}": getattr(events, f"{kind}_{name}")[span] for name in names}
+    return Events(**cut)
+
+
+def run_in_parts(device: Backend, program: Program, events: Events, bounds: list[int]) -> RunData:
+    """Runs from bound to bound, put together again as if they had been one."""
+    record = record_everything(program)
+    runs = [
+        device.run(stop - start, part(events, start, stop), record)
+        for start, stop in pairwise(bounds)
+    ]
+    offsets = np.array(bounds[:-1], np.int64) - bounds[0]
+    return RunData(
+        np.concatenate([r.neuron_step + o for r, o in zip(runs, offsets, strict=True)]),
+        np.concatenate([r.neuron for r in runs]),
+        np.concatenate([r.channel_step + o for r, o in zip(runs, offsets, strict=True)]),
+        np.concatenate([r.channel for r in runs]),
+        tuple(np.concatenate([r.states[i] for r in runs]) for i in range(len(record.states))),
     )
 
 
