@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 DT = 1e-3
 PAUSE = 8
 PERIOD = IMAGE_STEPS + PAUSE
-TAU_MEMBRANE, TAU_TRACE = 16e-3, 6e-3
+TAU_MEMBRANE, TAU_TRACE = 7e-3, 6e-3
 W_MAX = 0.4  # of a threshold of 1
-ETA = 8e-4
+ETA = 1.4e-3
 FALL = 0.02  # of the learning rate over all epochs
 EPOCHS = 12
 FULL = 127  # modulator
