@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 DT = 1e-3
 PAUSE = 8
 PERIOD = IMAGE_STEPS + PAUSE
-TAU_MEMBRANE, TAU_TRACE = 16e-3, 6e-3
+TAU_MEMBRANE, TAU_TRACE = 7e-3, 6e-3
 W_MAX = 0.4  # of a threshold of 1
-ETA = 8e-4
+ETA = 1.4e-3
 FALL = 0.02  # of the learning rate over all epochs
 EPOCHS = 12
 FULL = 127  # modulator
@@ -114,12 +114,13 @@ def plot(weights: NDArray[np.float64], history: list[float], path: Path) -> None
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure = plt.figure(figsize=(9, 4), layout="constrained")
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[5, 3]))
-    for digit, axis in enumerate(np.ravel(left.subplots(2, 5))):
+    figure = plt.figure(figsize=(9, 3.5), layout="constrained")
+    grid = figure.add_gridspec(2, 8)
+    for digit in range(CLASSES):
+        axis = figure.add_subplot(grid[digit // 5, digit % 5])
         axis.imshow(weights[:, digit].reshape(8, 8), cmap="RdBu_r", vmin=-W_MAX, vmax=W_MAX)
         axis.set(title=str(digit), xticks=[], yticks=[])
-    axis = right.subplots()
+    axis = figure.add_subplot(grid[:, 5:])
     axis.plot(np.arange(1, len(history) + 1), np.array(history) * 100, "o-", color="black")
     axis.set(xlabel="epoch", ylabel="accuracy on the test part (%)")
     figure.savefig(path, dpi=120)

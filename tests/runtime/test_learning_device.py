@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.devices import install_broken
+from support.devices import DEVICES, install_broken
 from support.programs import random_events, random_plastic_program, record_everything
 
 import spikeloom as sl
@@ -19,7 +19,7 @@ from spikeloom.runtime.files import read_inputs
 from spikeloom.runtime.npz import read_npz, write_npz
 from spikeloom.runtime.snapshot import same_state
 
-LEARNERS = ("reference",)
+LEARNERS = DEVICES
 """Devices that learn."""
 
 
@@ -153,7 +153,7 @@ def test_what_does_not_learn_says_so():
         device.learning = "yes"
 
 
-@pytest.mark.parametrize("url", [u for u in ("emulator", "rtl") if u not in LEARNERS])
+@pytest.mark.parametrize("url", ["rtl"])
 def test_devices_that_cannot_learn_refuse_before_a_run(url):
     with sl.open(url) as device:
         with pytest.raises(UnsupportedError) as caught:
@@ -162,7 +162,7 @@ def test_devices_that_cannot_learn_refuse_before_a_run(url):
             f"device '{url}' cannot learn in this version\n"
             "  found: rules of 'pre->post'\n"
             "  expected: a Program without rules\n"
-            '  remedy: use "reference", or connect with learning=None'
+            '  remedy: use "emulator", or connect with learning=None'
         )
 
 
