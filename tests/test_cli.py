@@ -173,11 +173,11 @@ def test_run_tells_the_hardwares_clock_cycles(spikeloom):
     command = ("run", "one.loom", "--inputs", "one.npz", "--steps", "4", "-o", "out.npz")
     code, out, err = spikeloom(*command)
     assert (code, err) == (0, "")
-    assert out.splitlines()[2] == "65 clock cycles, 16.25 per step, at most 23"
+    assert out.splitlines()[2] == "62 clock cycles, 15.5 per step, at most 23"
     assert read_npz("out.npz")["cycles"].tolist() == [14, 23, 14, 14]
     code, out, _ = spikeloom(*command, "--clock", "50e6")
     assert out.splitlines()[2] == (
-        "65 clock cycles, 16.25 per step, at most 23; 0.0013 ms at 50 MHz"
+        "62 clock cycles, 15.5 per step, at most 23; 0.0013 ms at 50 MHz"
     )
     code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
     assert json.loads(out)["cycles"] == {

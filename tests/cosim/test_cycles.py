@@ -206,7 +206,7 @@ def test_lanes_are_an_option_and_compared_in_lockstep():
     assert cosim(program, ["emulator?lanes=1", "rtl?simulator=amaranth&lanes=1"], 4, given) is None
     found = cosim(program, ["emulator?lanes=2", "emulator?lanes=1"], 4, given)
     assert str(found) == (
-        "step 0: cycles of 'device' is 24 on emulator?lanes=2, 27 on emulator?lanes=1"
+        "step 0: cycles of 'device' is 25 on emulator?lanes=2, 28 on emulator?lanes=1"
     )
 
 
