@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..compiler.origin import did_you_mean
 from ..errors import DeviceError, UnsupportedError
-from ..runtime.open import ADDRESSED, BACKENDS, LATER
+from ..runtime.open import ADDRESSED, BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +127,7 @@ def open_engine(
         return FloatEngine()
     known = [*BACKENDS, *ADDRESSED, FLOAT]
     scheme = str(device).partition("?")[0].partition(":")[0]
-    if scheme not in known and scheme not in LATER:
+    if scheme not in known:
         raise DeviceError(
             "no such device",
             found=repr(device),
