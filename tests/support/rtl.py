@@ -94,7 +94,37 @@ def within(program: Program, g: Geometry) -> Program:
 
 def program_for(name: str, seed: int, **options: Any) -> Program:
     """A random Program that the core of that name can hold."""
-    g = GEOMETRIES[name]
+    return program_that_fits(GEOMETRIES[name], seed, **options)
+
+
+def random_geometry(seed: int) -> Geometry:
+    """A small core of random widths, lanes, neurons at a time, and parts."""
+    rng = np.random.default_rng(seed)
+    lanes = int(rng.choice([1, 2, 2, 4, 4, 8]))
+    exponential, hold = bool(rng.integers(2)), bool(rng.integers(2))
+    return Geometry(
+        neurons=int(rng.integers(4, 26)),
+        lanes=lanes,
+        update_lanes=1 << int(rng.integers(lanes.bit_length())),
+        state_bits=int(rng.integers(12, 25)),
+        weight_bits=int(rng.integers(2, 17)),
+        accumulator_bits=int(rng.integers(16, 32)),
+        delay_slots=1 << int(rng.integers(5)),
+        receptors=int(rng.integers(1, 3)),
+        refractory_bits=int(rng.choice([0, 3, 16])),
+        exponents=int(rng.choice([0, 4, 15])),
+        shifts=int(rng.choice([0, 4, 15])),
+        exponential=exponential,
+        linear=not exponential or bool(rng.integers(2)),
+        hold=hold,
+        mask=not hold or bool(rng.integers(2)),
+        **{n: bool(rng.integers(2)) for n in ("adaptation", "graded", "subtract", "late", "bias")},
+        **_ROOM | {"generators": int(rng.choice([0, 64]))},
+    )
+
+
+def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
+    """A random Program that this core can hold."""
     rng = np.random.default_rng(seed)
     sizes = [n for n in (1, 5, 12, 25, 33, 60) if n <= g.neurons]
     options.setdefault("neurons", int(rng.choice(sizes)))
