@@ -169,6 +169,11 @@ class CLearning:
         rectangles["first_position"] = first
         part = np.bincount(kind, self._all_enabled[dense], minlength=len(count))
         rectangles["all_enabled"] = part == count
+        size = len(table.pre.key)
+        for number, begin in enumerate(start.tolist()):
+            rectangles["complete"][number] = count[number] == size and np.array_equal(
+                pre[begin : begin + size], np.arange(size)
+            )
         width = kinds[2]
         member = np.repeat(np.arange(len(count)), width)
         position = np.repeat(first - (np.cumsum(width) - width), width) + np.arange(len(member))
@@ -280,6 +285,7 @@ class CLearning:
             lane.x_event = self._address(np.zeros(n, np.int32))
             lane.x_live = self._address(np.zeros(n, np.int32))
             lane.x_list = self._address(np.zeros(n, np.int32))
+            lane.live_list = self._address(np.zeros(n + 1, np.int32))
             lane.y_list = self._address(np.zeros(len(table.post.key), np.int32))
             self._x[-1].append(x)
         return own
