@@ -251,7 +251,7 @@ def refuse_learning(program: Program, device: str) -> None:
             f"device {device!r} cannot learn in this version",
             found="rules of " + ", ".join(map(repr, names[:5])) + (", …" if names[5:] else ""),
             expected="a Program without rules",
-            remedy='use "reference", or connect with learning=None',
+            remedy='use "reference" or "emulator", or connect with learning=None',
         )
 
 

@@ -171,7 +171,9 @@ class Part(ctypes.Structure):
 class Rectangle(ctypes.Structure):
     """Dense rows with the same targets."""
 
-    _fields_ = _fields(pointer="offset pre", int64="rows first_position memory all_enabled complete")
+    _fields_ = _fields(
+        pointer="offset pre", int64="rows first_position memory all_enabled complete"
+    )
 
 
 class Rule(ctypes.Structure):
