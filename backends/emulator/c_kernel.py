@@ -70,7 +70,7 @@ class CKernel:
             "instruction_set": native.INSTRUCTION_SETS[self._instructions],
             "threads_in_use": len(self._ranges) - 1,
             "synapses": synapses,
-            "synapse_bytes": self._streams.bytes,
+            "synapse_bytes": self._streams.bytes + (self._learning.bytes if self._learning else 0),
         }
 
     def set_weights(self, weights: tuple[CoreWeights, ...]) -> None:

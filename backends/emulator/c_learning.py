@@ -54,6 +54,11 @@ class CLearning:
         """Per core (rows,) numbers of plastic row groups, -1 for static ones."""
         return self._synapses.numbers()
 
+    @property
+    def bytes(self) -> int:
+        """Memory of plastic synapses, of what leads to them, and of traces."""
+        return self._synapses.bytes + sum(parts.nbytes for parts in self._parts)
+
     def attach(self, machine: native.Machine) -> None:
         """Let a machine learn with these rules."""
         machine.rules, machine.rule_count = ctypes.addressof(self._rules), len(self._tables)

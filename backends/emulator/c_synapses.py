@@ -55,6 +55,11 @@ class CSynapses:
         self._all_enabled = self._fully_enabled()
         self.memories = self._fill_memories(weights)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of everything that is kept here, the weights themselves included."""
+        return sum(array.nbytes for array in self._keep if isinstance(array, np.ndarray))
+
     def address(self, array: NDArray[Any]) -> int:
         """Where an array is, which is kept from now on."""
         assert array.flags.c_contiguous
