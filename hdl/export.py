@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_READ_WHILE_WRITTEN = re.compile(r"(parameter \\COLLISION_X_MASK (\d+)')0+$", re.MULTILINE)
+_READ_WHILE_WRITTEN = re.compile(
+    r"(parameter \\COLLISION_X_MASK (\d+)')0+"
+    r"(\n(?:\s+parameter .*\n)*?\s+parameter \\CLK_ENABLE 1)$",
+    re.MULTILINE,
+)
+"""Of reads at a clock edge; the others see what is written one cycle later, without any logic."""
 
 
 def to_rtlil(component: Any, name: str) -> str:
@@ -22,4 +27,4 @@ def to_rtlil(component: Any, name: str) -> str:
     from amaranth.back import rtlil
 
     text = rtlil.convert(component, name=name, emit_src=False)
-    return _READ_WHILE_WRITTEN.sub(lambda m: f"{m[1]}{'1' * int(m[2])}", text)
+    return _READ_WHILE_WRITTEN.sub(lambda m: f"{m[1]}{'1' * int(m[2])}{m[3]}", text)

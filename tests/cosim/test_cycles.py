@@ -21,6 +21,7 @@ from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.rtl.fit import geometry_for
 from spikeloom.errors import DeviceError, UnsupportedError
 from spikeloom.hdl.cycles import step_cycles
+from spikeloom.hdl.geometry import default_update_lanes
 from spikeloom.runtime import timing as timing_module
 from spikeloom.runtime.backend import Events, Record
 from spikeloom.runtime.cosim import cosim
@@ -33,6 +34,9 @@ KERNELS = {
     "C kernel, 3 threads": {"kernel": "c", "threads": 3},
     "NumPy kernel": {"kernel": "numpy"},
 }
+
+USUAL = [n for n, g in GEOMETRIES.items() if g.update_lanes == default_update_lanes(g.lanes)]
+"""Cores that update as many neurons at a time as the emulator takes them to."""
 
 
 def emulator(name, program, **options):
@@ -52,7 +56,7 @@ def nothing_recorded(program):
 
 @needs_compiler
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(GEOMETRIES))
+@pytest.mark.parametrize("name", USUAL)
 def test_the_kernels_count_what_the_hardware_takes(name):
     hardware = rtl_device(name)
     different = set()

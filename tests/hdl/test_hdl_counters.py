@@ -9,7 +9,9 @@ from support.hdl import simulate
 
 from spikeloom.hdl.counters import ROUND, Counters
 from spikeloom.hdl.export import to_rtlil
+from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.registers import COUNTERS, REGISTER
+from spikeloom.hdl.row_walker import RowWalker
 
 MOST = dict(zip(COUNTERS, (4, (1 << 20) - 1, 8, 8, 1, 1), strict=True))
 
@@ -58,5 +60,18 @@ def test_nothing_that_is_added_is_lost_while_registers_are_read():
 
 def test_no_memory_is_asked_to_read_the_old_value_of_what_is_being_written():
     text = to_rtlil(Counters(MOST, {}), "counters")
-    masks = re.findall(r"parameter \\COLLISION_X_MASK \d+'([01]+)", text)
-    assert masks == ["1"]
+    assert collisions(text) == [("1", "1")]
+
+
+def test_reads_without_a_clock_have_nothing_to_collide_with():
+    """yosys stops at a memory that says otherwise."""
+    assert collisions(to_rtlil(RowWalker(Geometry()), "rows")) == [("0", "0")]
+
+
+def collisions(text: str) -> list[tuple[str, str]]:
+    """Of each port that reads: whether collisions matter to nobody, and whether it has a clock."""
+    ports = re.findall(r"cell \$memrd_v2 .*?\n  end\n", text, re.DOTALL)
+    return [
+        re.findall(r"COLLISION_X_MASK \d+'([01]+)\n.*CLK_ENABLE ([01])\n", port, re.DOTALL)[0]
+        for port in ports
+    ]
