@@ -88,7 +88,8 @@ def _check_exact(
     if window > LARGEST:
         raise NetworkError(
             "STDP cannot be exact: its window is beyond a trace's range",
-            found=f"apos - aneg of all taps but the first add up to {window:g} steps of 1/{scale:g}",
+            found=f"apos - aneg of all taps but the first add up to {window:g} steps of "
+            f"1/{scale:g}",
             expected=f"at most {LARGEST}",
             remedy="scale='auto', which rounds and reports",
         )
