@@ -177,7 +177,7 @@ def test_run_tells_the_hardwares_clock_cycles(spikeloom):
     assert read_npz("out.npz")["cycles"].tolist() == [13, 23, 13, 13]
     code, out, _ = spikeloom(*command, "--clock", "50e6")
     assert out.splitlines()[2] == (
-        "62 clock cycles, 15.5 per step, at most 23; 0.0012 ms at 50 MHz"
+        "62 clock cycles, 15.5 per step, at most 23; 0.00124 ms at 50 MHz"
     )
     code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
     assert json.loads(out)["cycles"] == {
