@@ -65,7 +65,7 @@ def test_integers_differ_by_their_rounding_only(tmp_path):
     case = random_case(40, (-0.5, 1.5), tmp_path)
     assert case["theirs"].min() > -0.25
     assert case["theirs"].max() < 1.25
-    changes = []
+    changes, step = [], 0.0
     for seed in range(SEEDS):
         program = sl.compile(network(case, seed))
         with sl.open("emulator") as device:
@@ -75,7 +75,7 @@ def test_integers_differ_by_their_rounding_only(tmp_path):
             last = device.read_weights("plastic")
         np.testing.assert_array_equal(result.raster("cells"), case["post"])
         changes.append((last.values - first.values).reshape(PRE, POST))
-        step = last.values.max() / last.raw.max()
+        step = float(last.values.max() / last.raw.max())
     errors = np.array(changes) - (case["theirs"] - case["weights"])
     # Rounding one change has a variance of f(1 - f) <= 1/4 steps^2, f being its fraction.
     events = case["pre"].sum(0)[:, None] + case["post"].sum(0)
