@@ -44,12 +44,14 @@ def main() -> None:
         start = time.perf_counter()
         device.load(program)
         print(f"load {time.perf_counter() - start:.1f} s", flush=True)
-        speeds = []
+        speeds, results = [], []
         for _ in range(given.repeats):
             start = time.process_time()
             result = device.run(STEPS, inputs={"in": raster})
+            results.append(result)
             seconds = time.process_time() - start
             speeds.append(float(result.cycles.sum()) / seconds / 1e6)
+    result = results[-1]
     spikes = len(result.spikes["cells"])
     print(
         f"{statistics.median(speeds):.2f} million cycles per CPU second"

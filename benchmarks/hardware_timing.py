@@ -54,7 +54,7 @@ class Pinned(Component):
             folded.eq(Cat(0, folded) ^ seen),
             self.made.eq(folded[-1]),
         ]
-        m.d.comb += Cat(*inputs).eq(shifted)
+        m.d.comb += Cat(*inputs).eq(shifted)  # pyright: ignore[reportAttributeAccessIssue]
         return m
 
 

@@ -77,7 +77,7 @@ def compile_network(rule: str | None, spread: float) -> sl.Program:
             tau_mem=100e-3,
             v_threshold=threshold,
             refractory=5e-3,
-            threshold_step=4.0,
+            threshold_step=10.0,
             tau_threshold=2.0,
         ),
     )
@@ -117,7 +117,7 @@ class Runner:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--rules", nargs="+", default=["nearest"], choices=list(RULES))

@@ -164,7 +164,7 @@ def test_run_as_json(spikeloom, device):
 
 
 def test_run_tells_the_hardwares_clock_cycles(spikeloom):
-    # 13 of overhead and a group of neurons in each step; a spike's first word comes after 7.
+    # 12 of overhead and a group of neurons in each step; a spike's first synapse comes after 8.
     program = tiny_program(
         [{"threshold": 9}], [Synapse("c0", 0, 1), Synapse("c0", 0, 1, receptor=1)], channels=1
     )
@@ -174,18 +174,18 @@ def test_run_tells_the_hardwares_clock_cycles(spikeloom):
     code, out, err = spikeloom(*command)
     assert (code, err) == (0, "")
     assert out.splitlines()[2] == "62 clock cycles, 15.5 per step, at most 23"
-    assert read_npz("out.npz")["cycles"].tolist() == [14, 23, 14, 14]
+    assert read_npz("out.npz")["cycles"].tolist() == [13, 23, 13, 13]
     code, out, _ = spikeloom(*command, "--clock", "50e6")
     assert out.splitlines()[2] == (
-        "62 clock cycles, 15.5 per step, at most 23; 0.0013 ms at 50 MHz"
+        "62 clock cycles, 15.5 per step, at most 23; 0.00124 ms at 50 MHz"
     )
     code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
     assert json.loads(out)["cycles"] == {
-        "total": 65,
-        "per_step": 16.25,
+        "total": 62,
+        "per_step": 15.5,
         "most": 23,
         "clock": 100e6,
-        "seconds": 65 / 100e6,
+        "seconds": 62 / 100e6,
     }
     code, out, _ = spikeloom(*command[:2], "--steps", "0", "--json")
     assert json.loads(out)["cycles"] == {"total": 0, "per_step": 0.0, "most": 0}

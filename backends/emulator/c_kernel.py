@@ -22,8 +22,6 @@ from .streams import build_streams, thread_ranges
 from .wiring import Wiring, receptors_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
@@ -75,7 +73,7 @@ class CKernel:
             "instruction_set": native.INSTRUCTION_SETS[self._instructions],
             "threads_in_use": len(self._ranges) - 1,
             "synapses": synapses,
-            "synapse_bytes": self._streams.bytes,
+            "synapse_bytes": self._streams.bytes + (self._learning.bytes if self._learning else 0),
         }
 
     def set_weights(self, weights: tuple[CoreWeights, ...]) -> None:
@@ -293,18 +291,17 @@ class CKernel:
             self._clock.begin(steps, events, self._fired())
         recorder = Recorder(self._program, self._clock, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
-        done = 0
+        first = machine.step
         try:
-            for computed in self._calls(steps, recorder):
-                done += computed
+            self._compute(steps, recorder)
         finally:
             if self._learning is not None:
-                self._learning.finish(events, done)
+                self._learning.finish(events, machine.step - first)
         del keep, inputs  # which the machine has read until now
         return replace(recorder.data(), why_no_cycles=self._timing.why_not)
 
-    def _calls(self, steps: int, recorder: Recorder) -> Iterator[int]:
-        """Compute ``steps`` steps in calls of a bounded time; yields how many each did."""
+    def _compute(self, steps: int, recorder: Recorder) -> None:
+        """Compute ``steps`` steps in calls of a bounded time."""
         machine, done, call = self._machine, 0, min(32, _LONGEST_CALL)
         while done < steps:
             recorder.prepare(machine, done, min(call, steps - done))
@@ -318,7 +315,6 @@ class CKernel:
                 )
             recorder.drain(machine, done, computed)
             done += computed
-            yield computed
             if time.perf_counter() - began < _SECONDS_PER_CALL / 2:
                 call = min(2 * call, _LONGEST_CALL)
             elif call > 1 and time.perf_counter() - began > 2 * _SECONDS_PER_CALL:

@@ -111,6 +111,7 @@ typedef struct {
     const int64_t *offset; /* (rows,) where each begins in the memory */
     const int32_t *pre;    /* (rows,) */
     int64_t rows, first_position, memory, all_enabled;
+    int64_t complete; /* row k is that of presynaptic neuron k, for all of them */
 } Rectangle;
 
 /* One rule and its projection; arrays by position but for those of presynaptic neurons. */
@@ -145,9 +146,10 @@ typedef struct {
 typedef struct {
     int64_t position, position_end;
     uint32_t *x_stored[2];
-    int32_t *x[2], *x_event, *x_live; /* x_event: 0 or 1 */
+    int32_t *x[2], *x_event, *x_live; /* x_event and x_live: 0 or 1 */
     int32_t *x_list, *y_list;         /* whose groups are due in this step */
-    int64_t x_count, y_count, unused[3];
+    int32_t *live_list;               /* those of x_live, where there are columns to walk */
+    int64_t x_count, y_count, live_count, unused[2];
 } LaneRule;
 
 /* What belongs to one thread: targets first .. last, and the generators it draws for. */

@@ -218,8 +218,8 @@ static void learn_rows(const Machine *m, const Lane *lane, const Rule *rule, con
 }
 
 /* The groups that are due: pre, post, epoch. */
-static void change_synapses(const Machine *m, const Lane *lane, const Rule *rule,
-                            const LaneRule *own, uint32_t term)
+static void change_synapses(const Machine *m, const Lane *lane, const Rule *rule, LaneRule *own,
+                            uint32_t term)
 {
     const int64_t *first = rule->first_group;
     if (first[PRE] < first[POST])

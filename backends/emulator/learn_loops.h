@@ -203,7 +203,13 @@ static TARGET void NAME(learn_rectangle)(const Machine *m, const Rule *rule, con
     int64_t place[SPAN];
     int32_t pre[SPAN];
     b->enabled = r->all_enabled ? NULL : memory->enable;
-    for (int64_t done = 0; done < r->rows; done += SPAN) {
+    for (int64_t done = 0; r->complete && done < own->live_count; done += SPAN) {
+        int n = (int)(own->live_count - done < SPAN ? own->live_count - done : SPAN);
+        const int32_t *live = own->live_list + done;
+        for (int k = 0; k < n; k++) place[k] = r->offset[live[k]] + column;
+        NAME(learn_places)(rule, own, b, memory, place, live, n);
+    }
+    for (int64_t done = 0; !r->complete && done < r->rows; done += SPAN) {
         int64_t end = r->rows - done < SPAN ? r->rows : done + SPAN;
         int n = 0;
         for (int64_t k = done; k < end; k++) {
@@ -271,10 +277,16 @@ static TARGET void NAME(take_up)(const Fading *f, int32_t top, uint32_t *restric
 }
 
 /* Whose synapses a column has to look at. */
-static TARGET void NAME(find_live)(const Rule *rule, const LaneRule *own)
+static TARGET void NAME(find_live)(const Rule *rule, LaneRule *own)
 {
     int32_t *restrict live = own->x_live;
     const int32_t *restrict x1 = own->x[0], *restrict x2 = own->x[1];
     const int32_t *restrict event = own->x_event, all = !rule->skips;
     for (int64_t k = 0; k < rule->pre_size; k++) live[k] = (all | x1[k] | x2[k] | event[k]) != 0;
+    int32_t *list = own->live_list;
+    for (int64_t k = 0; k < rule->pre_size; k++) {
+        *list = (int32_t)k; /* the list has room for one more */
+        list += live[k];
+    }
+    own->live_count = list - own->live_list;
 }

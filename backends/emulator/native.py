@@ -180,7 +180,9 @@ class Part(ctypes.Structure):
 class Rectangle(ctypes.Structure):
     """Dense rows with the same targets."""
 
-    _fields_ = _fields(pointer="offset pre", int64="rows first_position memory all_enabled")
+    _fields_ = _fields(
+        pointer="offset pre", int64="rows first_position memory all_enabled complete"
+    )
 
 
 class Rule(ctypes.Structure):
@@ -211,8 +213,9 @@ class LaneRule(ctypes.Structure):
         *_fields(int64="position position_end"),
         ("x_stored", c_void_p * 2),
         ("x", c_void_p * 2),
-        *_fields(pointer="x_event x_live x_list y_list", int64="x_count y_count"),
-        ("unused", c_int64 * 3),
+        *_fields(pointer="x_event x_live x_list y_list live_list"),
+        *_fields(int64="x_count y_count live_count"),
+        ("unused", c_int64 * 2),
     ]
 
 

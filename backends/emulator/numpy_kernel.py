@@ -86,7 +86,11 @@ class NumpyKernel:
         return {
             "threads_in_use": 1,
             "synapses": len(rows.place),
-            "synapse_bytes": rows.start.nbytes + rows.place.nbytes + rows.value.nbytes,
+            "synapse_bytes": sum(
+                array.nbytes
+                for array in (rows.start, rows.place, rows.value, rows.synapse, rows.exponent)
+                if array is not None
+            ),
         }
 
     def set_weights(self, weights: tuple[CoreWeights, ...]) -> None:

@@ -102,7 +102,7 @@ class _Plastic:
     ) -> None:
         """Learn with the traces of the step before; then let the traces take up this one's."""
         table, rule = self.table, self.table.rule
-        if table.pre.neuron is None:
+        if table.pre.first_channel >= 0:
             i = channels - table.pre.first_channel
             x0 = np.unique(i[(i >= 0) & (i < len(table.pre.key))])
         else:

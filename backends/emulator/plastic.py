@@ -29,7 +29,7 @@ class Side:
 
     Attributes:
         neuron: (n,) int64 global numbers, of positions or, before the synapse, in the order of the
-            population; None for the channels of a source.
+            population; (0,) for the channels of a source.
         first_channel: of the source, or -1.
         key: (n,) int64, the neurons' numbers within their population or source.
         traces: x1 and x2, or y1 and y2.
@@ -37,7 +37,7 @@ class Side:
         rows: where its traces are in ``LearningState``.
     """
 
-    neuron: NDArray[np.int64] | None
+    neuron: NDArray[np.int64]
     first_channel: int
     key: NDArray[np.int64]
     traces: tuple[Trace, Trace]
@@ -47,8 +47,7 @@ class Side:
     def index_of(self, neurons: int) -> NDArray[np.int32]:
         """(neurons,) place of each global neuron in these arrays, -1 for all others."""
         index = np.full(neurons, -1, np.int32)
-        if self.neuron is not None:
-            index[self.neuron] = np.arange(len(self.neuron))
+        index[self.neuron] = np.arange(len(self.neuron))
         return index
 
 
@@ -151,7 +150,7 @@ class RuleTable:
             rule,
             number,
             Side(
-                None if pre is None else program.global_neurons(pre),
+                np.zeros(0, np.int64) if pre is None else program.global_neurons(pre),
                 -1 if source is None else source.first_channel,
                 i,
                 (rule.x1, rule.x2),

@@ -14,18 +14,26 @@ from ..quantise import Quantization
 from .chains import Collapsed, collapse
 from .document import Document, read
 from .exact import LARGEST_WEIGHT, STATE_MAX, floored, lowest_bits, split
+from .taps import tap_rule, warm_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POPULATION = "neurons"
 """Name of the one population."""
+PLASTIC = "plastic"
+"""Name of the projection that learns."""
 _REAL_LEAKS = 64.0
 """With real numbers a leak of this many times everything else is as good as infinite."""
 
 
 def from_superneuromat(
-    snn: Any, dt: float = 1e-3, *, scale: Literal["exact", "auto"] = "exact"
+    snn: Any,
+    dt: float = 1e-3,
+    *,
+    scale: Literal["exact", "auto"] = "exact",
+    w_min: float | None = None,
+    w_max: float | None = None,
 ) -> Network:
     """Build a Network that fires as a SuperNeuroMAT network does.
 
@@ -33,6 +41,7 @@ def from_superneuromat(
     ones of delay chains, which become delays (:func:`superneuromat_ids` has their numbers). State
     is counted from the neuron's reset state. Scheduled spikes are not part of the network:
     :func:`superneuromat_inputs` has them.
+    Synapses with STDP become the projection ``"plastic"``, which learns by :func:`TapSTDP`.
 
     Args:
         snn: a ``superneuromat.SNN``, its JSON as a dict, or the path of a JSON file.
@@ -40,14 +49,15 @@ def from_superneuromat(
         scale: ``"exact"``: every number must be an integer at one power of two as scale, which the
             network brings along (``network.quantization``), and the spikes are the same.
             ``"auto"``: reals, quantised like any other network, with a report.
+        w_min, w_max: limits of weights that learn, needed where some do. SuperNeuroMAT has none:
+            weights are equal as long as they stay between them.
 
     Returns:
         The network, which probes spikes.
 
     Raises:
         NetworkError: something is malformed, or not exact with ``scale="exact"``.
-        UnsupportedError: weights would change (STDP), or the network was left in the middle of a
-            simulation.
+        UnsupportedError: the network was left in the middle of a simulation.
         FileError: the file cannot be read.
     """
     if scale not in ("exact", "auto"):
@@ -60,19 +70,23 @@ def from_superneuromat(
         network.quantization = Quantization(scale=_exact_scale(document, parts))
     factor = network.quantization.scale if network.quantization else None
     network.population(POPULATION, len(parts.ids), _neuron(document, parts.ids, dt, factor))
+    still = ~parts.plastic
     for level, weight in enumerate(_weights(parts, factor)):
-        used = np.ones(len(weight), bool) if level == 0 else weight != 0
+        used = still if level == 0 else still & (weight != 0)
         if used.any():
-            synapses = Synapses(
-                parts.pre[used], parts.post[used], weight[used], parts.delay[used] * dt
-            )
-            network.connect(POPULATION, POPULATION, weights=synapses)
+            network.connect(POPULATION, POPULATION, weights=_synapses(parts, used, weight, dt))
+    if parts.plastic.any():
+        rule = tap_rule(document.apos, document.aneg, (w_min, w_max), factor)
+        synapses = _synapses(parts, parts.plastic, parts.weight, dt)
+        network.connect(POPULATION, POPULATION, weights=synapses, learning=rule, name=PLASTIC)
     network.probe(POPULATION)
     return network
 
 
 def superneuromat_inputs(snn: Any) -> dict[str, Any]:
     """The spikes that ``add_spike`` scheduled, as input of a run: values that are added to v.
+
+    Where the network learns, also the modulator of its first steps (:mod:`.taps`).
 
     Args:
         snn: as for :func:`from_superneuromat`.
@@ -83,10 +97,13 @@ def superneuromat_inputs(snn: Any) -> dict[str, Any]:
     """
     document = read(snn)
     ids = collapse(document).ids
-    if not len(document.step):
-        return {}
-    events = np.stack([document.step, np.searchsorted(ids, document.neuron)], axis=1)
-    return {POPULATION: (events, document.value)}
+    inputs: dict[str, Any] = {}
+    if len(document.step):
+        events = np.stack([document.step, np.searchsorted(ids, document.neuron)], axis=1)
+        inputs[POPULATION] = (events, document.value)
+    if document.aneg.any():
+        inputs["modulator"] = warm_up(document.aneg)[1]
+    return inputs
 
 
 def superneuromat_ids(snn: Any) -> NDArray[np.int64]:
@@ -97,14 +114,6 @@ def superneuromat_ids(snn: Any) -> NDArray[np.int64]:
 def _refuse(document: Document) -> None:
     if document.size == 0:
         raise NetworkError("the SuperNeuroMAT network has no neurons")
-    if document.learns:
-        at = int(np.argmax(document.synapses["plastic"]))
-        raise UnsupportedError(
-            "SuperNeuroMAT's STDP is not in this version",
-            found=f"{int(np.sum(document.synapses['plastic'] != 0))} synapses with stdp_enabled, "
-            f"the first is synapse {at}",
-            remedy="import the trained network: snn.stdp = False",
-        )
     for what, wrong in (
         ("a refractory countdown", document.neurons["countdown"] != 0),
         ("spikes on their way", np.isin(np.arange(document.size), document.fired)),
@@ -134,6 +143,7 @@ def _exact_scale(document: Document, parts: Collapsed) -> float:
         ("the reset state of neuron", ids, p["reset"]),
         ("the initial state of neuron", ids, p["initial"]),
         ("an input of neuron", document.neuron, document.value),
+        *((f"STDP's {name} of tap", np.arange(len(v)), v) for name, v in _taps(document)),
     )
     low = min((int(lowest_bits(v).min(initial=2000)) for _, _, v in named), default=0)
     bits = -low if low < 2000 else 0
@@ -159,6 +169,16 @@ def _exact_scale(document: Document, parts: Collapsed) -> float:
                 "and reports",
             )
     return scale
+
+
+def _taps(document: Document) -> tuple[tuple[str, NDArray[np.float64]], ...]:
+    return ("apos", document.apos), ("aneg", document.aneg)
+
+
+def _synapses(
+    parts: Collapsed, used: NDArray[np.bool_], weight: NDArray[np.float64], dt: float
+) -> Synapses:
+    return Synapses(parts.pre[used], parts.post[used], weight[used], parts.delay[used] * dt)
 
 
 def _neuron(document: Document, ids: NDArray[np.int64], dt: float, scale: float | None) -> LIF:
@@ -189,4 +209,5 @@ def _weights(parts: Collapsed, scale: float | None) -> list[NDArray[np.float64]]
     """The weights, as a sum of such that mantissas hold."""
     if scale is None:
         return [parts.weight]
-    return [part / scale for part in split(parts.weight * scale)]
+    static = np.where(parts.plastic, 0.0, parts.weight)
+    return [part / scale for part in split(static * scale)]

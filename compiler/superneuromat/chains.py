@@ -28,7 +28,7 @@ class Collapsed:
         ids: (m,) SuperNeuroMAT's numbers of the neurons that stay.
         pre, post: (s,) places in ``ids``.
         weight, delay: (s,) float64, and int64 steps.
-        plastic: (s,) bool.
+        plastic: (s,) bool, which learn.
     """
 
     ids: NDArray[np.int64]
@@ -43,7 +43,8 @@ def collapse(document: Document) -> Collapsed:
     """Find the chains, and leave out what only delays.
 
     A chain is left as it is where somebody changed one of its neurons or synapses, or drives or
-    reads one from outside the chain: it may do something else than delay then.
+    reads one from outside the chain: it may do something else than delay then. The last neuron of a
+    chain stays where its synapse learns, since that goes by the spikes of this neuron.
     """
     s, n = document.synapses, document.size
     relay = _only_delays(document)
@@ -59,8 +60,9 @@ def collapse(document: Document) -> Collapsed:
         if len(links) == -int(s["delay"][last]) - 1:
             # From the end: a synapse takes in up to 63 links, then one stays and sends on.
             synapse, steps = last, 1
+            learns = document.learns and bool(s["plastic"][last])
             for link in links:
-                if steps == LONGEST:
+                if steps == LONGEST or (learns and synapse == last):
                     pre[synapse], delay[synapse] = link, steps
                     synapse, steps = int(into[link]), 1
                     continue
@@ -77,7 +79,7 @@ def collapse(document: Document) -> Collapsed:
         place[s["post"][kept]],
         s["weight"][kept],
         delay[kept],
-        s["plastic"][kept] != 0,
+        (s["plastic"][kept] != 0) & document.learns,
     )
 
 

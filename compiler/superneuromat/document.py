@@ -48,7 +48,7 @@ class Document:
         neurons: float64 columns (n,): threshold, leak, reset, refractory, initial, countdown.
         synapses: columns (s,): pre, post, delay (int64), weight, plastic (float64).
         step, neuron, value: (k,) scheduled input, in the order of steps and neurons.
-        learns: whether a simulation would change weights.
+        apos, aneg: (taps,) float64, what STDP adds; empty where a simulation changes no weight.
         fired: (f,) neurons that fired in the last step that was simulated.
     """
 
@@ -57,8 +57,14 @@ class Document:
     step: NDArray[np.int64]
     neuron: NDArray[np.int64]
     value: NDArray[np.float64]
-    learns: bool
+    apos: NDArray[np.float64]
+    aneg: NDArray[np.float64]
     fired: NDArray[np.int64]
+
+    @property
+    def learns(self) -> bool:
+        """Whether a simulation would change weights."""
+        return len(self.apos) > 0
 
     @property
     def size(self) -> int:
@@ -89,10 +95,10 @@ def read(snn: Any) -> Document:
             reasons.add(f"synapse {at}: {name} is neuron {synapses[name][at]}, there are {n}")
     _check_values(reasons, neurons, synapses)
     step, neuron, value = _inputs(reasons, get("input_spikes"), n)
+    learns = bool(np.any(synapses["plastic"])) and bool(get("stdp"))
+    apos, aneg = _taps(reasons, get) if learns else (np.zeros(0), np.zeros(0))
     reasons.done()
-    plastic = bool(np.any(synapses["plastic"]))
-    learns = plastic and bool(get("stdp")) and (_any(get, "apos") or _any(get, "aneg"))
-    return Document(neurons, synapses, step, neuron, value, learns, _last_spikes(get, n))
+    return Document(neurons, synapses, step, neuron, value, apos, aneg, _last_spikes(get, n))
 
 
 def _fields(snn: Any) -> Any:
@@ -251,9 +257,29 @@ def _inputs(reasons: Reasons, spikes: Any, n: int) -> Any:
     return np.array(step, np.int64), np.array(neuron, np.int64), np.array(value, np.float64)
 
 
-def _any(get: Any, name: str) -> bool:
-    values = get(name)
-    return values is not None and bool(np.any(_numbers(Reasons("STDP"), name, values)))
+def _taps(reasons: Reasons, get: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What STDP adds per tap, with and without its pair of spikes; nothing where all are 0."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, flag, sign in (
+        ("apos", "stdp_positive_update", 1.0),
+        ("aneg", "stdp_negative_update", -1.0),
+    ):
+        values, switch = get(name), get(flag)
+        on = values is not None and (switch is None or bool(switch))
+        column = _numbers(reasons, name, values) if on else np.zeros(0)
+        wrong = ~np.isfinite(column) | (sign * column < 0)
+        if wrong.any():
+            what = "positive" if sign > 0 else "negative"
+            reasons.add(f"{name} must be finite and {what}, got {column[np.argmax(wrong)]:g}")
+        found[name] = column
+    lengths = {len(column) for column in found.values() if len(column)}
+    if len(lengths) > 1:
+        reasons.add(f"apos has {len(found['apos'])} taps, aneg {len(found['aneg'])}")
+    if reasons or not any(column.any() for column in found.values()):
+        return np.zeros(0), np.zeros(0)
+    (taps,) = lengths
+    apos, aneg = (c if len(c) else np.zeros(taps) for c in (found["apos"], found["aneg"]))
+    return apos, aneg
 
 
 def _last_spikes(get: Any, n: int) -> NDArray[np.int64]:

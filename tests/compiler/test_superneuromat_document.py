@@ -167,16 +167,79 @@ def test_files_that_are_none(tmp_path):
     assert message(sl.FileError, tmp_path / "none.json").startswith("the SuperNeuroMAT file cannot")
 
 
-def test_what_is_not_in_this_version():
-    learning = {"enable_stdp": [0, 0, 1, 0], "apos": [1.0], "aneg": [-0.1]}
-    assert message(sl.UnsupportedError, document(**learning)) == (
-        "SuperNeuroMAT's STDP is not in this version\n"
-        "  found: 1 synapses with stdp_enabled, the first is synapse 2\n"
-        "  remedy: import the trained network: snn.stdp = False"
-    )
+LEARNING: dict[str, Any] = {
+    "enable_stdp": [0, 0, 1, 0],
+    "apos": [1.0, 0.5],
+    "aneg": [-0.25, -0.5],
+}
+
+
+def test_stdp_is_a_rule():
+    """A delay's last hidden neuron stays: STDP goes by its spikes."""
+    net = sl.from_superneuromat(document(**LEARNING), w_min=-16, w_max=16)
+    plastic, still = net.projections["plastic"], net.projections["neurons->neurons"]
+    s, rest = plastic.synapses, still.synapses
+    assert [*zip(s.pre, s.post, s.weight, s.delay, strict=True)] == [(2, 1, 3.0, 1)]
+    assert [*zip(rest.pre, rest.post, rest.weight, rest.delay, strict=True)] == [
+        (0, 2, 1.0, 2),
+        (1, 0, 0.5, 1),
+    ]
+    assert plastic.learning is not None
+    assert plastic.learning.dw == "-3.0*u + 5.0*x0*y0 + 1.0*x1*y0 + 1.0*m*u"
+    steps, values = sl.superneuromat_inputs(document(**LEARNING))["modulator"]
+    # Of the third step on -0.25 - 0.5 is added; of 4 steps a unit 3 too many, then 2.
+    assert (steps.tolist(), values.tolist()) == ([0, 1, 2], [3, 2, 0])
     # As SuperNeuroMAT has it, nothing learns without all three.
     for name, off in (("stdp", False), ("apos", []), ("enable_stdp", [0] * 4)):
-        sl.from_superneuromat(document(**{**learning, "aneg": [], name: off}))
+        still = sl.from_superneuromat(document(**{**LEARNING, "aneg": [], name: off}))
+        assert [p.learning for p in still.projections.values()] == [None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"aneg": [-1.0]}, "apos has 2 taps, aneg 1"),
+        ({"apos": [-1.0, 0.0]}, "apos must be finite and positive, got -1"),
+        ({"aneg": [0.0, 0.5]}, "aneg must be finite and negative, got 0.5"),
+        ({"aneg": "none"}, "aneg must be a list of numbers"),
+        ({"apos": [1.0] * 40, "aneg": []}, "STDP has too many taps\n  found: 40\n"),
+        ({"apos": [1.0, 32.0]}, "beyond a trace's range\n  found: apos - aneg of all taps but"),
+        ({"aneg": [-0.25, -40.0], "apos": []}, "beyond a trace's range"),
+        ({"aneg": [-40.0, -0.25]}, "they add up to -40.25, in steps of 0.25\n  expected: at most"),
+        ({"aneg": [-0.1, -0.5]}, "STDP's aneg of tap 0, -0.1, needs steps of 2^-55"),
+    ],
+)
+def test_stdp_that_cannot_be(changes, part):
+    found = message(sl.NetworkError, document(**{**LEARNING, **changes}), w_min=-9, w_max=9)
+    assert part in found
+
+
+def test_stdp_needs_limits():
+    assert message(sl.NetworkError, document(**LEARNING)) == (
+        "the SuperNeuroMAT network learns: a device must know how far its weights can go\n"
+        "  expected: w_min and w_max\n"
+        "  remedy: from_superneuromat(snn, w_min=…, w_max=…), or the network as it is: "
+        "snn.stdp = False"
+    )
+
+
+def test_stdp_in_reals():
+    """SuperNeuroMAT's sums in floating point, from the first step on."""
+    apos, aneg, w = [0.3, 0.1, 0.2], [-0.01, -0.03, -0.07], 3.0
+    snn = document(**{**LEARNING, "apos": apos, "aneg": aneg})
+    net = sl.from_superneuromat(snn, scale="auto", w_min=-5, w_max=9)
+    inputs = sl.superneuromat_inputs(snn)
+    fired = np.zeros((30, 3), bool)
+    result = sl.simulate(net, 30, inputs | {"neurons": np.eye(3)[np.arange(30) % 3] * 40.0})
+    fired[tuple(result.spikes["neurons"].T)] = True
+    for t in range(30):
+        for k in range(min(3, t)):
+            w += apos[k] if fired[t - 1 - k, 2] and fired[t, 1] else aneg[k]
+    assert result.learned["plastic"].weights[0] == pytest.approx(w, abs=2e-3)
+    assert abs(w - 3.0) > 0.5
+
+
+def test_what_is_not_in_this_version():
     assert message(sl.UnsupportedError, document(spike_train=[[1] * 4, [0, 1, 0, 0]])) == (
         "the SuperNeuroMAT network was left in the middle of a simulation: spikes on their way\n"
         "  found: neuron 1\n"

@@ -94,7 +94,7 @@ def test_emulators_learn_the_same_on_a_thousand_networks(hundred):
             *(["C kernel, 2 threads"] if large else []),
             *(["NumPy kernel"] if seed % 3 == 1 else []),
         ]
-        check(program, 12 if large else 14 + seed % 20, seed, names)
+        check(program, 10 if large else 12 + seed % 16, seed, names)
 
 
 @pytest.mark.parametrize("threads", [2, 3])

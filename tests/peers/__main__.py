@@ -27,6 +27,8 @@ PEERS: dict[str, list[list[str]]] = {
     "superneuromat": [["superneuromat==3.5.*"]],
     # The same way as users install it; backends/lava/install.py has the reasons.
     "lava": lava.REQUIREMENTS,
+    # Learning in floating point. 2.9 runs on the oldest Python here, and needs that NumPy.
+    "brian2": [["brian2==2.9.*", "numpy<2.3"]],
     # Exporters of NIR files. norse and spikingjelly would pull in torchvision and more, which the
     # exporters do not need. The usual torch for Linux carries CUDA; to save its gigabytes, point
     # PIP_EXTRA_INDEX_URL at an index of CPU builds.

@@ -4,12 +4,14 @@ The input is a list of networks, each a mapping of
 
 - ``steps``, ``sparse`` (which of its matrix formats to use),
 - ``neurons``: (threshold, leak (null: infinite), reset state, refractory period, initial state),
-- ``synapses``: (pre, post, weight, delay in steps),
+- ``synapses``: (pre, post, weight, delay in steps), and possibly whether STDP is enabled,
+- possibly ``stdp``: Apos and Aneg (null: that update is off),
 - ``inputs``: (step, neuron, value);
 - or, instead of neurons and synapses, ``document``: what SuperNeuroMAT reads as JSON.
 
-The output holds for network ``i`` the arrays ``spikes_i`` (k, 2) of step and neuron, and
-``states_i`` (steps, neurons), the internal states after each step. Each network is written to
+The output holds for network ``i`` the arrays ``spikes_i`` (k, 2) of step and neuron,
+``states_i`` (steps, neurons), the internal states after each step, and ``weights_i`` (s, 3), the
+synapses at the end: pre, post, weight, with those of hidden neurons. Each network is written to
 ``folder/i.json`` as SuperNeuroMAT itself writes it, before it is run.
 """
 
@@ -33,15 +35,18 @@ def build(network):
             refractory_period=refractory,
             initial_state=initial,
         )
-    for pre, post, weight, delay in network.get("synapses", []):
-        snn.create_synapse(pre, post, weight=weight, delay=delay)
+    for pre, post, weight, delay, *stdp in network.get("synapses", []):
+        snn.create_synapse(pre, post, weight=weight, delay=delay, stdp_enabled=any(stdp))
+    if "stdp" in network:
+        apos, aneg = network["stdp"]
+        snn.stdp_setup(apos, aneg, apos is not None, aneg is not None)
     for step, neuron, value in network["inputs"]:
         snn.add_spike(step, neuron, value)
     return snn
 
 
 def run(network, snn):
-    """Spikes and internal states of one network."""
+    """Spikes, internal states and weights of one network."""
     n = len(network.get("neurons", snn.neuron_states))  # Delays add hidden neurons behind these.
     before = []
     snn.simulate(
@@ -51,7 +56,9 @@ def run(network, snn):
         sparse=network["sparse"],
     )
     states = np.array([*before[1:], snn.neuron_states[:n]])
-    return np.argwhere(np.array(snn.spike_train)[:, :n]), states
+    columns = snn.pre_synaptic_neuron_ids, snn.post_synaptic_neuron_ids, snn.synaptic_weights
+    weights = np.array(columns, dtype=np.float64).reshape(3, -1).T
+    return np.argwhere(np.array(snn.spike_train)[:, :n]), states, weights
 
 
 if __name__ == "__main__":
@@ -64,5 +71,6 @@ if __name__ == "__main__":
             form = ("json-native", "base64", "base85")[number % 3]
             with open(f"{sys.argv[3]}/{number}.json", "w", encoding="utf-8") as file:
                 snn.saveas_json(file, array_representation=form)
-        found[f"spikes_{number}"], found[f"states_{number}"] = run(network, snn)
+        for name, array in zip(("spikes", "states", "weights"), run(network, snn), strict=True):
+            found[f"{name}_{number}"] = array
     np.savez(sys.argv[2], **found)
