@@ -63,7 +63,10 @@ class Data:
 
 
 def spikes_of(
-    images: NDArray[np.int64], pause: int, steps: int = IMAGE_STEPS, phases: bool = False
+    images: NDArray[np.int64 | np.float64],
+    pause: int,
+    steps: int = IMAGE_STEPS,
+    phases: bool = False,
 ) -> NDArray[np.bool_]:
     """(n * (steps + pause), 64): images one after the other, each followed by a pause.
 

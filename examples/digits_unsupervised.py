@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from digits_learning import (
     CLASSES,
+    PIXEL_MAX,
     PIXELS,
     Data,
     add_arguments,
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DT = 1e-3
-STEPS, PAUSE = 64, 16
+STEPS, PAUSE = 256, 64  # so slow that two neurons rarely cross the threshold in one step
+DRIVE = 300  # spikes of all pixels for one image, be it thick or thin
 FEATURES = 80
-TAU_MEMBRANE, TAU_TRACE, TAU_THRESHOLD = 14.2e-3, 2.2e-3, 3.9
+TAU_MEMBRANE, TAU_TRACE, TAU_THRESHOLD = 57e-3, 9e-3, 3.9
 THRESHOLD, THRESHOLD_STEP, INHIBITION = 20.2, 0.28, 49.5  # where the largest weight is 1
-ETA, FALL, EPOCHS = 0.07, 0.1, 15
+ETA, FALL, EPOCHS = 0.06, 0.1, 15
 FULL = 127  # modulator
 
 
@@ -59,9 +61,9 @@ def network(seed: int) -> sl.Network:
             tau_threshold=TAU_THRESHOLD,
         ),
     )
-    # A pixel of full intensity, every fourth step, has a trace of at most 1 one step later.
+    # A pixel of full intensity, every 16th step, has a trace of at most 1 one step later.
     late = float(np.exp(DT / TAU_TRACE))
-    spikes_apart = float(np.exp(-4 * DT / TAU_TRACE))
+    spikes_apart = float(np.exp(-STEPS / PIXEL_MAX * DT / TAU_TRACE))
     rule = sl.Rule(
         dw=f"{ETA / FULL}*m*x1*y0 - {ETA / FULL}*m*w*y0",
         traces={"x1": sl.Trace(TAU_TRACE, impulse=(1 - spikes_apart) * late, limit=late)},
@@ -78,7 +80,8 @@ def network(seed: int) -> sl.Network:
 def show(device: sl.Device, images: NDArray[np.int64], modulator: int) -> NDArray[np.int64]:
     """Present images; (n, 80) spikes of each neuron for each of them. Modulator 0: no learning."""
     device.learning = modulator > 0
-    raster = spikes_of(images, PAUSE, STEPS, phases=True)
+    even = np.minimum(images * (DRIVE / images.sum(axis=1, keepdims=True)), PIXEL_MAX)
+    raster = spikes_of(even, PAUSE, STEPS, phases=True)
     result = device.run(len(raster), {"pixels": raster, "modulator": ([0], [modulator])})
     return counts_of(result, "features", len(images))
 
