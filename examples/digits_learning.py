@@ -7,7 +7,8 @@ scikit-learn's 1,797 images of 8x8 pixels in two fixed splits:
 - ``ordered``: ``train_test_split(test_size=.5, shuffle=False)``, 898 and 899: the test images were
   written by other people.
 
-A pixel of intensity p (0 .. 16) becomes p spikes, evenly spread; images follow each other with a
+A pixel of intensity p (0 .. 16, rescaled where an example says so) becomes p spikes, evenly spread;
+images follow each other with a
 pause in between, and the device is never reset.
 """
 

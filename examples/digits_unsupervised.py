@@ -9,7 +9,9 @@ and the training part is shown once more: how often each neuron fires for each d
     python examples/digits_unsupervised.py                five seeds on the emulator
     python examples/digits_unsupervised.py --split ordered --json
 
-The hyper-parameters below were chosen on a third of the training part (``--validate``).
+93.7 ± 1.4 % of the random split's test images, 89.3 ± 1.1 % of the ordered one's (five seeds). The
+hyper-parameters were chosen for both splits together on thirds of their training parts
+(``--validate``); some images of one split's training part are in the other's test part.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 DT = 1e-3
 STEPS, PAUSE = 256, 64  # so slow that two neurons rarely cross the threshold in one step
-DRIVE = 300  # spikes of all pixels for one image, be it thick or thin
+DRIVE = 300  # spikes of all pixels for one image; fewer where thin lines would need brighter pixels
 FEATURES = 80
 TAU_MEMBRANE, TAU_TRACE, TAU_THRESHOLD = 57e-3, 9e-3, 3.9
 THRESHOLD, THRESHOLD_STEP, INHIBITION = 20.2, 0.28, 49.5  # where the largest weight is 1
