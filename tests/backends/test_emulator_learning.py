@@ -127,7 +127,13 @@ def test_learning_input_that_does_not_fit(device, given, message):
             [0, 1],
             "delays of core 0 are beyond what a rule allows\n  found: 1\n  expected: 2 … 2",
         ),
-        ("delay", None, "delays of core 0 are missing\n  expected: 2 delays"),
+        (
+            "delay",
+            None,
+            "delays of core 0 does not fit the loaded program\n"
+            "  found: shape ()\n  expected: shape (2,)\n"
+            "  remedy: load the program that it was read from",
+        ),
     ],
 )
 def test_weights_that_no_rule_could_have_made(device, field, value, message):
@@ -169,9 +175,16 @@ def test_a_state_without_learning_does_not_fit(device):
     state = device.read_state()
     with pytest.raises(DeviceError) as caught:
         device.write_state(replace(state, learning=None))
+    plain = (
+        "step, u, v, adapt, refractory, reset_pending, fired, wheel, saturated, saturations, "
+        "spikes, synaptic_events"
+    )
+    learning = (
+        "on, x, y, fired_before, third_factor, modulator, sparse_tag of core 0, dense_tag of core 0"
+    )
     assert str(caught.value) == (
-        "state 'learning' does not fit the loaded program\n"
-        "  found: none\n  expected: some\n"
+        "the state does not fit the loaded program\n"
+        f"  found: {plain}\n  expected: {plain}, {learning}\n"
         "  remedy: load the program that it was read from"
     )
 
