@@ -97,7 +97,7 @@ def _group(data: Any) -> Group:
 
 def _product(data: Any) -> Product:
     numbers = [_number(v, "product") for v in _list(data, 2 + MAX_FACTORS, "product")]
-    if len(numbers) < 2 or not 0 <= numbers[1] <= int(~Condition.NONE):
+    if len(numbers) < 2 or not 0 <= numbers[1] <= sum(Condition):
         raise _malformed("product", data)
     return Product(numbers[0], Condition(numbers[1]), tuple(numbers[2:]))
 
