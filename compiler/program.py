@@ -146,6 +146,15 @@ class CoreImage:
         """Used axons."""
         return len(self.axon_start) - 1
 
+    def synapse_rules(self, kind: int) -> NDArray[np.int64]:
+        """(k,) of each SPARSE or DENSE synapse that may change 1 + its rule's index; else 0."""
+        enable = self.sparse_enable if kind == SPARSE else self.dense_enable
+        if not len(enable):
+            return np.zeros(len(self.sparse_weight if kind == SPARSE else self.dense_weight), int)
+        rows = self.rows[self.rows["kind"] == kind]
+        rows = rows[np.argsort(rows["offset"], kind="stable")]
+        return np.repeat(rows["rule"], rows["count"]).astype(np.int64) * enable
+
 
 @dataclass(frozen=True)
 class SourceSymbol:

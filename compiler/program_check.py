@@ -368,10 +368,8 @@ def _check_accumulators(core: CoreImage, program: Program, where: str) -> None:
         counts = rows["count"]
         weights = worst_weights(core, kind, program.rules)
         worst = weights * np.repeat(2.0 ** rows["exponent"], counts)
-        receptor = np.repeat(rows["receptor"], counts)
-        for r in range(2):
-            own = receptor == r
-            total[r] += np.bincount(slots[own], weights=worst[own], minlength=core.neurons)
+        place = slots + np.repeat(rows["receptor"].astype(np.int64) * core.neurons, counts)
+        total += np.bincount(place, worst, total.size).reshape(total.shape)
     if total.size and total.max() > target.accumulator_max:
         r, slot = np.unravel_index(np.argmax(total), total.shape)
         raise FileError(

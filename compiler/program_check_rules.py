@@ -229,12 +229,7 @@ def worst_weights(
         rules: of the Program.
     """
     weights = core.sparse_weight if kind == SPARSE else core.dense_weight
-    enable = core.sparse_enable if kind == SPARSE else core.dense_enable
     worst = np.abs(weights.astype(np.float64))
-    if not len(enable):
-        return worst
-    rows = core.rows[core.rows["kind"] == kind]
-    rows = rows[np.argsort(rows["offset"], kind="stable")]
+    rule = core.synapse_rules(kind)
     reach = [0, *(max(abs(rule.weight_min), abs(rule.weight_max)) for rule in rules)]
-    limit = np.repeat(np.array(reach, np.float64)[rows["rule"]], rows["count"])
-    return np.where(enable == 1, limit, worst)
+    return np.where(rule > 0, np.array(reach, np.float64)[rule], worst) if rules else worst

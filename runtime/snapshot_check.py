@@ -11,7 +11,6 @@ from ..compiler.program import DENSE, SPARSE
 from ..errors import InputError
 from ..learning_inputs import HIGHEST, LOWEST
 from .backend import SATURATION_KINDS, CoreWeights, LearningState, State
-from .weights import synapse_rules
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -107,7 +106,7 @@ def check_weights(weights: tuple[CoreWeights, ...], program: Program) -> None:
     lowest = np.array([-top - 1, *(rule.weight_min for rule in program.rules)])
     highest = np.array([top, *(rule.weight_max for rule in program.rules)])
     for number, (core, given, like) in enumerate(zip(program.cores, weights, initial, strict=True)):
-        sparse, dense = (synapse_rules(core, kind) for kind in (SPARSE, DENSE))
+        sparse, dense = (core.synapse_rules(kind) for kind in (SPARSE, DENSE))
         for name, rule in (("sparse", sparse), ("dense", dense)):
             what = f"{name} weights of core {number}"
             _check_array(

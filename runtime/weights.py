@@ -276,7 +276,7 @@ def check_accumulators(
             rows, slots = _synapses(core, kind)
             exponent = np.repeat(rows["exponent"].astype(np.int32), rows["count"])
             receptor = np.repeat(rows["receptor"], rows["count"])
-            rule = synapse_rules(core, kind)
+            rule = core.synapse_rules(kind)
             largest = np.where(rule, reach[rule], np.abs(memory.astype(np.float64)))
             worst = np.ldexp(largest, exponent)
             for r in range(2):
@@ -292,15 +292,6 @@ def check_accumulators(
                 expected=f"at most {limit}",
                 remedy="use smaller weights, or a target with wider accumulators",
             )
-
-
-def synapse_rules(core: CoreImage, kind: int) -> NDArray[np.int64]:
-    """(k,) for each synapse of a kind that learns 1 + the index of its rule, 0 for all others."""
-    rows, slots = _synapses(core, kind)
-    enable = core.sparse_enable if kind == SPARSE else core.dense_enable
-    if not len(enable):
-        return np.zeros(len(slots), np.int64)
-    return np.repeat(rows["rule"], rows["count"]).astype(np.int64) * enable
 
 
 def _synapses(core: CoreImage, kind: int) -> tuple[NDArray[np.void], NDArray[np.int64]]:

@@ -14,7 +14,7 @@ from ...runtime.backend import CoreWeights, State, check_state, check_weights
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...compiler.program import CoreImage, Program
+    from ...compiler.program import Program
     from ...runtime.backend import Events, LearningState, Record
 
 
@@ -120,7 +120,7 @@ def check_weight_values(program: Program, weights: tuple[CoreWeights, ...]) -> N
     )
     for number, (core, given) in enumerate(zip(program.cores, weights, strict=True)):
         for name, kind in (("sparse", SPARSE), ("dense", DENSE)):
-            rule = _learned_by(core, kind)
+            rule = core.synapse_rules(kind)
             on = rule > 0
             values = np.asarray(getattr(given, name))[on]
             _check_limits(f"{name} weights of core {number}", values, low[rule[on]], high[rule[on]])
@@ -133,7 +133,7 @@ def _check_delays(program: Program, number: int, given: CoreWeights) -> None:
     if not learned.any():
         return
     assert given.delay is not None  # `check_weights` has seen to it
-    rule = _learned_by(core, SPARSE)
+    rule = core.synapse_rules(SPARSE)
     low, high = (
         np.array([0, *(getattr(one, name) for one in program.rules)])[rule]
         for name in ("delay_min", "delay_max")
@@ -141,17 +141,6 @@ def _check_delays(program: Program, number: int, given: CoreWeights) -> None:
     fixed = ~learned[rule]
     low[fixed] = high[fixed] = core.sparse_delay[fixed]
     _check_limits(what, given.delay, low, high)
-
-
-def _learned_by(core: CoreImage, kind: int) -> NDArray[np.int64]:
-    """(k,) 1 + the rule that may change each synapse of a kind, or 0."""
-    size = len(core.sparse_weight if kind == SPARSE else core.dense_weight)
-    enable = core.sparse_enable if kind == SPARSE else core.dense_enable
-    if not len(enable):
-        return np.zeros(size, np.int64)
-    rows = core.rows[core.rows["kind"] == kind]
-    rows = rows[np.argsort(rows["offset"], kind="stable")]
-    return np.repeat(rows["rule"].astype(np.int64), rows["count"]) * enable
 
 
 def _check_limits(
