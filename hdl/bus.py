@@ -81,8 +81,7 @@ class BusDecoder(Component):
         Args:
             table: its name.
             ports: of the banks.
-            shown: where what is read can be seen, if not at the ports: of entry ``i`` at place
-                ``i`` modulo their number.
+            shown: where what is read can be seen, if not at the ports; 0 where nothing is asked.
         """
         self._ports.append((self.tables[table], ports, shown))
 
@@ -138,11 +137,7 @@ class BusDecoder(Component):
                 ]
                 if shown is None and (bits or number == 0):  # of copies, one is enough
                     answers.append(port.read)
-            for number, value in enumerate(shown or ()):
-                low = (len(shown or ()) - 1).bit_length()
-                asked = Signal(name=f"shown_{table.name}{number}")
-                m.d.sync += asked.eq(here & (index[:low] == number) if low else here)
-                answers.append(Mux(asked, value, 0))
+            answers += shown or ()
         with m.If(bus.ready):
             m.d.sync += bus.read.eq(tree(or_, answers))
         return m

@@ -28,8 +28,8 @@ class HostPort(wiring.Signature):
     ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to
     the host, so that one multiplexer serves all banks that the core addresses alike; ``write`` then
     writes this one. All of them stay as they are for some cycles (``bus.ACCESS``), so that index
-    and data may pass through the core's own registers. ``read`` follows by a few cycles; it is 0
-    unless the bank is asked, so that the banks' answers can be ORed.
+    and data may pass through the core's own registers. ``read`` follows by a few cycles; during an
+    access it is 0 unless the bank is asked, so that the banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,11 @@ class Bank(Component):
                 shape=width,
                 depth=table.depth,
                 init=[],
-                attrs={"ram_style": "block"} if width * table.depth >= BLOCK_BITS else None,
+                attrs={
+                    # What is read of an entry that is just being written matters to nobody.
+                    "no_rw_check": 1,
+                    **({"ram_style": "block"} if width * table.depth >= BLOCK_BITS else {}),
+                },
             )
             for width in table.widths
         ]
@@ -146,14 +150,21 @@ class Bank(Component):
         columns = range(len(self.table.widths))
         for i in columns:
             m.submodules[f"column{i}"] = column = self.memories[i]
-            write, read = column.write_port(), column.read_port()
+            write, read = column.write_port(), column.read_port(domain="comb")
             suffix = str(i) if self.apart else ""
             enable = getattr(self, f"read_enable{suffix}")
             index = getattr(self, f"read_index{suffix}")
+            # The register is the memory's own; it and its reset cost nothing in block RAM.
+            held = Signal(column.data.shape, name=f"held{i}", reset_less=True)
+            hidden = Signal(name=f"hidden{i}")
+            m.d.sync += hidden.eq(host.access & ~(host.asked & (host.column == i)))
+            with m.If(hidden):
+                m.d.sync += held.eq(0)
+            with m.Elif(enable | host.access):
+                m.d.sync += held.eq(read.data)
             m.d.comb += [
-                read.en.eq(enable | host.access),
                 read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
-                getattr(self, f"read{i}").eq(read.data),
+                getattr(self, f"read{i}").eq(held),
                 write.en.eq(host.write & (host.column == i)),
                 write.addr.eq(host.index),
                 write.data.eq(host.data),
@@ -170,8 +181,5 @@ class Bank(Component):
                         write.addr.eq(Mux(host.access, host.index, self.write_index)),
                         write.data.eq(Mux(host.access, host.data, own)),
                     ]
-        shown = [Signal(name=f"shown{i}") for i in columns]
-        m.d.sync += [shown[i].eq(host.asked & (host.column == i)) for i in columns]
-        answers = (Mux(shown[i], getattr(self, f"read{i}"), 0) for i in columns)
-        m.d.comb += host.read.eq(tree(or_, answers))
+        m.d.comb += host.read.eq(tree(or_, (getattr(self, f"read{i}") for i in columns)))
         return m
