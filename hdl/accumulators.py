@@ -58,24 +58,29 @@ class Accumulators(Component):
         bits = self.geometry.accumulator_bits
         read_index = Signal.like(self.index)
         index, receptor = Signal.like(self.index), Signal()
-        adding, clear, again = Signal(), Signal(), Signal()
-        before, total = Signal(signed(bits)), Signal(signed(bits))
+        adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
+        total = Signal(signed(bits))
+        before = Signal(signed(bits), reset_less=True)
         m.d.comb += read_index.eq(Mux(self.take, self.take_index, self.index))
         m.d.sync += [
             index.eq(read_index),
             receptor.eq(self.receptor),
             adding.eq(self.add),
             clear.eq(self.take & ~self.look),
-            again.eq(adding & (self.index == index) & (self.receptor == receptor)),
-            before.eq(total),
+            # Added is what was read, or the sum that the read missed: the other one is 0.
+            keep.eq(~again & ~self.take),
+            before.eq(0),
         ]
+        m.d.comb += again.eq(adding & (self.index == index) & (self.receptor == receptor))
+        with m.If(again):
+            m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
             found = Mux(receptor, self.banks[1].get("sum"), found)
         stored = Signal(signed(bits))
         given = self.banks[0].host_value("sum").as_signed()  # with `look`, whichever bank is meant
         m.d.comb += [
-            stored.eq(Mux(self.look, given, Mux(clear, 0, Mux(again, before, found)))),
+            stored.eq(Mux(keep, found, 0) | before | Mux(self.look, given, 0)),
             total.eq(self.value + stored),
         ]
         for r, bank in enumerate(self.banks):

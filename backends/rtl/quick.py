@@ -14,9 +14,8 @@ import re
 
 from ...errors import DeviceError
 
-_WRITE = re.compile(
-    r"(memory_\w+)\.update\((\w+)\.index, (.*), (.*)\.repeat<\d+>\(\)\.val\(\), \d+\);"
-)
+_WRITE = re.compile(r"(memory_\w+)\.update\((\w+)\.index, (.*), \d+\);")
+_REPEATED = re.compile(r"\.repeat<\d+>\(\)\.val\(\)$")
 _COMMIT = re.compile(r"if \((\w+)\.commit\(observer\)\) changed = true;")
 _REGISTER = re.compile(r"^\t((?:/\*\w+\*/ )?wire<(\d+)> (\w+)(?: ?\{[^;]*\})?;)$", re.MULTILINE)
 
@@ -44,7 +43,7 @@ def quicken(model: str, name: str) -> str:
             found="a loop of wires after yosys' splitnets",
             remedy='open "rtl?simulator=amaranth", and report the geometry as a bug',
         )
-    model = _WRITE.sub(r"if (\4) \1.data[\2.index] = \3;", model)
+    model = _WRITE.sub(_write, model)
     head, found, body = model.partition(f"struct {name} : public module {{\n")
     small: dict[str, str] = {}
 
@@ -70,3 +69,20 @@ def quicken(model: str, name: str) -> str:
     block = f"\tsl_pair sl_first;\n{registers}\n\tsl_pair sl_last;\n"
     pair = "typedef uint64_t __attribute__((may_alias)) sl_pair;\n"
     return head + pair + found + block + body.replace(start, start + _LOOP)
+
+
+def _write(update: re.Match[str]) -> str:
+    """A write of a whole word, if it is enabled; the enable stands there once per bit."""
+    memory, place, rest = update.groups()
+    value, enable = _two(rest)
+    return f"if ({_REPEATED.sub('', enable)}) {memory}.data[{place}.index] = {value};"
+
+
+def _two(arguments: str) -> tuple[str, str]:
+    """The two arguments of a call, which may be calls of templates themselves."""
+    depth = 0
+    for at, character in enumerate(arguments):
+        depth += (character in "(<") - (character in ")>")
+        if character == "," and depth == 0:
+            return arguments[:at], arguments[at + 2 :]
+    return arguments, ""

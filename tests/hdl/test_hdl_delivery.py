@@ -54,10 +54,10 @@ def test_the_host_writes_and_reads_single_columns():
         context.set(host.write, 0)
         context.set(host.index, 3)
         context.set(host.column, 1)
-        await context.tick()
+        await context.tick().repeat(2)
         context.set(host.asked, 0)
         assert context.get(host.read) == 31
-        await context.tick()
+        await context.tick().repeat(2)
         assert context.get(host.read) == 0
         for column, words in enumerate(contents(context, bank)):
             assert words[:5] == [column, 10 + column, 20 + column, 30 + column, 0]
