@@ -105,14 +105,16 @@ class SynapseLane(Component):
         push, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
         take, take_index: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
-            the cycle after. ``look``: while the host has access.
+            the cycle after.
+        look: while the host has access; the synapses that it reads are those of the row that it
+            pushes.
         sum0, sum1: what was taken.
         host_synapse, host0, host1: the host's ports.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.synapses = Bank(layout(g)["synapse"])
+        self.synapses = Bank(layout(g)["synapse"], through=True)
         self.accumulators = Accumulators(g)
         members: dict[str, Any] = {
             "push": In(1),
@@ -144,7 +146,8 @@ class SynapseLane(Component):
             rows.last.eq(synapses.get("last")),
             self.full.eq(rows.full),
             self.busy.eq(rows.busy),
-            synapses.read_enable.eq(1),
+            rows.look.eq(self.look),
+            synapses.read_enable.eq(rows.read),
             synapses.read_index.eq(rows.address),
         ]
 

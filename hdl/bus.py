@@ -118,7 +118,7 @@ class BusDecoder(Component):
 
         of_register = Signal()
         m.d.sync += of_register.eq(~to_memory)
-        answers: list[Any] = [Mux(of_register, self.register_read, 0)]
+        answers: list[Any] = []
         for table, ports, shown in self._ports:
             bits = (table.banks - 1).bit_length() if table.kind == BANKED else 0
             here = Signal(name=f"at_{table.name}")
@@ -139,5 +139,5 @@ class BusDecoder(Component):
                     answers.append(port.read)
             answers += shown or ()
         with m.If(bus.ready):
-            m.d.sync += bus.read.eq(tree(or_, answers))
+            m.d.sync += bus.read.eq(Mux(of_register, self.register_read, tree(or_, answers)))
         return m

@@ -75,7 +75,8 @@ class Bank(Component):
         writes: the core writes it, too.
         apart: the core reads each column at a time of its own: then there are ``read_enable0``,
             ``read_index0``, … instead of ``read_enable`` and ``read_index``.
-        through: while the host has access, addresses and data come from the core all the same.
+        through: while the host has access, what is read, and what is written if the core writes,
+            is what the core says all the same.
 
     Attributes:
         read_enable, read_index, read0 …: the core's reading side.
@@ -160,7 +161,7 @@ class Bank(Component):
             m.d.sync += hidden.eq(host.access & ~(host.asked & (host.column == i)))
             with m.If(hidden):
                 m.d.sync += held.eq(0)
-            with m.Elif(enable | host.access):
+            with m.Elif(enable if self.through else enable | host.access):
                 m.d.sync += held.eq(read.data)
             m.d.comb += [
                 read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
