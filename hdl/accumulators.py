@@ -71,7 +71,7 @@ class Accumulators(Component):
             keep.eq(~again & ~self.take),
             before.eq(0),
         ]
-        m.d.comb += again.eq(adding & (self.index == index) & (self.receptor == receptor))
+        m.d.comb += again.eq(adding & (read_index == index) & (self.receptor == receptor))
         with m.If(again):
             m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")

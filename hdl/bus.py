@@ -124,18 +124,17 @@ class BusDecoder(Component):
             here = Signal(name=f"at_{table.name}")
             m.d.comb += here.eq(region == table.region)
             for number, port in enumerate(ports):
-                asked = Signal(name=f"asked_{table.name}{number}")
-                # A register keeps the decoding out of every bit's logic; the access has time.
-                m.d.sync += asked.eq(here & (index[:bits] == number) if bits else here)
+                first = bool(bits) or number == 0  # of copies, one is enough to read
                 m.d.comb += [
-                    port.asked.eq(asked if bits or number == 0 else 0),
+                    port.asked.eq(here & (index[:bits] == number) if bits else here),
                     port.access.eq(self.access),
-                    port.write.eq(write & asked),
+                    port.reads.eq(first),
+                    port.write.eq(write & to_memory),
                     port.index.eq(index[bits:]),
                     port.column.eq(column),
                     port.data.eq(bus.data),
                 ]
-                if shown is None and (bits or number == 0):  # of copies, one is enough
+                if shown is None and first:
                     answers.append(port.read)
             answers += shown or ()
         with m.If(bus.ready):

@@ -163,11 +163,11 @@ class Core(Component):
             control.clipped_u.eq(array.clipped_u),
             control.clipped_v.eq(array.clipped_v),
             control.clipped_threshold.eq(array.clipped_threshold),
-            control.events.eq(Mux(fetch.counted, fetch.synapses, 0)),
             control.fired.eq(fired.count),
             fired.set_count.eq(control.set_fired),
             fired.new_count.eq(decoder.data),
         ]
+        m.d.sync += control.events.eq(Mux(fetch.counted, fetch.synapses, 0))
 
     def _random(
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None

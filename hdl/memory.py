@@ -25,11 +25,12 @@ BLOCK_BITS = 256
 class HostPort(wiring.Signature):
     """How the host reaches a bank while the core is idle.
 
-    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to
-    the host, so that one multiplexer serves all banks that the core addresses alike; ``write`` then
-    writes this one. All of them stay as they are for some cycles (``bus.ACCESS``), so that index
-    and data may pass through the core's own registers. ``read`` follows by a few cycles; during an
-    access it is 0 unless the bank is asked, so that the banks' answers can be ORed.
+    ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
+    all banks that the core addresses alike; ``asked`` says whether this bank is meant, and one
+    cycle later ``write`` writes it. All of them stay as they are for some cycles (``bus.ACCESS``),
+    so that index and data may pass through the core's own registers. ``reads``, which is constant,
+    says whether the host ever reads this bank. ``read`` follows by a few cycles; during an access
+    it is 0 unless the bank is asked, so that the banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class HostPort(wiring.Signature):
             {
                 "access": Out(1),
                 "asked": Out(1),
+                "reads": Out(1),
                 "write": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
@@ -159,21 +161,22 @@ class Bank(Component):
             held = Signal(column.data.shape, name=f"held{i}", reset_less=True)
             hidden = Signal(name=f"hidden{i}")
             m.d.sync += hidden.eq(host.access & ~(host.asked & (host.column == i)))
+            looks = 0 if self.through else host.access & host.reads
             with m.If(hidden):
                 m.d.sync += held.eq(0)
-            with m.Elif(enable if self.through else enable | host.access):
+            with m.Elif(enable | looks):
                 m.d.sync += held.eq(read.data)
             m.d.comb += [
-                read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
+                read.addr.eq(Mux(looks, host.index, index)),
                 getattr(self, f"read{i}").eq(held),
-                write.en.eq(host.write & (host.column == i)),
+                write.en.eq(host.write & ~hidden),
                 write.addr.eq(host.index),
                 write.data.eq(host.data),
             ]
             if self.writes:
                 own = getattr(self, f"write{i}")
                 m.d.comb += [
-                    write.en.eq(self.write_enable | (host.write & (host.column == i))),
+                    write.en.eq(self.write_enable | (host.write & ~hidden)),
                     write.addr.eq(self.write_index),
                     write.data.eq(own),
                 ]

@@ -43,7 +43,7 @@ def test_the_host_writes_and_reads_single_columns():
         host = bank.host
         context.set(host.access, 1)
         context.set(host.asked, 1)
-        context.set(host.write, 1)
+        context.set(host.reads, 1)
         for index in range(4):
             for column in range(len(table.widths)):
                 for signal, value in (
@@ -51,7 +51,9 @@ def test_the_host_writes_and_reads_single_columns():
                 ):  # fmt: skip
                     context.set(signal, value)
                 await context.tick()
-        context.set(host.write, 0)
+                context.set(host.write, 1)
+                await context.tick()
+                context.set(host.write, 0)
         context.set(host.index, 3)
         context.set(host.column, 1)
         await context.tick().repeat(2)
