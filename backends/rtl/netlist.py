@@ -46,7 +46,7 @@ WIDEST = 64
 """Bits of the largest number that is computed with at once."""
 
 _PART = re.compile(r"(.*?[^\d.])(\d+)(\..+)")
-_SPLIT = {"$mux": "ABY", "$and": "ABY", "$or": "ABY", "$xor": "ABY", "$not": "AY", "$dff": "DQ"}
+_SPLIT = {"$mux": "ABY", "$pmux": "ABY", "$and": "ABY", "$or": "ABY", "$xor": "ABY", "$not": "AY", "$dff": "DQ"}
 _OUTPUTS = ("Y", "Q", "DATA")
 
 
@@ -58,6 +58,11 @@ class Cell:
     kind: str
     parameters: dict[str, int | str]
     ports: dict[str, list[Any]]
+
+    @property
+    def of(self) -> str:
+        """Name of the memory that it is a port of."""
+        return str(self.parameters.get("MEMID", "")).removeprefix("\\")
 
     @property
     def output(self) -> list[Any]:
@@ -139,12 +144,19 @@ class Netlist:
             for net in module["netnames"].values()
             for bit, value in zip(net["bits"], _init(net), strict=False)
         }
+        storage = module.get("memories", {})
+        wide = {name: found["width"] for name, found in storage.items() if found["width"] > WIDEST}
         cells = [
             piece
             for name, found in module["cells"].items()
-            for piece in _pieces(Cell(name, found["type"], _numbers(found), found["connections"]))
+            for whole in [Cell(name, found["type"], _numbers(found), found["connections"])]
+            for piece in (_words(whole, wide[whole.of]) if whole.of in wide else _pieces(whole))
         ]
-        self.memories = self._memories(module.get("memories", {}), cells)
+        for name, width in wide.items():
+            whole = storage.pop(name)
+            for low in range(0, width, 32):
+                storage[f"{name}_{low}"] = {**whole, "width": min(32, width - low)}
+        self.memories = self._memories(storage, cells)
         cells = [cell for cell in cells if cell.kind != "$meminit_v2"]
         self.nodes: list[Node] = []
         self.source: dict[int, tuple[Node, int, int]] = {}
@@ -168,13 +180,11 @@ class Netlist:
         memories = {}
         for number, ((key, width, size), names) in enumerate(groups.items()):
             names.sort(key=lambda name: _place(name, parts, 1 << 30)[1])
-            if width > WIDEST:
-                raise unknown(f"memory {names[0]} of {width} bits")
             memory = Memory(str(key), number, width, size, names)
             memories.update({name: (memory, lane) for lane, name in enumerate(names)})
         for cell in cells:
             if cell.kind == "$meminit_v2":
-                memory, lane = memories[str(cell.parameters["MEMID"]).removeprefix("\\")]
+                memory, lane = memories[cell.of]
                 data, first = cell.ports["DATA"], number_of(cell.ports["ADDR"])
                 for i in range(len(data) // memory.width):
                     value = number_of(data[i * memory.width : (i + 1) * memory.width])
@@ -226,7 +236,7 @@ class Netlist:
 
     def memory(self, cell: Cell) -> tuple[Memory, int]:
         """The memory that a port of it belongs to, and its lane there."""
-        return self.memories[str(cell.parameters["MEMID"]).removeprefix("\\")]
+        return self.memories[cell.of]
 
 
 def number_of(bits: list[Any]) -> int:
@@ -271,16 +281,32 @@ def _place(name: str, parts: dict[str, int], most: int) -> tuple[Any, int]:
 
 def _pieces(cell: Cell) -> Iterator[Cell]:
     """A wide cell that treats its bits alike, cut into narrow ones."""
-    ports = _SPLIT.get(cell.kind)
+    ports = _SPLIT.get(cell.kind, "")
     width = len(cell.output)
-    if ports is None or width <= 32 or any(len(cell.ports[p]) != width for p in ports):
-        if width > WIDEST and cell.kind not in ("$meminit_v2", "$memrd_v2"):
+    if width <= 32 or not ports or any(len(cell.ports[p]) % width for p in ports):
+        if width > WIDEST and cell.kind != "$meminit_v2":
             raise unknown(f"cell {cell.name} ({cell.kind}) of {width} bits")
         yield cell
         return
     for low in range(0, width, 32):
-        cut = {name: cell.ports[name][low : low + 32] for name in ports}
+        cut = {}
+        for name in ports:
+            bits = cell.ports[name]
+            starts = range(0, len(bits), width)  # several of $pmux, one of all others
+            cut[name] = [b for at in starts for b in bits[at : at + width][low : low + 32]]
         yield Cell(f"{cell.name}_{low}", cell.kind, cell.parameters, {**cell.ports, **cut})
+
+
+def _words(cell: Cell, width: int) -> Iterator[Cell]:
+    """A port of a wide memory, as ports of the narrow ones that it is cut into."""
+    for low in range(0, width, 32):
+        ports = dict(cell.ports)
+        for name in ("DATA",) if cell.kind == "$memrd_v2" else ("DATA", "EN"):
+            bits = ports[name]
+            starts = range(0, len(bits), width)  # several of $meminit_v2, one of all others
+            ports[name] = [b for at in starts for b in bits[at : at + width][low : low + 32]]
+        parameters = {**cell.parameters, "MEMID": f"\\{cell.of}_{low}"}
+        yield Cell(f"{cell.name}_{low}", cell.kind, parameters, ports)
 
 
 def unknown(what: str) -> DeviceError:

@@ -511,7 +511,9 @@ class _Writer:
         left = node.kind in ("$shl", "$sshl")
         amount = self._operand(node, "B")
         width = node.width if left else max(node.width, len(node.cells[0].ports["A"]))
-        if width > WIDEST:
+        if width > WIDEST and not (left or lanes or node.signed[0]):
+            return self._part(node, amount, width, size)
+        if width > WIDEST or amount.size > 32:
             raise unknown(f"cell {node.cells[0].name}: {width} bits are shifted")
         inner = storage(width)
         value = self._extended(self._operand(node, "A"), width, signed=node.signed[0])
@@ -533,6 +535,21 @@ class _Writer:
             text = f"({text} {'<<' if left else '>>'} {by})"
         text = f"(({self._type(lanes, inner)}){text} & {ones(node.width, inner)})"
         return self._sized(Value(text, node.width, lanes, inner), size).text
+
+    def _part(self, node: Node, amount: Value, width: int, size: int) -> str:
+        """The lower bits of a long number that is shifted to the right."""
+        words = [self._operand(node, "A", low, low + 32).text for low in range(0, width, 32)]
+        self._count += 1
+        name = f"w{self._count}"
+        some = len(words)
+        zeros = "0, " * ((node.width + 31) // 32 + 1)
+        self._lines.append(f"const uint32_t {name}[] = {{{', '.join(words)}, {zeros}}};")
+        by = self._name("uint64_t", amount.text)
+        at = self._name("uint64_t", f"{by} < {32 * some} ? {by} >> 5 : {some}")
+        low = f"({name}[{at}] | (uint64_t){name}[{at} + 1] << 32)"
+        if node.width > 32:
+            raise unknown(f"cell {node.cells[0].name}: {node.width} bits of {width} are chosen")
+        return f"(uint32_t)({low} >> ({by} & 31)) & {ones(node.width, 32)}"
 
     def choice(self, node: Node, lanes: int, size: int) -> str:
         """mux: B if S, else A."""
