@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...hdl.geometry import Geometry
 
 DRIVER = Path(__file__).with_name("driver.cpp")
-MAKERS = ("build.py", "netlist.py", "tools.py", "translate.py")
+MAKERS = ("build.py", "netlist.py", "parts.py", "tools.py", "translate.py")
 """Modules that a model depends on, beside the design's own."""
 
 _ZEROS = re.compile(

@@ -9,13 +9,16 @@ width; a node of several lanes is a vector of GCC's and clang's (``vector_size``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .netlist import WIDEST, Cell, Memory, Netlist, Node, unknown
+from .netlist import WIDEST, unknown
+from .parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from .netlist import Memory, Netlist, Node
 
 _PLAIN = re.compile(r"(c\.)?\w+")
 """A name or a literal."""
@@ -153,32 +156,85 @@ class _Writer:
 
     def __init__(self, netlist: Netlist) -> None:
         self._netlist = netlist
+        self._parts = Parts(netlist, lambda node: sources(netlist, node, read_ports(node)))
+        self._part = 0
         self._lines: list[str] = []
         self._fields: list[str] = []
         self._starts: list[str] = []
         self._types: set[tuple[int, int]] = set()
         self._values: dict[int, Value] = {}
+        self._copies: dict[tuple[int, int], Value] = {}
         self._shared: dict[Any, Value] = {}
         self._readers: dict[int, int] = {}
         self._waiting: dict[int, str] = {}
+        self._changes: set[tuple[int, int]] = set()
         self._count = 0
 
     # ------------------------------------------------------------------ the order of things
 
     def text(self) -> str:
         """The whole text."""
-        net = self._netlist
+        net, parts = self._netlist, self._parts
         live = [node for node in net.nodes if node.kind]
-        registers = [node for node in live if node.cells and node.keeps]
-        writes = [node for node in live if node.kind == "$memwr_v2"]
-        self._declare(registers)
+        self._declare([node for node in live if node.cells and node.keeps])
         for node in live:
-            for source in sources(net, node, read_ports(node)):
-                self._readers[source.number] = self._readers.get(source.number, 0) + 1
+            if node.number not in parts.early:
+                for source in self._sources(node):
+                    self._readers[source.number] = self._readers.get(source.number, 0) + 1
+        if parts.count > 1:
+            for level in range(parts.levels):
+                for part in range(parts.count):
+                    self._early(level, part, live)
         for name, bits in net.outputs.items():
             self._output(name, bits)
-        for node in registers:
-            self._next(node)
+        for part in range(parts.count):
+            self._finish(part, [node for node in live if node.cells and parts.of(node) == part])
+        return self._assemble()
+
+    def _early(self, level: int, part: int, live: list[Node]) -> None:
+        """What a part gets from others at a level, and what others get from it then."""
+        parts = self._parts
+        self._part = part
+        for (to, number), at in parts.crossings.items():
+            if (to, at) == (part, level):
+                value = self._values[number]
+                name = f"x{part}_{number}"
+                self._fields.append(f"{self._type(value.lanes, value.size)} {name} = {{}};")
+                differ = f"c.{name} != {value.text}"
+                if value.lanes:
+                    differ = f"std::memcmp(&c.{name}, &{value.text}, sizeof c.{name})"
+                self._lines.append(
+                    f"if ({differ}) {{ c.{name} = {value.text}; c.active{part} = 1; }}"
+                )
+                self._copies[part, number] = replace(value, text=f"c.{name}")
+        nodes = [n for n in live if parts.early.get(n.number) == level and parts.of(n) == part]
+        if not nodes:
+            return
+        self._shared.clear()
+        self._lines.append(f"if (c.active{part}) {{")
+        for node in nodes:
+            self._cone(node)
+            if node.number not in self._values:
+                self._compute(node)
+        self._lines.append("}")
+        for node in nodes:
+            value = self._values[node.number]
+            self._fields.append(f"{value.kind} e{node.number} = {{}};")
+            self._values[node.number] = replace(value, text=f"c.e{node.number}")
+        self._shared.clear()
+
+    def _finish(self, part: int, nodes: list[Node]) -> None:
+        """All else of a part that does not rest, up to its clock edge."""
+        self._part = part
+        gated = self._parts.count > 1
+        before = len(self._lines)
+        self._changes.clear()
+        if gated:
+            self._shared.clear()
+        for node in nodes:
+            if node.keeps:
+                self._next(node)
+        writes = [node for node in nodes if node.kind == "$memwr_v2"]
         for node in writes:
             self._cone(node)
         for node in writes:
@@ -186,11 +242,18 @@ class _Writer:
             self._read(node)
         for target in list(self._waiting):
             self._commit(target)
-        return self._assemble()
+        if not gated:
+            return
+        start = [f"if (c.active{part}) {{", "uint64_t changed = 0;"]
+        for lanes, size in self._changes:
+            start.append(f"{kind(lanes, size)} d{size}x{lanes} = {{}};")
+            self._lines += [f"changed |= d{size}x{lanes}[{i}];" for i in range(lanes)]
+        self._lines[before:before] = start
+        self._lines += [f"c.active{part} = changed != 0;", "}"]
 
     def _cone(self, node: Node) -> None:
         """Compute everything that a node's ports need."""
-        stack = [(node, iter(sources(self._netlist, node, read_ports(node))))]
+        stack = [(node, iter(self._sources(node)))]
         while stack:
             at, rest = stack[-1]
             following = next((s for s in rest if s.number not in self._values), None)
@@ -202,17 +265,37 @@ class _Writer:
                 self._compute(at)
 
     def _sources(self, node: Node) -> list[Node]:
-        return sources(self._netlist, node, read_ports(node))
+        """The nodes of the same part that a node reads."""
+        part = self._parts.of(node)
+        found = sources(self._netlist, node, read_ports(node))
+        return [source for source in found if not self._parts.crosses(source, part)]
+
+    def _value(self, node: Node) -> Value:
+        """A node's value, as the part that is being written sees it."""
+        return self._copies.get((self._part, node.number)) or self._values[node.number]
 
     def _read(self, node: Node) -> None:
         """A node has looked at its sources: registers that nobody reads any more may go on."""
+        if node.number in self._parts.early:
+            return
         for source in self._sources(node):
             self._readers[source.number] -= 1
             if not self._readers[source.number] and source.number in self._waiting:
                 self._commit(source.number)
 
     def _commit(self, number: int) -> None:
-        self._lines.append(f"{self._values[number].text} = {self._waiting.pop(number)};")
+        value, following = self._values[number], self._waiting.pop(number)
+        if self._parts.count > 1:
+            following = self._name(value.kind, following)
+            self._differs(f"{following} ^ {value.text}", value.lanes, value.size)
+        self._lines.append(f"{value.text} = {following};")
+
+    def _differs(self, text: str, lanes: int, size: int) -> None:
+        """Note what is not 0 if a clock edge changes something."""
+        if self._parts.count > 1:
+            if lanes:
+                self._changes.add((lanes, size))
+            self._lines.append(f"{f'd{size}x{lanes}' if lanes else 'changed'} |= {text};")
 
     def _next(self, node: Node) -> None:
         """What a register takes at the edge; kept aside while its old value is still wanted."""
@@ -241,6 +324,8 @@ class _Writer:
             start = ", ".join(literal(value, size) for value in node.initial)
             self._fields.append(f"{self._type(lanes, size)} {name} = {{{start}}};")
             self._values[node.number] = Value(f"c.{name}", node.width, lanes, size)
+        if self._parts.count > 1:
+            self._fields += [f"uint32_t active{part} = 1;" for part in range(self._parts.count)]
         memories = {memory.number: memory for memory, _ in self._netlist.memories.values()}
         for memory in memories.values():
             words = (1 << max(1, (memory.depth - 1).bit_length())) * memory.lanes
@@ -343,7 +428,7 @@ class _Writer:
         if first and all(
             p == (first[0], lane, first[2]) for lane, p in enumerate(places)
         ) and len(first[0].cells) == lanes:  # fmt: skip
-            return self._moved(self._values[first[0].number], first[2], width, low, size)
+            return self._moved(self._value(first[0]), first[2], width, low, size)
         elements = (self._scalar_term(b, low, size) or "0" for b in bits)
         return f"({self._type(lanes, size)}{{{', '.join(elements)}}})"
 
@@ -352,7 +437,7 @@ class _Writer:
             number = sum(1 << i for i, bit in enumerate(bits) if bit == "1")
             return number and literal(number << low, size) or ""
         node, lane, at = self._netlist.source[bits[0]]
-        value = self._values[node.number]
+        value = self._value(node)
         if value.lanes:
             value = Value(f"{value.text}[{lane}]", value.width, 0, value.size)
         return self._moved(value, at, len(bits), low, size)
@@ -411,6 +496,8 @@ class _Writer:
             raise unknown(f"cell {node.cells[0].name} of kind {node.kind}")
         text = write(self, node, lanes, size)
         name = self._name(self._type(lanes, size), text)
+        if node.number in self._parts.early:
+            self._lines.append(f"c.e{node.number} = {name};")
         self._values[node.number] = Value(name, node.width, lanes, size)
         self._read(node)
 
@@ -512,7 +599,7 @@ class _Writer:
         amount = self._operand(node, "B")
         width = node.width if left else max(node.width, len(node.cells[0].ports["A"]))
         if width > WIDEST and not (left or lanes or node.signed[0]):
-            return self._part(node, amount, width, size)
+            return self._chosen(node, amount, width, size)
         if width > WIDEST or amount.size > 32:
             raise unknown(f"cell {node.cells[0].name}: {width} bits are shifted")
         inner = storage(width)
@@ -536,7 +623,7 @@ class _Writer:
         text = f"(({self._type(lanes, inner)}){text} & {ones(node.width, inner)})"
         return self._sized(Value(text, node.width, lanes, inner), size).text
 
-    def _part(self, node: Node, amount: Value, width: int, size: int) -> str:
+    def _chosen(self, node: Node, amount: Value, width: int, size: int) -> str:
         """The lower bits of a long number that is shifted to the right."""
         words = [self._operand(node, "A", low, low + 32).text for low in range(0, width, 32)]
         self._count += 1
@@ -637,31 +724,37 @@ class _Writer:
         if not lanes:
             at = _index(address.text, memory, first)
             self._lines.append(f"if ({enable.text}) {place}[{at}] = {data.text};")
+            self._differs(enable.text, 0, 32)
             return
         whole = f"const {self._type(lanes, size)} d = {self._spread(data, lanes, size)};"
         if not address.lanes and not enable.lanes:
             at = _index(address.text, memory, first)
             store = f"std::memcpy(&{place}[{at}], &d, sizeof d);"
             self._lines.append(f"if ({enable.text}) {{ {whole} {store} }}")
+            self._differs(enable.text, 0, 32)
             return
         words = (1 << max(1, (memory.depth - 1).bit_length())) * memory.lanes
         offsets = ", ".join(str(first + i) for i in range(lanes))
         u32 = self._type(lanes, 32)
         index = f"{self._spread(address, lanes, 32)} * {memory.lanes} + {u32}{{{offsets}}}"
         mask = self._mask(enable, lanes, 32)
+        self._differs(mask, lanes, 32)
         stores = "".join(f" {place}[a[{i}]] = d[{i}];" for i in range(lanes))
         self._lines.append(
             f"{{ const {u32} a = (({index}) & {mask}) | ({words}u & ~{mask}); {whole}{stores} }}"
         )
 
     def _output(self, name: str, bits: list[Any]) -> None:
+        """What an output shows in this cycle."""
         for bit in bits:
             if not isinstance(bit, str):
                 node = self._netlist.source[bit][0]
                 if node.number not in self._values:
                     self._cone(node)
                     self._compute(node)
+        self._part = -1  # outputs see every part's own values
         self._lines.append(f"c.{name} = {self._bits([bits]).text};")
+        self._part = 0
 
 
 def _index(address: str, memory: Memory, lane: int) -> str:
