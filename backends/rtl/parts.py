@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from .netlist import Netlist, Node
 
-PARTS = ("link.frames", "adapter", "core")
-"""Modules below the top whose cells are a part, where a design has them; the rest is another."""
+PARTS = ("link.frames", "adapter", "core.control.counters", "core")
+"""Modules below the top whose cells are a part, where a design has them, the inner ones first; the
+rest is another. A core's counters are emptied in turn all the time; nothing else of it moves."""
 
 
 class Parts:

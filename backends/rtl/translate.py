@@ -403,6 +403,8 @@ class _Writer:
 
     def _runs(self, bits: list[list[Any]]) -> list[tuple[int, int]]:
         """Ranges of bits that come from the same places in the same order."""
+        if not bits[0]:
+            return []
         cuts = [0]
         for i in range(1, len(bits[0])):
             if any(not self._follows(lane[i - 1], lane[i]) for lane in bits):
