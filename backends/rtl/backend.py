@@ -29,7 +29,7 @@ from ...runtime.backend import (
 )
 from ...runtime.images import HardwareImage
 from .fit import geometry_for
-from .tools import missing_tools
+from .tools import compiler_line, missing_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,7 +310,8 @@ class RtlBackend(Backend):
             "scheme": self.scheme,
             "simulator": self._simulator,
             "cycles": True,
-            "compiler": missing_tools() or "there",
+            "simulators": "compiled if it can be, else amaranth (slower)",
+            "compiler": missing_tools() or compiler_line(),
         }
         if self._model is not None:
             facts["geometry"] = self._model.geometry.to_dict()

@@ -59,6 +59,12 @@ def target(path: str) -> tuple[tuple[str, ...], str]:
     return (), ""
 
 
+def compiler_line() -> str:
+    """The compiler, with its flags."""
+    found = compiler()
+    return " ".join([found, *FLAGS, *target(found)[0]]) if found else "none"
+
+
 def versions() -> list[str]:
     """The tools and the processor that a model is made for; others make another model."""
     from importlib.metadata import version
