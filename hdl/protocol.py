@@ -30,6 +30,9 @@ COBS_RUN = 254
 CRC_BYTES = 4
 """CRC-32 as in zlib, over header and payload, least significant byte first."""
 
+LINE_BUFFER = 512
+"""Bytes that a device buffers before it looks at them; one less can wait."""
+
 RECORD_BYTES = 4
 """What a frame costs of its receiver's credit beside its payload."""
 

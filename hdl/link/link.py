@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..descriptor import Descriptor
-from ..protocol import HELLO_REQUEST, NO_SESSION, FrameType, StatusFlag
+from ..protocol import LINE_BUFFER
 from .cobs import CobsDecoder, CobsEncoder
 from .executor import Executor, word_bits
-from .inbox import Inbox
-from .outbox import Outbox
+from .firmware import Control, Event, Read, Write, firmware
 from .ports import CorePort
-from .receiver import Receiver
-from .sender import STATUS_LAYOUT
-from .transmitter import ANSWERS, Transmitter
+from .receiver import LineBuffer, Receiver
+from .rings import Inbox, Outbox, load
+from .sender import Sender
+from .sequencer import Sequencer
 from .uart import UartRx, UartTx
 
 
@@ -45,165 +45,142 @@ class Link(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Connect the parts; ``clear`` resets those that belong to a session."""
+        """Paths of bytes, and the sequencer that opens and closes them."""
         m = Module()
         d = self.descriptor
-        clear = Signal()
-        own = ResetInserter(clear)
+        rom_bytes = d.to_bytes()
+        length_bits = d.max_payload.bit_length()
+        read_bits = max((d.tx_credit - 1).bit_length(), len(rom_bytes).bit_length())
+        m.submodules.buffer = buffer = LineBuffer(LINE_BUFFER)
         m.submodules.decoder = decoder = CobsDecoder()
-        m.submodules.receiver = receiver = Receiver(d.max_payload)
+        m.submodules.receiver = self.receiver = receiver = Receiver(d.max_payload)
+        m.submodules.inbox = self.inbox = inbox = Inbox(d.rx_credit, length_bits)
+        m.submodules.outbox = self.outbox = Outbox(d.tx_credit, length_bits, read_bits)
+        m.submodules.sender = self.sender = sender = Sender()
         m.submodules.encoder = encoder = CobsEncoder()
-        inbox, outbox = Inbox(d.rx_credit), Outbox(d.tx_credit, d.max_payload)
+        m.submodules.sequencer = self.sequencer = Sequencer(firmware(d, len(rom_bytes)))
+        clear = Signal()
         executor = Executor(d.regions, d.channels, d.neurons, d.outputs)
-        sender = Transmitter(d.to_bytes(), d.rx_credit, d.tx_credit, d.max_payload)
-        m.submodules += [own(inbox), own(outbox), own(executor), own(sender)]
+        m.submodules.executor = ResetInserter(clear)(executor)
 
-        wiring.connect(m, wiring.flipped(self.line_in), decoder.data)
+        wiring.connect(m, wiring.flipped(self.line_in), buffer.line)
+        wiring.connect(m, buffer.data, decoder.data)
         wiring.connect(m, decoder.tokens, receiver.tokens)
+        wiring.connect(m, inbox.data, executor.data)
         wiring.connect(m, sender.frame, encoder.data)
         wiring.connect(m, encoder.line, wiring.flipped(self.line_out))
         wiring.connect(m, executor.core, wiring.flipped(self.core))
-        wiring.connect(m, executor.reply, outbox.data)
         m.d.comb += [
-            inbox.write.eq(receiver.write),
-            inbox.index.eq(receiver.index),
+            inbox.write.eq(receiver.payload),
             inbox.byte.eq(receiver.byte),
-            inbox.length.eq(receiver.frame.payload.length),
-            outbox.flush.eq(executor.flush),
-            executor.flush_ready.eq(outbox.ready),
-            outbox.tail.eq(sender.tail),
-            outbox.read_at.eq(sender.read_at),
-            sender.read_data.eq(outbox.read_data),
-            sender.produced.eq(outbox.produced),
-            sender.executed.eq(outbox.executed),
+            self.outbox.data.payload.eq(executor.reply.payload),
+            self.outbox.data.valid.eq(executor.reply.valid),
         ]
-        aborting = self._commands(m, inbox, outbox, executor)
-        self._control(m, receiver.frame, inbox, outbox, executor, sender, aborting, clear)
+        self._control(m, executor, clear)
+        self._send(m, rom_bytes, length_bits)
+        self._read(m, executor)
         return m
 
-    def _commands(self, m: Module, inbox: Any, outbox: Any, executor: Any) -> Any:
-        """Command bytes to the executor; when it asks for more than a frame has, the frame is done.
+    def _writes(self, port: Write, count: int = 1) -> Any:
+        """Strobes of so many ports that the sequencer writes."""
+        s = self.sequencer
+        return Cat(s.writing & (s.port == port + i) for i in range(count))
 
-        While a session is given up the executor gets nothing more and its replies vanish, so that
-        it comes to rest asking for a byte.
-        """
-        aborting = Signal()
+    def _control(self, m: Module, executor: Any, clear: Any) -> None:
+        """What the sequencer says to the executor and the rings, and what wakes it."""
+        s, receiver, inbox, outbox = self.sequencer, self.receiver, self.inbox, self.outbox
+        control = Signal(3)
+        stop, abort, loaded = control
+        assert [Control.STOP, Control.ABORT, Control.LOADED] == [1, 2, 4]
+        with m.If(self._writes(Write.CONTROL)):
+            m.d.sync += control.eq(s.data)
+        flushing = Signal()
+        with m.If(executor.flush):
+            m.d.sync += flushing.eq(1)
+        with m.If(self._writes(Write.FLUSHED) | abort):
+            m.d.sync += flushing.eq(0)
+        hungry = executor.data.ready & ((loaded & inbox.empty) | abort)
         m.d.comb += [
-            executor.data.payload.eq(inbox.data.payload),
-            executor.data.valid.eq(inbox.data.valid & ~aborting),
-            inbox.data.ready.eq(executor.data.ready & ~aborting),
-            outbox.finish.eq(inbox.ended & executor.data.ready & ~aborting),
-            inbox.release.eq(outbox.finished),
-            outbox.discard.eq(aborting),
+            clear.eq(self._writes(Write.CLEAR)),
+            executor.stop.eq(stop),
+            executor.flush_ready.eq(~flushing),
+            executor.reply.ready.eq(outbox.data.ready | abort),
+            outbox.hold.eq(abort | flushing),
+            outbox.value.eq(s.data),
+            outbox.set_at.eq(self._writes(Write.OUTBOX_AT, 2)),
+            outbox.put.eq(self._writes(Write.OUTBOX)),
+            outbox.set_grant.eq(self._writes(Write.GRANT, 2)),
+            outbox.set_read.eq(self._writes(Write.SEND_AT, 2)),
+            inbox.hold.eq(abort),
+            inbox.restart.eq(clear),
+            inbox.value.eq(s.data),
+            inbox.set_at.eq(self._writes(Write.INBOX_AT, 2)),
+            inbox.put.eq(self._writes(Write.INBOX)),
+            inbox.set_left.eq(self._writes(Write.LEFT, 2)),
+            inbox.pop.eq(s.reading & (s.port == Read.INBOX)),
+            receiver.release.eq(self._writes(Write.RELEASE)),
+            receiver.head_ready.eq(s.put_ready),
+            s.put.eq(receiver.head),
+            s.put_address.eq(receiver.place),
+            s.put_data.eq(receiver.byte),
         ]
-        return aborting
+        events = {
+            Event.FRAME: receiver.pending,
+            Event.INTACT: receiver.intact,
+            Event.FULL: outbox.granted == 0,
+            Event.FLUSH: flushing,
+            Event.HUNGRY: hungry,
+            Event.SENT: self.sender.sent,
+        }
+        for event, signal in events.items():
+            m.d.comb += s.events[event.bit_length() - 1].eq(signal)
 
-    def _control(
-        self,
-        m: Module,
-        frames: Any,
-        inbox: Any,
-        outbox: Any,
-        executor: Any,
-        sender: Any,
-        aborting: Any,
-        clear: Any,
-    ) -> None:
-        """What each frame means for the session."""
-        frame, header = frames.payload, frames.payload.header
-        session, expected, asked = Signal(32), Signal(16), Signal()
-        status = Signal(STATUS_LAYOUT)
+    def _send(self, m: Module, description: bytes, length_bits: int) -> None:
+        """The sequencer's bytes, then those of outbox or description."""
+        s, sender, outbox = self.sequencer, self.sender, self.outbox
+        m.submodules.rom = rom = memory.Memory(
+            shape=8, depth=len(description), init=description
+        )
+        port = rom.read_port()
+        describing, left = Signal(), Signal(length_bits)
+        m.d.comb += [
+            port.addr.eq(outbox.read_at),
+            sender.single.eq(self._writes(Write.SEND_BYTE)),
+            sender.byte.eq(s.data),
+            s.stall.eq(sender.single & ~sender.taken),
+            sender.go.eq(self._writes(Write.SEND)),
+            sender.done.eq(left == 0),
+            sender.fetched.eq(Mux(describing, port.data, outbox.next)),
+            outbox.pop.eq(sender.next | (s.reading & (s.port == Read.OUTBOX))),
+        ]
+        with m.If(sender.go):
+            m.d.sync += describing.eq(s.data[0])
+        with m.If(sender.next):
+            m.d.sync += left.eq(left - 1)
+        load(m, self._writes(Write.SEND_LEFT, 2), s.data, left)
+
+    def _read(self, m: Module, executor: Any) -> None:
+        """What the sequencer can look at."""
+        s, receiver = self.sequencer, self.receiver
+        errors = Signal(8)
         with m.If(self.line_error):
-            m.d.sync += status.line_errors.eq(status.line_errors + 1)
-        m.d.comb += [
-            sender.session.eq(session),
-            sender.status.eq(status),
-            sender.hold.eq(aborting),
-            sender.ask_session.eq(header.session),
-            sender.ask_offset.eq(frame.argument),
-            status.accepted.eq(expected),
-            status.produced.eq(outbox.produced),
-            status.flags[StatusFlag.RUNNING].eq(executor.running),
-            status.flags[StatusFlag.FAULT].eq(executor.fault),
-            status.step.eq(self.core.step),
-        ]
-        stopping = self._stop(m, outbox.executed, frames, session, clear)
-        m.d.comb += executor.stop.eq(stopping | aborting)
-
-        def ask(kind: FrameType) -> None:
-            m.d.comb += sender.ask[ANSWERS.index(kind)].eq(1)
-
-        ahead = Signal(16)
-        m.d.comb += ahead.eq(header.seq - expected)
-        damaged = Signal()
-        with m.If(damaged):
-            m.d.sync += status.bad_frames.eq(status.bad_frames + 1)
-            with m.If(session != NO_SESSION):
-                ask(FrameType.RESEND)
-
-        with m.FSM():
-            with m.State("FRAMES"), m.If(frames.valid & inbox.ready):
-                m.d.comb += frames.ready.eq(1)
-                known = (header.session == session) & (session != NO_SESSION)
-                hello = header.type == FrameType.HELLO
-                not_ours = header.type.matches(int(FrameType.STATUS), int(FrameType.REFUSED))
-                with m.If(~frame.good | not_ours | (hello & (frame.length != HELLO_REQUEST.size))):
-                    m.d.comb += damaged.eq(1)
-                with m.Elif(hello):
-                    ask(FrameType.HELLO)
-                    with m.If((header.session != NO_SESSION) & (header.session != session)):
-                        # Answered only when the old session's work has come to rest.
-                        m.d.comb += [sender.ask.eq(0), frames.ready.eq(0)]
-                        m.next = "ABORT"
-                with m.Elif(~known):
-                    ask(FrameType.REFUSED)
-                with m.Else():
-                    m.d.comb += sender.acknowledge.eq(1)
-                    m.d.sync += [
-                        sender.host_ack.eq(header.ack),
-                        sender.host_credit.eq(header.credit),
-                    ]
-                    with m.Switch(header.type):
-                        with m.Case(FrameType.DATA):
-                            with m.If(ahead[-1]):
-                                pass  # accepted long ago
-                            with m.Elif((ahead != 0) | ~inbox.fits):
-                                m.d.sync += status.lost_frames.eq(status.lost_frames + 1)
-                                m.d.sync += asked.eq(1)
-                                with m.If(~asked):
-                                    ask(FrameType.RESEND)
-                            with m.Else():
-                                m.d.comb += inbox.commit.eq(1)
-                                m.d.sync += [expected.eq(expected + 1), asked.eq(0)]
-                        with m.Case(FrameType.POLL, FrameType.STOP):
-                            ask(FrameType.STATUS)
-                        with m.Case(FrameType.RESEND):
-                            m.d.comb += sender.rewind.eq(1)
-            with m.State("ABORT"):
-                m.d.comb += aborting.eq(1)
-                with m.If(executor.data.ready & outbox.ready & sender.idle):
-                    m.d.comb += clear.eq(1)
-                    m.d.sync += [
-                        session.eq(header.session),
-                        sender.host_credit.eq(header.credit),
-                        sender.host_ack.eq(0),
-                        expected.eq(0),
-                        asked.eq(0),
-                    ]
-                    m.next = "FRAMES"
-
-    def _stop(self, m: Module, executed: Any, frames: Any, session: Any, clear: Any) -> Any:
-        """Whether the frame being executed is one that STOP meant."""
-        before, active, stopping = Signal(16), Signal(), Signal()
-        frame, header = frames.payload, frames.payload.header
-        m.d.comb += stopping.eq(active & (before != executed))
-        with m.If(clear | (before == executed)):
-            m.d.sync += active.eq(0)
-        with m.If(frames.valid & frames.ready & frame.good & (header.session == session)):
-            distance = (header.seq - executed)[:16]
-            with m.If((header.type == FrameType.STOP) & (session != NO_SESSION)):
-                m.d.sync += [before.eq(header.seq), active.eq((distance != 0) & ~distance[-1])]
-        return stopping
+            m.d.sync += errors.eq(errors + 1)
+        ports = {
+            Read.EVENTS: s.events,
+            Read.FLAGS: Cat(executor.running, executor.fault),
+            Read.LINE_ERRORS: errors,
+            Read.INBOX: self.inbox.next,
+            Read.OUTBOX: self.outbox.next,
+        }
+        for i in range(2):
+            ports[Read.COUNT + i] = receiver.count[8 * i : 8 * i + 8]
+            ports[Read.GRANT + i] = self.outbox.granted[8 * i : 8 * i + 8]
+        for i in range(4):
+            ports[Read.STEP + i] = self.core.step[8 * i : 8 * i + 8]
+        with m.Switch(s.port[:4]):
+            for number, value in ports.items():
+                with m.Case(number):
+                    m.d.comb += s.port_data.eq(value)
 
 
 class UartLink(wiring.Component):
