@@ -32,7 +32,7 @@ class Read(IntEnum):
     EVENTS = 0
     FLAGS = 1
     COUNT = 2  # two: bytes of the frame that has come, CRC included
-    GRANT = 4  # two: bytes that the executor may still write
+    OUTBOX_AT = 4  # two: where the outbox is written
     LINE_ERRORS = 6
     INBOX = 7  # the next byte of the inbox
     STEP = 8  # four
@@ -47,15 +47,15 @@ class Write(IntEnum):
     RELEASE = 2  # the frame that has come is done with
     INBOX = 3  # a byte to where the inbox is written
     INBOX_AT = 4  # two: where that is
-    LEFT = 6  # two: bytes of the inbox for the executor
+    INBOX_END = 6  # two: up to where the executor reads
     OUTBOX_AT = 8  # two: where the outbox is written
     OUTBOX = 10  # a byte there
     FLUSHED = 11  # the executor's wish has been granted
-    GRANT = 12  # two: bytes that the executor may write
+    OUTBOX_END = 12  # two: up to where the executor may write
     SEND_AT = 14  # two: where outbox or description are read
-    SEND_LEFT = 16  # two: bytes to be sent from there
+    SEND_END = 16  # two: up to where that is sent
     SEND_BYTE = 18
-    SEND = 19  # what SEND_LEFT says, of the description if bit 0, then the CRC
+    SEND = 19  # from SEND_AT to SEND_END, of the description if bit 0, then the CRC
 
 
 class Event(IntEnum):
@@ -75,6 +75,7 @@ class Control(IntEnum):
     STOP = 1  # to the executor
     ABORT = 2  # its replies vanish, and it gets nothing
     LOADED = 4  # it has a frame
+    HOLD = 8  # it writes nothing
 
 
 ANSWERS = (FrameType.HELLO, FrameType.REFUSED, FrameType.RESEND, FrameType.STATUS)
@@ -108,7 +109,8 @@ class Firmware:
         self.expected, self.executed, self.produced = (a.variable(2) for _ in range(3))
         self.base, self.sent = a.variable(2), a.variable(2)
         self.sent_at, self.tail, self.out_head = (a.variable(2) for _ in range(3))
-        self.granted, self.held, self.in_head = (a.variable(2) for _ in range(3))
+        self.granted, self.held = a.variable(2), a.variable(2)
+        self.in_head, self.out_of = a.variable(2), a.variable(2)
         self.asked, self.stopping, self.acked, self.rewinding = (a.variable() for _ in range(4))
         self.of_session = range(first, a.free)
         # The rest is written before it is read.
@@ -118,6 +120,7 @@ class Firmware:
         self.frame_session, self.ack = a.variable(4), a.variable(2)
         self.mask, self.length, self.size = a.variable(), a.variable(2), a.variable(2)
         self.step, self.t, self.u = a.variable(4), a.variable(2), a.variable(2)
+        self.part_at = a.variable(2)
 
     def program(self) -> list[int]:
         """All of it."""
@@ -404,17 +407,21 @@ class Firmware:
         for i in range(2):
             a.port(Op.LOAD, Read.INBOX)
             a.store(self.size + i)
-        a.out_pair(self.size, Write.LEFT)
+        a.add(self.out_of, self.size)
+        a.add_constant(self.out_of, LENGTH_BYTES)
+        a.out_pair(self.out_of, Write.INBOX_END)
         self._control(0xFF, Control.LOADED)
         a.label("worked")
         a.back()
 
     def _written(self) -> None:
-        """Into ``t``: bytes in the frame being filled."""
+        """Into ``t``: bytes in the frame being filled, which begins at ``part_at``."""
         a = self.a
+        bits = (self.descriptor.tx_credit - 1).to_bytes(2, "little")
         for i in range(2):
-            a.memory(Op.LOAD, self.granted + i)
-            a.port(Op.SBC if i else Op.SUB, Read.GRANT + i)
+            a.port(Op.LOAD, Read.OUTBOX_AT + i)
+            a.memory(Op.SBC if i else Op.SUB, self.part_at + i)
+            a.constant(Op.AND, bits[i])
             a.store(self.t + i)
 
     def _commit(self) -> None:
@@ -422,17 +429,18 @@ class Firmware:
         a, d = self.a, self.descriptor
         a.label("commit")
         self._written()
+        self._control(0xFF, Control.HOLD)
         a.out_pair(self.out_head, Write.OUTBOX_AT)
         a.out_each(self.t, 2, Write.OUTBOX)
         a.out_each(self.ack, 2, Write.OUTBOX)
         a.add(self.out_head, self.t)
         a.add_constant(self.out_head, RECORD_BYTES)
-        a.add_constant_to(self.t, self.out_head, RECORD_BYTES)
-        a.out_pair(self.t, Write.OUTBOX_AT)
+        a.add_constant_to(self.part_at, self.out_head, RECORD_BYTES)
+        a.out_pair(self.part_at, Write.OUTBOX_AT)
+        a.out_pair(self.part_at, Write.OUTBOX_END)
         a.add_constant(self.produced, 1)
         a.let(self.granted, 0, 2)
-        a.out(Write.GRANT)
-        a.out(Write.GRANT + 1)
+        self._control(0xFF ^ Control.HOLD)
         # As many bytes as a frame may have, or fit, if that is more than were granted before.
         a.label("grant")
         self._room()
@@ -443,8 +451,9 @@ class Firmware:
         a.label("some room")
         a.subtract(self.u, self.t, self.granted)
         a.jump("granted", When.NO_CARRY)
-        a.out_pair(self.u, Write.GRANT)
         a.move(self.granted, self.t, 2)
+        a.add(self.t, self.part_at)
+        a.out_pair(self.t, Write.OUTBOX_END)
         a.label("granted")
         a.back()
         a.label("room")
@@ -512,9 +521,9 @@ class Firmware:
         for i in range(2):
             a.port(Op.LOAD, Read.OUTBOX)
             a.store(self.ack + i)
-        a.out_pair(self.t, Write.SEND_LEFT)
         a.add(self.sent_at, self.t)
         a.add_constant(self.sent_at, RECORD_BYTES)
+        a.out_pair(self.sent_at, Write.SEND_END)
         a.move(self.frame_session, self.session, 4)
         a.let(self.kind, FrameType.DATA)
         a.call("header")
@@ -565,7 +574,8 @@ class Firmware:
         self._place()
         a.label("no description")
         a.out_pair(self.hello_offset, Write.SEND_AT)
-        a.out_pair(self.t, Write.SEND_LEFT)
+        a.add(self.t, self.hello_offset)
+        a.out_pair(self.t, Write.SEND_END)
         a.constant(Op.LOAD, 1)
         a.out(Write.SEND)
         a.back()
@@ -636,12 +646,13 @@ class Firmware:
         for at in self.of_session:
             a.store(at)
         a.store(self.control)
-        for port in (Write.CONTROL, Write.LEFT, Write.GRANT):
+        for port in (Write.CONTROL, Write.INBOX_END, Write.INBOX_END + 1):
             a.out(port)
-        for port in (Write.LEFT, Write.GRANT, Write.OUTBOX_AT):
-            a.out(port + 1)
-        a.constant(Op.LOAD, RECORD_BYTES)
-        a.out(Write.OUTBOX_AT)
+        for i, byte in enumerate((RECORD_BYTES, 0)):
+            a.constant(Op.LOAD, byte)
+            a.store(self.part_at + i)
+            a.out(Write.OUTBOX_AT + i)
+            a.out(Write.OUTBOX_END + i)
         a.back()
 
 

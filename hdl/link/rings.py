@@ -25,7 +25,7 @@ class Inbox(wiring.Component):
     Attributes:
         write, byte: a byte of a frame that is coming in.
         value: the sequencer's byte: with ``set_at`` where writing goes on (a strobe for each half),
-            with ``put`` what is written there, with ``set_left`` how many bytes the executor gets.
+            with ``put`` what is written there, with ``set_end`` up to where the executor reads.
         pop: the sequencer has taken ``next`` for itself.
         restart: begin at 0.
         data: to the executor.
@@ -34,12 +34,10 @@ class Inbox(wiring.Component):
 
     Args:
         credit: bytes of frames that may wait.
-        length_bits: of a payload's length.
     """
 
-    def __init__(self, credit: int, length_bits: int):
+    def __init__(self, credit: int):
         self.depth = 1 << (credit + MARGIN - 1).bit_length()
-        self.length_bits = length_bits
         super().__init__(
             {
                 "write": In(1),
@@ -47,7 +45,7 @@ class Inbox(wiring.Component):
                 "value": In(8),
                 "set_at": In(2),
                 "put": In(1),
-                "set_left": In(2),
+                "set_end": In(2),
                 "pop": In(1),
                 "next": Out(8),
                 "restart": In(1),
@@ -63,7 +61,7 @@ class Inbox(wiring.Component):
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.depth, init=[])
         write, read = ring.write_port(), ring.read_port()
         to, at = Signal(range(self.depth)), Signal(range(self.depth))
-        left, fresh = Signal(self.length_bits), Signal()
+        end, fresh = Signal(range(self.depth)), Signal()
         moves, taken = Signal(), Signal()
         m.d.comb += [
             write.addr.eq(to),
@@ -71,7 +69,7 @@ class Inbox(wiring.Component):
             write.en.eq(self.put | (self.write & (to != at))),
             read.addr.eq(at),
             self.next.eq(read.data),
-            self.empty.eq(left == 0),
+            self.empty.eq(at == end),
             self.data.payload.eq(read.data),
             self.data.valid.eq(fresh & ~self.empty & ~self.hold),
             taken.eq(self.data.valid & self.data.ready),
@@ -85,9 +83,7 @@ class Inbox(wiring.Component):
             m.d.sync += at.eq(at + 1)
         with m.If(self.restart):
             m.d.sync += at.eq(0)
-        with m.If(taken):
-            m.d.sync += left.eq(left - 1)
-        load(m, self.set_left, self.value, left)
+        load(m, self.set_end, self.value, end)
         return m
 
 
@@ -98,19 +94,18 @@ class Outbox(wiring.Component):
         data: reply bytes; as many as were granted.
         hold: take none.
         value: the sequencer's byte: with ``set_at`` where writing goes on, with ``put`` what is
-            written there, with ``set_grant`` how many bytes may come, with ``set_read`` what is
-            read next.
-        granted: bytes that may still come.
+            written there, with ``set_end`` up to where the executor may write, with ``set_read``
+            what is read next.
+        write_at, full: where writing goes on; the end has been reached.
         next: what is read; ``pop``: go on.
         read_at: where that is.
 
     Args:
         credit: size of the ring in bytes, a power of two.
-        length_bits: of a payload's length.
         read_bits: of ``read_at``, which is used for the description as well.
     """
 
-    def __init__(self, credit: int, length_bits: int, read_bits: int):
+    def __init__(self, credit: int, read_bits: int):
         if credit & (credit - 1):
             raise ValueError(f"the outbox must be a power of two in size, not {credit}")
         self.credit = credit
@@ -121,8 +116,9 @@ class Outbox(wiring.Component):
                 "value": In(8),
                 "set_at": In(2),
                 "put": In(1),
-                "set_grant": In(2),
-                "granted": Out(length_bits),
+                "set_end": In(2),
+                "write_at": Out(range(credit)),
+                "full": Out(1),
                 "set_read": In(2),
                 "read_at": Out(read_bits),
                 "next": Out(8),
@@ -131,13 +127,14 @@ class Outbox(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Three counters."""
+        """Two counters and an end."""
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.credit, init=[])
         write, read = ring.write_port(), ring.read_port()
-        to, taken = Signal(range(self.credit)), Signal()
+        to, end, taken = self.write_at, Signal(range(self.credit)), Signal()
         m.d.comb += [
-            self.data.ready.eq((self.granted != 0) & ~self.hold),
+            self.full.eq(to == end),
+            self.data.ready.eq(~self.full & ~self.hold),
             taken.eq(self.data.valid & self.data.ready),
             write.addr.eq(to),
             write.data.eq(Mux(self.put, self.value, self.data.payload)),
@@ -148,9 +145,7 @@ class Outbox(wiring.Component):
         with m.If(write.en):
             m.d.sync += to.eq(to + 1)
         load(m, self.set_at, self.value, to)
-        with m.If(taken):
-            m.d.sync += self.granted.eq(self.granted - 1)
-        load(m, self.set_grant, self.value, self.granted)
+        load(m, self.set_end, self.value, end)
         with m.If(self.pop):
             m.d.sync += self.read_at.eq(self.read_at + 1)
         load(m, self.set_read, self.value, self.read_at)
