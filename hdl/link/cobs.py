@@ -28,28 +28,28 @@ class CobsDecoder(wiring.Component):
         """A code byte stands for the zero before its block, but for the first and after 255."""
         m = Module()
         byte, token = self.data.payload, self.tokens.payload
-        left = Signal(8)
+        left = Signal(8, init=1)  # bytes up to the next code byte, this one included
         inside = Signal()  # a frame has begun
         zero = Signal()  # the next code byte stands for a zero
         emit = Signal()
         m.d.comb += [
             token.data.eq(byte),
             token.end.eq(byte == 0),
-            token.bad.eq(left != 0),
+            token.bad.eq(left != 1),
             self.tokens.valid.eq(self.data.valid & emit),
             self.data.ready.eq(self.tokens.ready | ~emit),
         ]
         with m.If(byte == 0):
             m.d.comb += emit.eq(inside)
-        with m.Elif(left == 0):
+        with m.Elif(left == 1):
             m.d.comb += [emit.eq(inside & zero), token.data.eq(0)]
         with m.Else():
             m.d.comb += emit.eq(1)
         with m.If(self.data.valid & self.data.ready):
             with m.If(byte == 0):
-                m.d.sync += [left.eq(0), inside.eq(0)]
-            with m.Elif(left == 0):
-                m.d.sync += [left.eq(byte - 1), inside.eq(1), zero.eq(byte <= COBS_RUN)]
+                m.d.sync += [left.eq(1), inside.eq(0)]
+            with m.Elif(left == 1):
+                m.d.sync += [left.eq(byte), inside.eq(1), zero.eq(byte <= COBS_RUN)]
             with m.Else():
                 m.d.sync += left.eq(left - 1)
         return m

@@ -20,7 +20,7 @@ class LineBuffer(wiring.Component):
     """A ring of bytes between line and decoder, so that nothing is lost while a frame is judged.
 
     Args:
-        depth: bytes, a power of two; one less can wait.
+        depth: bytes, a power of two from 32 on; all but a thirty-second can wait at least.
     """
 
     def __init__(self, depth: int):
@@ -34,9 +34,10 @@ class LineBuffer(wiring.Component):
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.depth, init=[])
         write, read = ring.write_port(), ring.read_port()
         put, get = Signal(range(self.depth)), Signal(range(self.depth))
-        fetched = Signal()
+        fetched, granule = Signal(), len(put) - 5
         m.d.comb += [
-            self.line.ready.eq((put + 1)[: len(put)] != get),
+            # Compared coarsely, which takes less logic.
+            self.line.ready.eq((put[granule:] + 1)[:5] != get[granule:]),
             write.addr.eq(put),
             write.data.eq(self.line.payload),
             write.en.eq(self.line.valid & self.line.ready),

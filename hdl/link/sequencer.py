@@ -134,9 +134,12 @@ class Sequencer(wiring.Component):
         m.d.sync += executing.eq(~go)
         value, result = Signal(8), Signal(8)
         total = Signal(9)
+        # Bit 1 of the operation inverts the operand: one's complement for the subtractions, and the
+        # logic knows it.
+        source = Mux(kind[0], operand, Mux(kind[1], self.port_data, read.data))
         m.d.comb += [
-            value.eq(Mux(kind[0], operand, Mux(kind[1], self.port_data, read.data))),
-            total.eq(accumulator + (value ^ op[1].replicate(8)) + Mux(op[0], carry, op[1])),
+            value.eq(source ^ op[1].replicate(8)),
+            total.eq(accumulator + value + Mux(op[0], carry, op[1])),
         ]
         with m.Switch(op):
             with m.Case(Op.LOAD):
@@ -144,9 +147,9 @@ class Sequencer(wiring.Component):
             with m.Case(Op.AND):
                 m.d.comb += result.eq(accumulator & value)
             with m.Case(Op.OR):
-                m.d.comb += result.eq(accumulator | value)
+                m.d.comb += result.eq(accumulator | ~value)
             with m.Case(Op.XOR):
-                m.d.comb += result.eq(accumulator ^ value)
+                m.d.comb += result.eq(accumulator ^ ~value)
             with m.Default():
                 m.d.comb += result.eq(total[:8])
         with m.If(go & (kind <= Kind.PORT)):

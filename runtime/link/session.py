@@ -47,6 +47,8 @@ class Statistics:
     out_of_order: int = 0
     polls: int = 0
     resends_asked: int = 0
+    frames_done: int = 0
+    """Numbered frames that have got there, in both directions, each counted once."""
 
 
 class Session:
@@ -299,6 +301,7 @@ class Session:
         done = (frame.ack - self._base) % _SEQ
         if done <= self._highest:
             del self._frames[:done]
+            self.statistics.frames_done += done
             self._base = frame.ack
             self._sent = max(0, self._sent - done)
             self._highest -= done
@@ -309,6 +312,7 @@ class Session:
         if frame.seq == self._received:
             self._inbox += frame.payload
             self._received = (self._received + 1) % _SEQ
+            self.statistics.frames_done += 1
             self._unacknowledged += _cost(frame.payload)
             self._gap_asked = False
         elif (frame.seq - self._received) % _SEQ < _SEQ // 2:

@@ -8,7 +8,6 @@ import random
 import numpy as np
 import pytest
 from support.echo import EchoCore, descriptor
-from support.faults import FaultyLine
 
 from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.errors import DeviceError
@@ -18,6 +17,7 @@ from spikeloom.hdl.protocol import FrameType, command
 from spikeloom.runtime.backend import Events
 from spikeloom.runtime.link.client import Client
 from spikeloom.runtime.link.codec import Frame, FrameReader
+from spikeloom.runtime.link.faults import Faults, FaultyLine
 from spikeloom.runtime.link.model import DeviceModel
 from spikeloom.runtime.link.serial_port import SerialPort
 from spikeloom.runtime.link.serve import PtyServer
@@ -74,7 +74,7 @@ def test_a_whole_session_through_the_pins(percent):
 def test_through_damaged_wires():
     device = board()
     device.restart()
-    line = FaultyLine(device.exchange, 2e-3, 7)
+    line = FaultyLine(device.exchange, Faults.parse("flip=5e-4,lose=5e-4,double=5e-4,garbage=5e-4"))
     assert equal(work(line, tries=60))
     assert line.hits > 10
 

@@ -243,20 +243,20 @@ def test_outbox():
 
 def test_line_buffer():
     """As deep as it says, and nothing lost or reordered."""
-    dut, data, got = LineBuffer(16), DRAW.randbytes(100), bytearray()
+    dut, data, got = LineBuffer(64), DRAW.randbytes(100), bytearray()
 
     async def feed(ctx):
         ctx.set(dut.line.valid, 1)
-        for count in range(15):
+        for count in range(62):
             assert ctx.get(dut.line.ready)
             ctx.set(dut.line.payload, data[count])
             await ctx.tick()
         assert not ctx.get(dut.line.ready)
-        for byte in data[15:]:
+        for byte in data[62:]:
             await put(ctx, dut.line, byte)
 
     async def take(ctx):
-        await ctx.tick().repeat(30)
+        await ctx.tick().repeat(80)
         while len(got) < len(data):
             got.append(await get(ctx, dut.data))
             await ctx.tick().repeat(DRAW.randrange(1, 4))
