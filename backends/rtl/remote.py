@@ -325,14 +325,17 @@ class SerialBackend(RemoteBackend):
     Args:
         address: the port.
         baud: bits per second.
+        record: a file for all that goes over the line.
     """
 
     scheme = "serial"
 
-    def __init__(self, address: str, baud: int | str = 3_000_000) -> None:
+    def __init__(
+        self, address: str, baud: int | str = 3_000_000, record: str | None = None
+    ) -> None:
         from ...runtime.link.serial_port import SerialPort
 
-        super().__init__(SerialPort(address, _number("baud", baud)))
+        super().__init__(_recorded(SerialPort(address, _number("baud", baud)), record))
 
 
 class TcpBackend(RemoteBackend):
@@ -340,15 +343,39 @@ class TcpBackend(RemoteBackend):
 
     Args:
         address: ``host:port``.
+        record: a file for all that goes over the line.
     """
 
     scheme = "tcp"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, record: str | None = None) -> None:
         from ...runtime.link.tcp import TcpConnection
 
         host, _, port = address.rpartition(":")
-        super().__init__(TcpConnection(host, _number("port", port)))
+        super().__init__(_recorded(TcpConnection(host, _number("port", port)), record))
+
+
+class ReplayBackend(RemoteBackend):
+    """A recorded session in place of a device.
+
+    Args:
+        address: the file.
+    """
+
+    scheme = "replay"
+
+    def __init__(self, address: str) -> None:
+        from ...runtime.link.record import Replay
+
+        super().__init__(Replay(address))
+
+
+def _recorded(line: Transport, path: str | None) -> Transport:
+    if path is None:
+        return line
+    from ...runtime.link.record import Recorder
+
+    return Recorder(line, path)
 
 
 def _number(name: str, value: int | str) -> int:

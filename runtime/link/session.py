@@ -56,7 +56,7 @@ class Session:
 
     Args:
         transport: the line.
-        nonce: session number, not 0; random if not given.
+        nonce: session number, not 0; the line's own if it has one, else random.
         timing: patience.
     """
 
@@ -64,6 +64,7 @@ class Session:
         self, transport: Transport, nonce: int | None = None, timing: Timing | None = None
     ):
         self.transport = transport
+        nonce = transport.nonce if nonce is None else nonce
         self.nonce = secrets.randbelow((1 << 32) - 1) + 1 if nonce is None else nonce
         if not 0 < self.nonce < 1 << 32:
             raise ValueError("a session number has 32 bits and is not 0")
