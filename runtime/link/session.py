@@ -19,6 +19,8 @@ from .transport import Transport
 
 _SEQ = protocol.SEQUENCES
 _CREDIT = protocol.MAX_CREDIT
+_ACKS = 8
+"""Acknowledgements per window of the device: the fewer, the longer it waits for them."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ class Session:
             self._take(frame)
         self.statistics.damaged = self._reader.bad
         descriptor = self.descriptor
-        if descriptor is not None and self._unacknowledged * 2 > descriptor.tx_credit:
+        if descriptor is not None and self._unacknowledged * _ACKS > descriptor.tx_credit:
             self._send(FrameType.ACK, self._next())
         self._watch()
         self._send_window()
