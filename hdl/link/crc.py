@@ -1,4 +1,4 @@
-"""CRC-32 (zlib's), one bit per clock cycle: a byte takes eight, and a line's byte lasts far longer."""
+"""CRC-32 (zlib's), one bit per clock cycle: a byte takes eight; on the line it lasts far longer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The sequencer's program: sessions, windows, credit and answers.
 
-``runtime/link/model.py`` says in Python what this does. ``Read``, ``Write`` and ``Event`` are what it
-knows of the circuit around it (``link.py``).
+``runtime/link/model.py`` says in Python what this does. ``Read``, ``Write`` and ``Event`` are what
+it knows of the circuit around it (``frames.py``).
 """
 
 from __future__ import annotations
@@ -461,7 +461,7 @@ class Firmware:
         a.back()
 
     def _room(self) -> None:
-        """Into ``t``: bytes of payload that fit into the outbox; the carry tells if a frame does."""
+        """Into ``t``: bytes of payload that fit the outbox; the carry tells if a frame does."""
         a = self.a
         a.subtract(self.t, self.out_head, self.tail)
         a.subtract_from_constant(self.t, self.descriptor.tx_credit - RECORD_BYTES, self.t)

@@ -25,7 +25,7 @@ class WorkPort(wiring.Signature):
 
     ``commands`` are to be executed, ``replies`` are what comes of them. ``flush`` (a strobe, only
     while ``flush_ready``) sends what there is of the replies. With ``stop`` a run ends at its next
-    step boundary; ``clear`` begins a session. ``running``, ``fault`` and ``step`` are for the status.
+    step boundary; ``clear`` begins a session. ``running``, ``fault``, ``step`` are for the status.
     """
 
     def __init__(self) -> None:

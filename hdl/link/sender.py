@@ -1,4 +1,4 @@
-"""What goes to the line: bytes of the sequencer, of the outbox or of the description, and the CRC."""
+"""What goes to the line: bytes of the sequencer, the outbox or the description, and the CRC."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sender(wiring.Component):
         frame: to the COBS encoder.
         single, byte: a byte to be sent; it stays until ``taken``.
         go: bytes follow from the memory until it is ``done``, and then the CRC.
-        fetched: the memory's byte; ``next`` when it has been sent, and a cycle later comes the next.
+        fetched: the memory's byte; ``next`` when it was sent, and a cycle later comes the next.
         sent: nothing is being sent.
     """
 

@@ -1,8 +1,8 @@
 """A little 8-bit processor that sees to the link's frames; its program is in ``firmware.py``.
 
 One accumulator, a carry, a block RAM of variables, a return stack of two. An instruction takes two
-clock cycles: one in which its operand is fetched, one in which it is executed. Bytes of frames never
-pass through it one by one but at headers: payloads go between line and rings by themselves.
+clock cycles: one in which its operand is fetched, one in which it is executed. Of frames only the
+headers pass through it byte by byte: payloads go between line and rings by themselves.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class Faults:
     def __post_init__(self) -> None:
         rates = [getattr(self, kind) for kind in (*self.KINDS, "stall")]
         if any(not 0 <= rate <= 1 for rate in rates) or sum(rates[:-1]) > 1:
-            raise InputError("probabilities are from 0 to 1, also all of them together", found=rates)
+            problem = "probabilities are from 0 to 1, also all of them together"
+            raise InputError(problem, found=rates)
         if self.cut < 0 or not 0 <= self.latency < math.inf:
             raise InputError(
                 "cut and latency cannot be negative", found=f"cut {self.cut}, {self.latency} s"

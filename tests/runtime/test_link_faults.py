@@ -223,7 +223,7 @@ def test_a_split_at_every_offset():
 
 @pytest.mark.parametrize("at", range(0, 40, 3))
 def test_two_hosts(at):
-    """The second takes over, at whatever frame; the first is told, and nothing of it is mixed in."""
+    """The second takes over, at whatever frame; the first is told, nothing of it is mixed in."""
     model, count, second = device(), 0, []
 
     def exchange(data: bytes) -> bytes:

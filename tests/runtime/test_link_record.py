@@ -82,12 +82,8 @@ def test_what_is_no_recording(line, text, tmp_path_factory):
     changed = "".join(text.splitlines()) or "x"
     lines[line] = changed
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    transports = []
     with pytest.raises(SpikeloomError) as error:
-        transports.append(Replay(path))
-        work(transports[0])
-    for transport in transports:
-        transport.close()
+        work(Replay(path))
     assert isinstance(error.value, DeviceError | FileError)
 
 

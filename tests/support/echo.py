@@ -67,7 +67,7 @@ class EchoCore(ModelCore):
         self.memory[region][address * size : (address + 1) * size] = value.to_bytes(size, "little")
 
     def event(self, graded: bool, step: int, index: int, value: int) -> None:
-        assert len(self.queue) < self.capacity, "the host must not queue more than there is room for"
+        assert len(self.queue) < self.capacity, "the host queues more than there is room for"
         self.queue.append((graded, step, index, value))
 
     def run(

@@ -46,7 +46,7 @@ class Memory(ModelCore):
 
 @dataclass(frozen=True)
 class Soaked:
-    """What came of it; ``wrong`` counts images that were not as written, or not read as they are."""
+    """What came of it; ``wrong`` counts images not held as written, or not read as held."""
 
     frames: int
     repeated: int
