@@ -3,10 +3,11 @@
     python benchmarks/link_figures.py
     python benchmarks/link_figures.py --baud 1000000 --latency 0.016
 
-Host, protocol and the device's model are the real ones; only the time is reckoned, so that no machine
-disturbs it, and the device itself takes none. Told are payload bytes against what the line could carry,
-how long a network of 90 neurons, all to all, with 64 inputs takes to load and verify, and spikes per second
-both ways at once: 20 of 1,024 channels in each step, whose spikes all come back in it.
+Host, protocol and the device's model are the real ones; only the time is reckoned, so that no
+machine disturbs it, and the device itself takes none. Told are payload bytes against what the line
+could carry, how long a network of 90 neurons, all to all, with 64 inputs takes to load and verify,
+and spikes per second both ways at once: 20 of 1,024 channels in each step, whose spikes all come
+back in it.
 """
 
 from __future__ import annotations
