@@ -17,18 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
-
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.core_regions import describe
-from spikeloom.hdl.descriptor import Descriptor
 from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.link.frames import Frames, WorkPort
-from spikeloom.hdl.link.link import UartLink
-from spikeloom.hdl.link.uart import UartRx, UartTx
+from spikeloom.hdl.link.link import UartFrames, UartLink
 
 _BASE = Geometry(
     neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
@@ -62,27 +55,6 @@ LINKS = {
     "link-small": {"max_payload": 256, "credit": 1024},
 }
 """UART and link with nothing behind them, by the sizes of their buffers."""
-
-
-class UartFrames(wiring.Component):
-    """The link without what executes commands: UART, COBS, CRC, sessions, windows, credit."""
-
-    def __init__(self, descriptor: Descriptor, divisor: int):
-        self.descriptor, self.divisor = descriptor, divisor
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "work": Out(WorkPort())})
-
-    def elaborate(self, platform: Any) -> Module:
-        """As in ``hdl.link.link.UartLink``."""
-        m = Module()
-        m.submodules.uart_rx = rx = UartRx(self.divisor)
-        m.submodules.uart_tx = tx = ResetInserter(rx.brk)(UartTx(self.divisor))
-        m.submodules.frames = frames = ResetInserter(rx.brk)(Frames(self.descriptor))
-        wiring.connect(m, rx.data, frames.line_in)
-        wiring.connect(m, frames.line_out, tx.data)
-        wiring.connect(m, frames.work, wiring.flipped(self.work))
-        m.d.comb += [rx.rx.eq(self.rx), self.tx.eq(tx.tx), frames.line_error.eq(rx.error)]
-        return m
-
 
 FRAMES = {"frames": "link", "frames-small": "link-small"}
 """The same without what executes commands."""

@@ -74,7 +74,9 @@ def spikes_per_second(baud: int, latency: float, steps: int = 2000) -> float:
     draw, none = np.random.default_rng(2), np.zeros(0, np.int32)
     each = [np.sort(draw.choice(CHANNELS, ACTIVE, replace=False)) for _ in range(steps)]
     channels = np.concatenate(each).astype(np.int32)
-    events = Events(np.repeat(np.arange(steps), ACTIVE), channels, none, none, none)
+    events = Events(
+        np.repeat(np.arange(steps), ACTIVE), channels, none.astype(np.int64), none, none
+    )
     began = wire.now()
     found = client.run(steps, events)
     assert np.array_equal(found.spikes[:, 1], channels)

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..descriptor import Descriptor
 from .executor import Executor, word_bits
-from .frames import Frames
+from .frames import Frames, WorkPort
 from .ports import CorePort
 from .uart import UartRx, UartTx
 
@@ -104,4 +104,24 @@ class UartLink(wiring.Component):
         wiring.connect(m, rx.data, link.line_in)
         wiring.connect(m, link.line_out, tx.data)
         wiring.connect(m, link.core, wiring.flipped(self.core))
+        return m
+
+
+class UartFrames(wiring.Component):
+    """The link without what executes commands: UART, COBS, CRC, sessions, windows, credit."""
+
+    def __init__(self, descriptor: Descriptor, divisor: int):
+        self.descriptor, self.divisor = descriptor, divisor
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "work": Out(WorkPort())})
+
+    def elaborate(self, platform: Any) -> Module:
+        """As in ``UartLink``; how much logic it takes is what this is for."""
+        m = Module()
+        m.submodules.uart_rx = rx = UartRx(self.divisor)
+        m.submodules.uart_tx = tx = ResetInserter(rx.brk)(UartTx(self.divisor))
+        m.submodules.frames = frames = ResetInserter(rx.brk)(Frames(self.descriptor))
+        wiring.connect(m, rx.data, frames.line_in)
+        wiring.connect(m, frames.line_out, tx.data)
+        wiring.connect(m, frames.work, wiring.flipped(self.work))
+        m.d.comb += [rx.rx.eq(self.rx), self.tx.eq(tx.tx), frames.line_error.eq(rx.error)]
         return m
