@@ -48,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="say how long the hardware's clock cycles take at this frequency",
     )
     add("-o", "--output", metavar="out.npz", help="where to write what the Program probes")
+    add("--record", metavar="FILE", help="write all that goes over the line to a device, as JSON")
     add("--restore", metavar="snapshot.npz", help="go on from this snapshot")
     add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
     add("--no-learning", action="store_true", help="plastic weights stay as they are")
@@ -57,7 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     begun = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, open_device(options.device) as device:
+    how = {} if options.record is None else {"record": options.record}
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        open_device(options.device, **how) as device,
+    ):
         # Collected, and told in the command's own words when the run has ended.
         warnings.simplefilter("always")
         device.load(options.program)
