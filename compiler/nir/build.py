@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ...errors import FileError, UnsupportedError
+from ..checks import show
 from ..connectors import Synapses
 from ..network import Network, Population, Source
 from ..neurons import LIF
+from ..origin import warn_user
+from ..program import MAX_SIDES
 from ..sources import Periodic
 from . import conventions
 from .conventions import Dynamics
@@ -49,11 +53,11 @@ class Builder:
 
     def build(self) -> None:
         """Add everything to the network."""
-        net = self.network
+        net, node_of = self.network, self.flat.nodes
         objects: dict[str, Source | Population] = {}
         for name, node in self.flat.nodes.items():
             if node.type == "Input":
-                objects[name] = net.source(name, self.sizes.of(name, "out"))
+                objects[name] = net.source(name, _sides(self.sizes.shape(name)))
         biases: dict[str, dict[int, NDArray[np.float64]]] = {}
         gains: dict[str, NDArray[np.float64]] = {}
         for name, signal in self.signals.items():
@@ -63,7 +67,8 @@ class Builder:
             with warnings.catch_warnings():
                 # said already, with the node's place in the file
                 warnings.filterwarnings("ignore", message=".*are times given in seconds")
-                objects[name] = net.population(name, len(model.gain), neuron)
+                sides = self.sizes.shape(name) if node_of[name].type != "Output" else ()
+                objects[name] = net.population(name, _sides(sides or (len(model.gain),)), neuron)
         for name, signal in self.signals.items():
             post = net.populations[name]
             for origin in dict.fromkeys(origin for origin, _ in signal.terms):
@@ -72,6 +77,13 @@ class Builder:
                 self._bias_source(post, start, bias)
         self._probe()
         net.latency.update(self.timing.level)
+        net.metadata.update(self.flat.metadata)
+        said = self.flat.metadata.get("", {}).get("dt")
+        if isinstance(said, float) and said > 0 and abs(said / net.dt - 1) > 1e-6:
+            warn_user(
+                f"{self.flat.where}: its metadata speak of a dt of {show(said)} s; {show(net.dt)} "
+                "is taken"
+            )
 
     # ------------------------------------------------------------------------------ what is there
 
@@ -227,7 +239,7 @@ class Builder:
         delays = [self.timing.delay(pre.name, post.name, d) for d, _ in parts]
         if len(parts) == 1:
             matrix = parts[0][1]
-            if isinstance(matrix, np.ndarray) and 2 * np.count_nonzero(matrix) < matrix.size:
+            if isinstance(matrix, np.ndarray) and not matrix.all():
                 matrix = sp.csr_array(matrix)  # pruned, or a diagonal: zeros are no synapses
             if isinstance(matrix, np.ndarray):
                 weights = np.ascontiguousarray((matrix * gain[:, None]).T)
@@ -258,6 +270,10 @@ class Builder:
             for name in names:
                 spiking = self.flat.nodes[name].type in SPIKING
                 self.network.probe(name, "spikes" if spiking else "v")
+
+
+def _sides(shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    return shape if 1 < len(shape) <= MAX_SIDES else math.prod(shape)
 
 
 GROWTH = 64.0
