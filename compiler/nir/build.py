@@ -57,7 +57,7 @@ class Builder:
         objects: dict[str, Source | Population] = {}
         for name, node in self.flat.nodes.items():
             if node.type == "Input":
-                objects[name] = net.source(name, _sides(self.sizes.shape(name)))
+                objects[name] = net.source(name, self._sides(name))
         biases: dict[str, dict[int, NDArray[np.float64]]] = {}
         gains: dict[str, NDArray[np.float64]] = {}
         for name, signal in self.signals.items():
@@ -67,14 +67,14 @@ class Builder:
             with warnings.catch_warnings():
                 # said already, with the node's place in the file
                 warnings.filterwarnings("ignore", message=".*are times given in seconds")
-                sides = self.sizes.shape(name) if node_of[name].type != "Output" else ()
-                objects[name] = net.population(name, _sides(sides or (len(model.gain),)), neuron)
-        for name, signal in self.signals.items():
+                sides = self._sides(name) if node_of[name].type != "Output" else len(model.gain)
+                objects[name] = net.population(name, sides, neuron)
+        for origin, name in self._pairs():
             post = net.populations[name]
-            for origin in dict.fromkeys(origin for origin, _ in signal.terms):
-                self._connect(objects[origin], post, signal, gains[name])
+            self._connect(objects[origin], post, self.signals[name], gains[name])
+        for name in self.signals:
             for start, bias in biases[name].items():
-                self._bias_source(post, start, bias)
+                self._bias_source(net.populations[name], start, bias)
         self._probe()
         net.latency.update(self.timing.level)
         net.metadata.update(self.flat.metadata)
@@ -84,6 +84,14 @@ class Builder:
                 f"{self.flat.where}: its metadata speak of a dt of {show(said)} s; {show(net.dt)} "
                 "is taken"
             )
+
+    def _sides(self, name: str) -> int | tuple[int, ...]:
+        """The sides of a layer, as its shapes or at least a remark say, or its size."""
+        shape = self.sizes.shape(name)
+        said = self.flat.nodes[name].metadata.get("shape")
+        if len(shape) == 1 and isinstance(said, np.ndarray) and np.prod(said) == shape[0]:
+            shape = tuple(int(side) for side in said.ravel())
+        return shape if 1 < len(shape) <= MAX_SIDES and min(shape) > 0 else math.prod(shape)
 
     # ------------------------------------------------------------------------------ what is there
 
@@ -230,6 +238,14 @@ class Builder:
 
     # ------------------------------------------------------------------------------------ synapses
 
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Who is connected with whom, in the order in which the graph's edges say so."""
+        pairs: dict[tuple[str, str], None] = {}
+        for a, b in self.flat.edges:
+            if b in self.signals:
+                pairs |= {(origin, b): None for origin in self.folder.origins(a)}
+        return list(pairs)
+
     def _connect(
         self, pre: Source | Population, post: Population, signal: Signal, gain: NDArray[np.float64]
     ) -> None:
@@ -245,6 +261,7 @@ class Builder:
                 weights = np.ascontiguousarray((matrix * gain[:, None]).T)
             else:
                 weights = sp.csr_array((sp.diags(gain) @ matrix).T)
+                weights.eliminate_zeros()
             self.network.connect(pre, post, weights=weights, delay=delays[0] * dt)
             return
         columns = []
@@ -270,10 +287,6 @@ class Builder:
             for name in names:
                 spiking = self.flat.nodes[name].type in SPIKING
                 self.network.probe(name, "spikes" if spiking else "v")
-
-
-def _sides(shape: tuple[int, ...]) -> int | tuple[int, ...]:
-    return shape if 1 < len(shape) <= MAX_SIDES else math.prod(shape)
 
 
 GROWTH = 64.0

@@ -86,6 +86,12 @@ class Folder:
             self._add(total, Signal({(before, 0): eye}))
         return total
 
+    def origins(self, name: str) -> list[str]:
+        """Sources and neurons whose spikes leave a node, changed or not."""
+        if self._flat.nodes[name].type not in LINEAR:
+            return [name]
+        return list(dict.fromkeys(origin for origin, _ in self._signals[name].terms))
+
     def _order(self) -> list[str]:
         """Linear nodes, each after the linear nodes that feed it."""
         graph = nx.DiGraph()

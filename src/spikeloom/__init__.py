@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .compiler.learning_traces import Trace, Window
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
-    from .compiler.nir import from_nir
+    from .compiler.nir import from_nir, to_nir, write_nir
     from .compiler.pipeline import compile
     from .compiler.program import Program
     from .compiler.program_file import load
@@ -122,8 +122,10 @@ __all__ = [
     "superneuromat_ids",
     "superneuromat_inputs",
     "to_networkx",
+    "to_nir",
     "to_superneuromat",
     "write_edges",
+    "write_nir",
     "write_result",
 ]
 
@@ -149,7 +151,7 @@ _OWNERS = {
     ),
     "compiler.network": ("Network",),
     "compiler.neurons": ("IF", "LI", "LIF"),
-    "compiler.nir": ("from_nir",),
+    "compiler.nir": ("from_nir", "to_nir", "write_nir"),
     "compiler.pipeline": ("compile",),
     "compiler.program": ("Program",),
     "compiler.program_file": ("load",),
