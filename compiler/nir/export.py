@@ -147,7 +147,7 @@ class _Exporter:
         starts = int(source.phase[0]) == self.levels[post.name]
         if int(source.value[0]) != 1 or not starts or s.delay.any() or into[0].receptor:
             return False
-        self.bias[post.name] = np.bincount(s.post, s.weight, post.size)
+        self.bias[post.name] = np.bincount(s.post, s.weight, post.size).astype(np.float64)
         return True
 
     def _projections(self) -> list[Projection]:
@@ -210,7 +210,7 @@ class _Exporter:
             chosen = s.delay == steps
             place = s.post[chosen].astype(np.int64) * shape[1] + s.pre[chosen]
             sums = np.bincount(place, s.weight[chosen], shape[0] * shape[1])
-            matrices[steps - shift] = sums.reshape(shape)
+            matrices[steps - shift] = sums.astype(np.float64, copy=False).reshape(shape)
         return matrices
 
     def _delayed(self, origin: str, steps: int) -> str:

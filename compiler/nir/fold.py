@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -137,9 +137,9 @@ class Folder:
         if "bias" in node.fields:
             bias = node.fields["bias"].reshape(-1)
             if node.type in CONVOLUTIONS and bias.size > 1:  # one per channel
-                bias = np.repeat(bias, np.shape(weight)[0] // bias.size)
+                bias = np.repeat(bias, _sides(weight)[0] // bias.size)
             known = result.constants.get(0, 0.0)
-            result.constants[0] = known + spread(bias, np.shape(weight)[0])
+            result.constants[0] = known + spread(bias, _sides(weight)[0])
         return result
 
     def _delayed(self, name: str, node: Node, signal: Signal) -> Signal:
@@ -207,9 +207,13 @@ class Folder:
             )
 
 
+def _sides(matrix: Any) -> tuple[int, int]:
+    return matrix.shape  # SciPy's stubs have it optional
+
+
 def _cost(a: Matrix, b: Matrix) -> tuple[int, int]:
     """Entries and multiplications of a product, at most; what identities cost is nothing."""
-    (rows, inner), columns = np.shape(a), np.shape(b)[1]
+    (rows, inner), columns = _sides(a), _sides(b)[1]
     entries = rows * columns
     if isinstance(b, np.ndarray):
         return entries, (entries * inner if isinstance(a, np.ndarray) else a.nnz * columns)

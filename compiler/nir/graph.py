@@ -70,7 +70,7 @@ class Node:
 class Graph:
     """Nodes and identity edges, as NIR has them."""
 
-    nodes: dict[str, Node | Graph]
+    nodes: Mapping[str, Node | Graph]
     edges: list[tuple[str, str]]
     where: str
     metadata: dict[str, Any] = field(default_factory=dict)
