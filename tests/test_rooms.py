@@ -41,7 +41,9 @@ MODULES = sorted(
     for room in ("compiler", "backends", "runtime", "hdl", "boards")
     for path in (ROOT / room).rglob("*.py")
 ) + [Path(f"{name}.py") for name in sorted(COMMON)]
-MODULES += sorted(path.relative_to(FRONT) for path in (FRONT / "pynn").rglob("*.py"))
+MODULES += sorted(
+    path.relative_to(FRONT) for room in ("pynn", "formats") for path in (FRONT / room).rglob("*.py")
+)
 
 
 def imports(text: str, package: list[str]) -> set[str]:
@@ -88,6 +90,8 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"serial"}
         if room == "pynn":
             third |= {"pyNN"}
+        if room == "formats":
+            third |= {"h5py", "neo", "quantities", "aedat"}
         if module.parts[:3] == WORKER:
             third |= {"lava", "scipy"}
         return top in sys.stdlib_module_names or top in third
@@ -96,8 +100,8 @@ def allowed(name: str, module: Path) -> bool:
         return name == "backends.lava.worker" or name.startswith("backends.lava.worker.")
     if name in COMMON:
         return True
-    if room == "pynn":
-        return name.startswith(("pynn.", "compiler.", "runtime."))
+    if room in ("pynn", "formats"):
+        return name.startswith((f"{room}.", "compiler.", "runtime."))
     if own in PROGRAM:
         return name in PROGRAM
     if room == "compiler":

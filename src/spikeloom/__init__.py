@@ -50,11 +50,13 @@ if TYPE_CHECKING:
         SpikeloomError,
         UnsupportedError,
     )
+    from .formats import read_inputs, write_result
+    from .formats.address_events import bin_events
+    from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
     from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
     from .runtime.device import Device
-    from .runtime.files import read_inputs, write_result
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
@@ -108,8 +110,10 @@ __all__ = [
     "UnsupportedError",
     "Window",
     "__version__",
+    "bin_events",
     "compile",
     "cosim",
+    "from_neo",
     "from_networkx",
     "from_nir",
     "from_superneuromat",
@@ -121,6 +125,7 @@ __all__ = [
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
+    "to_neo",
     "to_networkx",
     "to_nir",
     "to_superneuromat",
@@ -167,11 +172,13 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "formats": ("read_inputs", "write_result"),
+    "formats.address_events": ("bin_events",),
+    "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
     "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
     "runtime.device": ("Device",),
-    "runtime.files": ("read_inputs", "write_result"),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),
