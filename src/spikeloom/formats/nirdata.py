@@ -47,8 +47,8 @@ def read_nirdata(
         others = [name for name in nodes if name not in wanted]
         if others:
             warnings.warn(
-                f"{path}: {', '.join(map(repr, others[:8]))} are no sources of the network that the "
-                "host drives, and are not used",
+                f"{path}: {', '.join(map(repr, others[:8]))} are no sources that the host drives, "
+                "and are not used",
                 stacklevel=4,
             )
         read = {n: _observable(nodes[n], f"{path}: {n}", budget) for n in wanted if n in nodes}
@@ -81,7 +81,8 @@ def _nodes(
             found |= _nodes(item, at, budget, f"{prefix}{name}.", depth + 1)
         elif isinstance(item, h5py.Group) and "observables" in names:
             observables = child(item, "observables", at, budget)
-            assert isinstance(observables, h5py.Group) or not observables
+            if not isinstance(observables, h5py.Group):
+                raise FileError("the observables are not a group", where=at)
             found[prefix + name] = observables
         else:
             raise FileError("a node has no observables", found=", ".join(names), where=at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,4 @@ def _header(text: bytes, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bo
 
 
 def _is_plain(code: Any) -> bool:
-    return (
-        isinstance(code, str) and code[:1] in "<>|=" and code[1:2] in "biuf" and code[2:].isdigit()
-    )
+    return isinstance(code, str) and re.fullmatch(r"[<>|=][biuf][1248]", code) is not None
