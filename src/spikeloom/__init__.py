@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from .formats import read_inputs, write_result
     from .formats.address_events import bin_events
+    from .formats.edges import read_edges
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
@@ -120,6 +121,7 @@ __all__ = [
     "load",
     "open",
     "rate_errors",
+    "read_edges",
     "read_inputs",
     "reproduce",
     "simulate",
@@ -174,6 +176,7 @@ _OWNERS = {
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
+    "formats.edges": ("read_edges",),
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
