@@ -126,7 +126,8 @@ def _attribute(group: h5py.Group, name: str, where: str) -> float:
         found = group.attrs.get_id(name)
         if found.shape != () or found.dtype.kind not in "fiu" or found.dtype.itemsize > 8:
             raise FileError(f"{name} is no number", found=f"{found.dtype}", where=where)
-        value = float(group.attrs[name])
+        number: Any = group.attrs[name]
+        value = float(number)
     if not math.isfinite(value) or value <= 0:
         raise FileError(f"{name} is impossible", found=value, where=where)
     return value
