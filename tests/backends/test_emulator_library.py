@@ -13,7 +13,7 @@ from support.tiny import Synapse, tiny_program
 
 from spikeloom import counter_hash
 from spikeloom.backends.emulator import native
-from spikeloom.backends.emulator.checksum import source_checksum
+from spikeloom.backends.source_checksum import source_checksum
 from spikeloom.backends.emulator.drives import Drives
 from spikeloom.backends.emulator.neurons import Neurons
 from spikeloom.backends.emulator.numpy_kernel import decay
