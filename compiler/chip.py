@@ -191,6 +191,3 @@ def load_chip(chip: str | Path | Chip) -> Chip:
         found=repr(chip)[:100],
         expected="one of " + ", ".join(chip_names()) + ", or the path of a .toml file",
     )
-
-
-

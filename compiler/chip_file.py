@@ -123,7 +123,11 @@ class _Reader:
         wanted = f"{'a whole number' if whole else 'a number'} from {field.low:g} to {field.high:g}"
         if isinstance(given, bool) or not isinstance(given, int if whole else (int, float)):
             self.fail("this is no number of its kind", name, given, wanted)
-        if isinstance(given, float) and not math.isfinite(given) or not field.low <= given <= field.high:
+        if (
+            isinstance(given, float)
+            and not math.isfinite(given)
+            or not field.low <= given <= field.high
+        ):
             self.fail("this number is out of range", name, given, f"{wanted} {field.unit}")
         return Number(
             given if whole else float(given),

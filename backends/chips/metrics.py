@@ -87,13 +87,14 @@ class Collector:
             self.distortion_max = max(self.distortion_max, float(change.max(initial=0)))
 
 
-def overtaken(
-    cell: NDArray[np.int64], fire: NDArray[np.float64], done: NDArray[np.float64]
-) -> int:
-    """How many messages were done after one that was fired later, in the same step and core."""
+def overtaken(cell: NDArray[np.int64], fire: NDArray[np.float64], done: NDArray[np.float64]) -> int:
+    """How many messages were done after one that was fired later, in the same step and core.
+
+    Times count in picoseconds, so that rounding makes no order where there is none.
+    """
+    fire, done = (np.rint(times * 1e12).astype(np.int64) for times in (fire, done))
     order = np.lexsort((fire, done, cell))
     group, fire = cell[order], fire[order]
     # The latest firing so far within the group: groups are lifted apart, then one running maximum.
-    lift = (fire.max(initial=0.0) - fire.min(initial=0.0) + 1.0) * (group - group.min(initial=0))
-    seen = np.maximum.accumulate(fire + lift) - lift
-    return int((fire < seen - 1e-15 - 1e-9 * np.abs(seen)).sum())
+    lift = (fire.max(initial=0) + 1) * (group - group.min(initial=0))
+    return int((fire + lift < np.maximum.accumulate(fire + lift)).sum())

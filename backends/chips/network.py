@@ -101,9 +101,7 @@ class TickByTick:
             for tile in range(tiles)
             for side in range(SIDES + self.ports)
         }
-        self.room = {
-            key: shape.buffer if key[2] < SIDES else shape.receive for key in self.inputs
-        }
+        self.room = {key: shape.buffer if key[2] < SIDES else shape.receive for key in self.inputs}
         self.entry = {key: shape.buffer for key in self.inputs if key[2] >= SIDES}
         self.turn = dict.fromkeys(self.inputs, 0)
         self.taken_until = dict.fromkeys(self.inputs, 0)

@@ -71,9 +71,7 @@ class Network:
             self._library.sl_chips_close(self._net)
             self._net = None
 
-    def run_steps(
-        self, messages: NDArray[np.void], first: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def run_steps(self, messages: NDArray[np.void], first: NDArray[np.int64]) -> NDArray[np.int64]:
         """Run steps, each for itself, and fill in the messages' times.
 
         Args:

@@ -79,9 +79,7 @@ class Activity:
         """Some of the steps."""
         first, last = np.searchsorted(self.step, (low, high))
         updated = None if self.updated is None else self.updated[low:high]
-        return Activity(
-            high - low, self.step[first:last] - low, self.sender[first:last], updated
-        )
+        return Activity(high - low, self.step[first:last] - low, self.sender[first:last], updated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +151,9 @@ class StepTimer:
         self, routes: Routes, chip: Chip, mode: Mode = "queue", compiled: bool | None = None
     ) -> None:
         if mode not in MODES:
-            raise InputError("no such mode", found=repr(mode), expected="one of simple, queue, flit")
+            raise InputError(
+                "no such mode", found=repr(mode), expected="one of simple, queue, flit"
+            )
         chip.require(needed(mode), f"latency in mode {mode!r}")
         self.routes, self.chip, self.mode = routes, chip, mode
         self._compiled = compiled
@@ -165,8 +165,10 @@ class StepTimer:
             + routes.sparse * time["synapse_sparse"]
         )
         hops = routes.hops()
-        self._way = time["inject"] + time["eject"] + sum(
-            ways * time[f"hop_{side}"] for side, ways in zip(SIDES, hops, strict=True)
+        self._way = (
+            time["inject"]
+            + time["eject"]
+            + sum(ways * time[f"hop_{side}"] for side, ways in zip(SIDES, hops, strict=True))
         )
         self.tick = 0.0 if mode == "simple" else self._unit()
 
@@ -268,14 +270,14 @@ class StepTimer:
             waited=nobody * 0.0,
         )
 
-    def _updates(
-        self, activity: Activity
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _updates(self, activity: Activity) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Updated neurons up to each spike's on its core, and of each step and core."""
         routes = self.routes
         slot = routes.slot[activity.sender]
         if activity.updated is None:
-            return slot + 1, np.broadcast_to(routes.neurons[:-1], (activity.steps, routes.cores - 1))
+            return slot + 1, np.broadcast_to(
+                routes.neurons[:-1], (activity.steps, routes.cores - 1)
+            )
         base = np.cumsum(routes.neurons) - routes.neurons
         sums = np.zeros((activity.steps, activity.updated.shape[1] + 1), np.int32)
         np.cumsum(activity.updated, axis=1, out=sums[:, 1:])

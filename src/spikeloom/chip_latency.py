@@ -137,7 +137,7 @@ class _Run:
             volts[:, neurons] = states["v"].raw != 0
             found[:, neurons] = (states["u0"].raw != 0) | (states["u1"].raw != 0)
             events = window.spikes[population.name]
-            found[events[:, 0] - window.start, neurons[events[:, 1]]] = True
+            found[events[:, 0], neurons[events[:, 1]]] = True
         found |= volts | bias
         found[1:] |= volts[:-1]
         found[0] |= before
@@ -165,7 +165,7 @@ class _Run:
             if active:
                 updated, volts = self.updated(window, volts, bias)
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events)
+                software.setdefault(name, []).append(events + [window.start, 0])
             activity = self.activity(routes, window, updated)
             counts += count(routes, activity).sum(axis=0)
             for low, high in _parts(routes, activity):
@@ -201,7 +201,7 @@ class _Run:
         software: dict[str, list[NDArray[np.int64]]] = {}
         for window in self.windows(inputs, steps, states=False):
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events)
+                software.setdefault(name, []).append(events + [window.start, 0])
         loop = ClosedLoop(program, timer, self.device).run(steps, inputs)
         activity = loop.activity
         counts = count(routes, Activity(steps, activity.step, activity.sender)).sum(axis=0)
@@ -237,7 +237,7 @@ class _Run:
             collector.messages += int(np.diff(routes.start)[activity.sender].sum())
             cycles.append(window.cycles)
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events)
+                software.setdefault(name, []).append(events + [window.start, 0])
         seconds = np.concatenate([np.zeros(0, np.int64), *cycles]) / chip.get("clock.frequency")
         spikes = {name: np.concatenate(parts) for name, parts in software.items()}
         missing = self._missing_energy()
@@ -355,9 +355,7 @@ class _Run:
         if "time" in missing:
             self.chip.require(needed(self.mode), f"latency in mode {self.mode!r}")
 
-    def _step_lengths(
-        self, busy: NDArray[np.float64], routes: Routes
-    ) -> NDArray[np.float64]:
+    def _step_lengths(self, busy: NDArray[np.float64], routes: Routes) -> NDArray[np.float64]:
         """From each step's start to the next one's."""
         chip = self.chip
         if chip.discipline == "barrier":

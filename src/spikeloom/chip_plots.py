@@ -30,9 +30,7 @@ def write_plot(path: str | Path, report: LatencyReport) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise DeviceError(
-            "plots need matplotlib", remedy="pip install 'spikeloom[plot]'"
-        ) from None
+        raise DeviceError("plots need matplotlib", remedy="pip install 'spikeloom[plot]'") from None
     figure = Figure(figsize=(11, 8), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{report.title}: {report.steps} steps, mode {report.mode}")
@@ -83,7 +81,7 @@ def _links(figure: Any, axes: Any, report: LatencyReport) -> None:
     from matplotlib.collections import LineCollection
 
     rows, columns = messages.shape[:2]
-    lines, values = [], []
+    lines, values, idle = [], [], []
     shift = 0.12  # the two directions of a pair side by side
     for row in range(rows):
         for column in range(columns):
@@ -92,8 +90,13 @@ def _links(figure: Any, axes: Any, report: LatencyReport) -> None:
                     continue
                 beside = (shift * (side - 1), 0) if right == 0 else (0, shift * (side - 2))
                 x, y = column + beside[0], row + beside[1]
-                lines.append([(x, y), (x + right, y + down)])
+                line = [(x, y), (x + right, y + down)]
+                if not messages[row, column, side]:
+                    idle.append(line)
+                    continue
+                lines.append(line)
                 values.append(messages[row, column, side])
+    axes.add_collection(LineCollection(idle, colors="0.9", linewidths=4))
     found = LineCollection(lines, cmap="viridis", linewidths=4)
     found.set_array(np.array(values))
     axes.add_collection(found)

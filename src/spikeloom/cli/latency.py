@@ -100,7 +100,11 @@ def run(options: argparse.Namespace) -> int:
     print_warnings(messages)
     written = [p for p in (options.npz, options.parquet, options.plot) if p]
     if options.json:
-        found = {**report.to_dict(), "warnings": messages, "written": [str(Path(p)) for p in written]}
+        found = {
+            **report.to_dict(),
+            "warnings": messages,
+            "written": [str(Path(p)) for p in written],
+        }
         print_json(found)
         return 0
     print("\n".join(_lines(report)))
