@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import FileError
 from ..regular_file import open_regular
@@ -15,7 +15,7 @@ from .chip_fields import DISCIPLINES, FIELDS, KINDS, MODELS, TABLES, UPDATES, Fi
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 FORMAT = 1
 LARGEST = 1 << 18
@@ -47,7 +47,9 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def fail(self, problem: str, key: str, found: object = None, expected: object = None) -> Any:
+    def fail(
+        self, problem: str, key: str, found: object = None, expected: object = None
+    ) -> NoReturn:
         raise FileError(
             problem,
             found=None if found is None else repr(found)[:100],
@@ -124,10 +126,8 @@ class _Reader:
         if isinstance(given, bool) or not isinstance(given, int if whole else (int, float)):
             self.fail("this is no number of its kind", name, given, wanted)
         if (
-            isinstance(given, float)
-            and not math.isfinite(given)
-            or not field.low <= given <= field.high
-        ):
+            isinstance(given, float) and not math.isfinite(given)
+        ) or not field.low <= given <= field.high:
             self.fail("this number is out of range", name, given, f"{wanted} {field.unit}")
         return Number(
             given if whole else float(given),

@@ -2,12 +2,13 @@
 
     python examples/coincidence.py
 
-Nine coincidence detectors listen to a left and a right ear (Jeffress, 1948). The right ear reaches all of
-them after the same delay, the left one reaches detector k after k steps, and a detector fires only when
-both arrive in the same step. So a sound from the front, which both ears hear at once, belongs to detector 4.
+Nine coincidence detectors listen to a left and a right ear (Jeffress, 1948). The right ear reaches
+all of them after the same delay, the left one reaches detector k after k steps, and a detector fires
+only when both arrive in the same step. So a sound from the front, which both ears hear at once,
+belongs to detector 4.
 
-The ears are spikes of a host, and the chip is an FPGA at the end of a serial line: there, spikes that
-happened at once come in one after the other.
+The ears are spikes of a host, and the chip is an FPGA at the end of a serial line: there, spikes
+that happened at once come in one after the other.
 """
 
 from __future__ import annotations

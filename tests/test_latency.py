@@ -171,10 +171,9 @@ def test_parts_of_a_run_add_up(tmp_path, monkeypatch):
 
 def test_placement_does_not_change_what_happens(tmp_path):
     net, inputs = network(1e-3)
-    reports = [
-        sl.latency(net, inputs, 80, pencil_chip(tmp_path, neurons=n, synapse_bits=1 << 20, axons=256, rows=4096))
-        for n in (34, 100)
-    ]  # fmt: skip
+    limits = {"synapse_bits": 1 << 20, "axons": 256, "rows": 4096}
+    chips = [pencil_chip(tmp_path, neurons=n, **limits) for n in (34, 100)]
+    reports = [sl.latency(net, inputs, 80, chip) for chip in chips]
     for name in ("one", "two"):
         assert np.array_equal(*(report.software[name] for report in reports))
     assert reports[0].counts["message_in"] > reports[1].counts["message_in"]

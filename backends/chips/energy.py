@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,13 +51,13 @@ def count(routes: Routes, activity: Activity) -> NDArray[np.int64]:
     return counts
 
 
-def joules(chip: Chip, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def joules(chip: Chip, counts: NDArray[np.int64]) -> NDArray[Any]:
     """(…, causes) energy of counts.
 
     Raises:
         UnsupportedError: the chip lacks a number of something that did occur.
     """
-    occurred = counts.reshape(-1, len(CAUSES)).any(axis=0)
+    occurred = counts.reshape(-1, len(CAUSES)).astype(bool).sum(axis=0).tolist()
     chip.require([n for n, yes in zip(NUMBERS, occurred, strict=True) if yes], "energy")
     each = [chip.get(n) if yes else 0.0 for n, yes in zip(NUMBERS, occurred, strict=True)]
     return counts * np.array(each)

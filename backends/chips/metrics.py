@@ -92,9 +92,9 @@ def overtaken(cell: NDArray[np.int64], fire: NDArray[np.float64], done: NDArray[
 
     Times count in picoseconds, so that rounding makes no order where there is none.
     """
-    fire, done = (np.rint(times * 1e12).astype(np.int64) for times in (fire, done))
-    order = np.lexsort((fire, done, cell))
-    group, fire = cell[order], fire[order]
+    fired, ended = (np.rint(times * 1e12).astype(np.int64) for times in (fire, done))
+    order = np.lexsort((fired, ended, cell))
+    group, fired = cell[order], fired[order]
     # The latest firing so far within the group: groups are lifted apart, then one running maximum.
-    lift = (fire.max(initial=0) + 1) * (group - group.min(initial=0))
-    return int((fire + lift < np.maximum.accumulate(fire + lift)).sum())
+    lift = (fired.max(initial=0) + 1) * (group - group.min(initial=0))
+    return int((fired + lift < np.maximum.accumulate(fired + lift)).sum())

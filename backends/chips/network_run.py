@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from .network import MESSAGE, MeshShape, TickByTick
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_Self = TypeVar("_Self", bound="Network")
 
 
 class Network:
@@ -63,7 +66,7 @@ class Network:
         if not self._net:
             raise MemoryError("the network's buffers")
 
-    def __enter__(self) -> Network:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,9 @@
 """How long the steps of a run take on a chip, and when each message is made, sent and done.
 
 Within a step every core goes through its neurons in the order of their slots; a neuron that fires
-makes its messages at once, one after the other. Three ways to time what follows: ``simple`` (no message
-waits for another), ``queue`` (the network in fine ticks) and ``flit`` (the network in cycles of its
-routers' clock).
+makes its messages at once, one after the other. Three ways to time what follows: ``simple`` (no
+message waits for another), ``queue`` (the network in fine ticks) and ``flit`` (the network in
+cycles of its routers' clock).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -103,12 +103,12 @@ class Plan:
     spike: NDArray[np.int64]
     key: NDArray[np.int64]
     counts: NDArray[np.int64]
-    out: NDArray[np.float64]
-    fire: NDArray[np.float64]
-    made: NDArray[np.float64]
-    work: NDArray[np.float64]
-    total: NDArray[np.float64]
-    worked: NDArray[np.float64]
+    out: NDArray[Any]
+    fire: NDArray[Any]
+    made: NDArray[Any]
+    work: NDArray[Any]
+    total: NDArray[Any]
+    worked: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +123,14 @@ class StepTimes:
         passed, waited: (networks, tiles, 4) messages over each link, and seconds that they waited.
     """
 
-    duration: NDArray[np.float64]
+    duration: NDArray[Any]
     plan: Plan
-    fire: NDArray[np.float64]
-    sent: NDArray[np.float64]
-    arrived: NDArray[np.float64]
-    done: NDArray[np.float64]
+    fire: NDArray[Any]
+    sent: NDArray[Any]
+    arrived: NDArray[Any]
+    done: NDArray[Any]
     passed: NDArray[np.int64]
-    waited: NDArray[np.float64]
+    waited: NDArray[Any]
 
 
 class StepTimer:
@@ -165,7 +165,7 @@ class StepTimer:
             + routes.sparse * time["synapse_sparse"]
         )
         hops = routes.hops()
-        self._way = (
+        self._way: NDArray[Any] = (
             time["inject"]
             + time["eject"]
             + sum(ways * time[f"hop_{side}"] for side, ways in zip(SIDES, hops, strict=True))

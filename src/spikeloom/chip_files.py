@@ -67,8 +67,8 @@ def write_report_parquet(path: str | Path, report: LatencyReport) -> None:
         DeviceError: pyarrow is not installed.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise DeviceError(
             "Parquet files need pyarrow", remedy="pip install 'spikeloom[parquet]'"

@@ -165,7 +165,7 @@ class _Run:
             if active:
                 updated, volts = self.updated(window, volts, bias)
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events + [window.start, 0])
+                software.setdefault(name, []).append(_absolute(events, window.start))
             activity = self.activity(routes, window, updated)
             counts += count(routes, activity).sum(axis=0)
             for low, high in _parts(routes, activity):
@@ -201,7 +201,7 @@ class _Run:
         software: dict[str, list[NDArray[np.int64]]] = {}
         for window in self.windows(inputs, steps, states=False):
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events + [window.start, 0])
+                software.setdefault(name, []).append(_absolute(events, window.start))
         loop = ClosedLoop(program, timer, self.device).run(steps, inputs)
         activity = loop.activity
         counts = count(routes, Activity(steps, activity.step, activity.sender)).sum(axis=0)
@@ -237,7 +237,7 @@ class _Run:
             collector.messages += int(np.diff(routes.start)[activity.sender].sum())
             cycles.append(window.cycles)
             for name, events in window.spikes.items():
-                software.setdefault(name, []).append(events + [window.start, 0])
+                software.setdefault(name, []).append(_absolute(events, window.start))
         seconds = np.concatenate([np.zeros(0, np.int64), *cycles]) / chip.get("clock.frequency")
         spikes = {name: np.concatenate(parts) for name, parts in software.items()}
         missing = self._missing_energy()
@@ -405,6 +405,11 @@ class _Run:
                 return None
             found[cause] = chip.get(name) * total * (times or len(self.program.cores))
         return found
+
+
+def _absolute(events: NDArray[np.int64], start: int) -> NDArray[np.int64]:
+    """Events of a window with steps of the run."""
+    return np.column_stack([events[:, 0] + start, events[:, 1]])
 
 
 def _merged(

@@ -1,7 +1,7 @@
 """Closing the loop: what a Program computes when its spikes arrive as late as the chip lets them.
 
-The Program runs on a device step by step, but no spike goes its own way: every message is a channel of
-its own, which fires in the first step that begins after the chip's network has delivered it.
+The Program runs on a device step by step, but no spike goes its own way: every message is a channel
+of its own, which fires in the first step that begins after the chip's network has delivered it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Loop:
     late: int
     under_way: int
     passed: NDArray[np.int64]
-    waited: NDArray[np.float64]
+    waited: NDArray[Any]
     line_in: NDArray[np.float64]
 
 
@@ -148,7 +148,7 @@ class _Line:
             )
         self.free = 0.0
 
-    def send(self, now: float, count: int) -> NDArray[np.float64]:
+    def send(self, now: float, count: int) -> NDArray[Any]:
         """(count,) when each spike of a step has come in."""
         if not self.known or not count:
             return np.full(count, now)
@@ -222,7 +222,9 @@ class ClosedLoop:
 
             for window in device.stream(steps, given, every=1):
                 for name, found in window.spikes.items():
-                    spikes.setdefault(name, []).append(found + [window.start, 0])
+                    spikes.setdefault(name, []).append(
+                        np.column_stack([found[:, 0] + window.start, found[:, 1]])
+                    )
                 self._feed(journey, window)
                 self._host(journey, events, window.start + 1)
             self._arrivals(journey.advance(self._tick_of(steps + 1)), journey)

@@ -65,8 +65,8 @@ class LatencyReport:
     deadline: dict[str, float] = field(default_factory=dict)
     core_busy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     link_messages: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0, 4), np.int64))
-    link_wait: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0, 4)))
-    link_use: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0, 4)))
+    link_wait: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0, 4)))
+    link_use: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0, 4)))
     joules: dict[str, float] | None = None
     host: dict[str, float] | None = None
     missing: dict[str, str] = field(default_factory=dict)

@@ -59,7 +59,8 @@ def test_a_fed_network_is_its_definition(seed):
             count = sum(len(messages) for messages, _ in parts)
             found.append((done, [journey.messages[name][:count].tolist() for name in TIMES]))
     assert found[0] == found[1]
-    assert sorted(sum(found[0][0], [])) == list(range(sum(len(m) for m, _ in parts)))
+    all_done = sorted(message for part in found[0][0] for message in part)
+    assert all_done == list(range(sum(len(messages) for messages, _ in parts)))
 
 
 def line(tiles, **changes):

@@ -3,8 +3,8 @@
     sanafe_run.py ARCH.yaml CASE.npz OUT.npz MODES
 
 CASE holds ``core`` (neurons,) SANA-FE's core numbers, ``pre`` and ``post`` of the synapses, and
-``spikes`` (steps, neurons). Every neuron has an input unit of its own, which fires as told. OUT gets
-for each mode the time and the energies of every step, and seconds of CPU time.
+``spikes`` (steps, neurons). Every neuron has an input unit of its own, which fires as told. OUT
+gets for each mode the time and the energies of every step, and seconds of CPU time.
 """
 
 import contextlib
