@@ -3,7 +3,7 @@
     python examples/coincidence.py
 
 Nine coincidence detectors listen to a left and a right ear (Jeffress, 1948). The right ear reaches
-all of them after the same delay, the left one reaches detector k after k steps, and a detector fires
+all of them after the same delay, the left one reaches detector k after k steps. A detector fires
 only when both arrive in the same step. So a sound from the front, which both ears hear at once,
 belongs to detector 4.
 

@@ -149,6 +149,10 @@ def test_contention_only_costs_time(tmp_path, mode):
     assert slow.distortion["pairs"] == free.distortion["pairs"] > 100
     brief = sl.latency(net, inputs, 80, chip, mode=mode, each=False)
     assert np.array_equal(brief.step_seconds, slow.step_seconds)
+    sums = sl.latency(net, inputs, 80, chip, mode="simple", each=False)
+    assert sums.step_seconds == pytest.approx(free.step_seconds)
+    assert sums.core_busy == pytest.approx(free.core_busy)
+    assert (sums.messages, sums.joules) == (free.messages, pytest.approx(free.joules))
     assert brief.joules == slow.joules
     assert not len(brief.spike_latency)
 

@@ -28,26 +28,22 @@ def count(routes: Routes, activity: Activity) -> NDArray[np.int64]:
     A message that crosses the chip counts one hop for each tile border on its way; spikes of
     channels are no cause of ``neuron_spike`` and ``message_out``, which cores pay for.
     """
-    number, spike = routes.messages_of(activity.sender)
-    step = activity.step[spike]
-    source = routes.source[activity.sender]
-    own = source < routes.cores - 1
+    own = routes.source[activity.sender] < routes.cores - 1
+    sums = routes.per_sender[activity.sender]
     counts = np.zeros((activity.steps, len(CAUSES)), np.int64)
     counts[:, 0] = routes.neurons.sum()
     counts[:, 1] = counts[:, 0] if activity.updated is None else activity.updated.sum(axis=1)
 
-    def add(column: int, steps: NDArray[np.int64], weights: NDArray[np.int64] | None) -> None:
-        found = np.bincount(steps, weights, activity.steps)
+    def add(column: int, amounts: NDArray[Any]) -> None:
+        found = np.bincount(activity.step, amounts, activity.steps)
         counts[:, column] = np.rint(found).astype(np.int64)
 
-    add(2, activity.step[own], None)
-    add(3, step, routes.dense[number])
-    add(4, step, routes.sparse[number])
-    add(5, step[own[spike]], None)
-    add(6, step, None)
-    pair = source[spike].astype(np.int64) * routes.cores + routes.target[number]
-    for column, ways in enumerate(routes.hops(), 7):
-        add(column, step, ways.ravel()[pair])
+    add(2, own)
+    add(3, sums[:, 1])
+    add(4, sums[:, 2])
+    add(5, sums[:, 0] * own)
+    for column, amounts in enumerate(sums[:, [0, 3, 4, 5, 6]].T, 6):
+        add(column, amounts)
     return counts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,15 @@ class Collector:
         self.passed, self.waited = np.zeros((tiles, 4), np.int64), np.zeros((tiles, 4))
         self._last = np.full(len(routes.target) if each else 0, np.nan)
 
+    def add_busy(
+        self, spikes: int, messages: int, made_in: NDArray[Any], worked_in: NDArray[Any]
+    ) -> None:
+        """Take up steps of which only the cores' sums are known."""
+        self.spikes += spikes
+        self.messages += messages
+        self.made_in += made_in.sum(axis=0)
+        self.worked_in += worked_in.sum(axis=0)
+
     def add(self, times: StepTimes, first_step: int, starts: NDArray[np.float64]) -> None:
         """Take up steps.
 
@@ -53,10 +62,7 @@ class Collector:
             starts: (steps,) when each began, in seconds from the run's start.
         """
         plan, activity = times.plan, times.plan.activity
-        self.spikes += len(activity.sender)
-        self.messages += len(plan.number)
-        self.made_in += plan.total.sum(axis=0)
-        self.worked_in += plan.worked.sum(axis=0)
+        self.add_busy(len(activity.sender), len(plan.number), plan.total, plan.worked)
         self.passed += times.passed.sum(axis=0)
         self.waited += times.waited.sum(axis=0)
         if not self.each or not len(plan.number):

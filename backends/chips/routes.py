@@ -7,6 +7,7 @@ the tile in the north-western corner, which behaves as one more core without neu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +99,18 @@ class Routes:
         row, column = np.divmod(self.tile.astype(np.int64), self.tiles[1])
         down, right = row[None, :] - row[:, None], column[None, :] - column[:, None]
         return tuple(np.maximum(way, 0) for way in (-down, right, down, -right))
+
+    @cached_property
+    def per_sender(self) -> NDArray[np.int64]:
+        """(senders, 7) messages of each sender, their dense and sparse synapses, four hops."""
+        counts = np.diff(self.start)
+        source = np.repeat(self.source.astype(np.int64), counts)
+        pair = source * self.cores + self.target
+        columns = [np.ones_like(source), self.dense, self.sparse]
+        columns += [ways.ravel()[pair] for ways in self.hops()]
+        sums = np.zeros((len(source) + 1, 7), np.int64)
+        np.cumsum(np.column_stack(columns), axis=0, out=sums[1:])
+        return sums[self.start[1:]] - sums[self.start[:-1]]
 
     def messages_of(self, senders: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """For a list of spikes: the number of each message, and which spike it belongs to."""

@@ -40,6 +40,10 @@ WAY_TIMES = ("time.inject", "time.eject", *(f"time.hop_{side}" for side in SIDES
 NETWORK = ("network.networks", "network.buffer", "network.receive", "time.interval")
 
 
+LARGEST_TABLE = 1 << 23
+"""Entries of the table of what a spike of each sender costs each core."""
+
+
 def needed(mode: Mode) -> tuple[str, ...]:
     """Numbers of a chip that a mode needs."""
     more = {"simple": (), "queue": NETWORK, "flit": (*NETWORK, "time.clock")}[mode]
@@ -165,7 +169,7 @@ class StepTimer:
             + routes.sparse * time["synapse_sparse"]
         )
         hops = routes.hops()
-        self._way: NDArray[Any] = (
+        self._way: Any = (
             time["inject"]
             + time["eject"]
             + sum(ways * time[f"hop_{side}"] for side, ways in zip(SIDES, hops, strict=True))
@@ -237,6 +241,44 @@ class StepTimer:
         cell = activity.step[spike] * routes.cores + routes.target[number]
         worked = np.bincount(cell, work, cells).reshape(shape)
         return Plan(activity, number, spike, key, counts, out, fire, made, work, total, worked)
+
+    def busy(self, activity: Activity) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """What ``run`` says of steps and cores in mode simple, without looking at messages.
+
+        Returns:
+            (steps,) duration, and (steps, cores) seconds spent on sending and on receiving.
+        """
+        routes, time = self.routes, self._time
+        cells, shape = activity.steps * routes.cores, (activity.steps, routes.cores)
+        source = routes.source[activity.sender]
+        key = activity.step * routes.cores + source
+        is_port = source == routes.cores - 1
+        each = np.where(is_port, time["host"], time["message_out"])
+        cost = routes.per_sender[activity.sender, 0] * each + ~is_port * time["neuron_spike"]
+        total = np.bincount(key, cost, cells).reshape(shape)
+        total[:, :-1] += routes.neurons[:-1] * time["neuron"]
+        total[:, :-1] += self._updates(activity)[1] * time["neuron_update"]
+        worked = np.zeros(shape)
+        begins = np.flatnonzero(np.diff(activity.step, prepend=-1))
+        if len(begins):
+            found = np.add.reduceat(self._work_at[activity.sender], begins, axis=0)
+            worked[activity.step[begins]] = found
+        return np.maximum(total.max(axis=1), worked.max(axis=1)), total, worked
+
+    @cached_property
+    def _work_at(self) -> NDArray[Any]:
+        """(senders, cores) what a spike costs each core."""
+        routes = self.routes
+        sender = np.repeat(np.arange(len(routes.source)), np.diff(routes.start))
+        size = len(routes.source) * routes.cores
+        found = np.bincount(sender * routes.cores + routes.target, self.work, size)
+        return found.reshape(-1, routes.cores)
+
+    @property
+    def can_skip_messages(self) -> bool:
+        """Whether ``busy`` is possible, and its table small enough to be worth it."""
+        cells = len(self.routes.source) * self.routes.cores
+        return self.mode == "simple" and cells <= LARGEST_TABLE
 
     def messages(self, plan: Plan) -> NDArray[np.void]:
         """The messages of a plan in ticks, as ``network`` takes them."""

@@ -174,6 +174,12 @@ class _Run:
                     collector.spikes += len(part.sender)
                     collector.messages += int(np.diff(routes.start)[part.sender].sum())
                     continue
+                if not self.each and timer.can_skip_messages and chip.discipline != "tick":
+                    duration, made_in, worked_in = timer.busy(part)
+                    amount = int(np.diff(routes.start)[part.sender].sum())
+                    collector.add_busy(len(part.sender), amount, made_in, worked_in)
+                    busy.append(duration)
+                    continue
                 times = timer.run(part)
                 lengths = self._step_lengths(times.duration, routes)
                 starts = began + np.cumsum(lengths) - lengths
