@@ -142,7 +142,12 @@ class _Reader:
         found: dict[int, Number] = {}
         for row in value:
             tiles = row.get("tiles") if isinstance(row, dict) else None
-            if type(tiles) is not int or not 0 < tiles < 1 << 16 or tiles in found:
+            if (
+                not isinstance(tiles, int)
+                or tiles is True
+                or not 0 < tiles < 1 << 16
+                or tiles in found
+            ):
                 self.fail("each number of the list needs its own number of tiles", name, row)
             rest = {key: entry for key, entry in row.items() if key != "tiles"}
             found[tiles] = self.number(rest, name, TABLES[name])

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ..chip_report import LatencyReport
 
 EXAMPLE = """\
-  spikeloom compile net.py --target loihi -o net.loom
   spikeloom latency net.loom --chip loihi --inputs spikes.npz --steps 100 --plot latency.png
   spikeloom latency net.loom --chip my.toml --inputs spikes.npz --mode flit --json
 
+The Program is compiled for the chip: spikeloom compile net.py --target loihi -o net.loom
 docs/latency.md defines every figure, and the file of a chip of your own."""
 
 
