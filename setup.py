@@ -1,7 +1,7 @@
-"""Build step of the emulator's kernel; everything else about the package is in pyproject.toml.
+"""Build step of the kernels; everything else about the package is in pyproject.toml.
 
-The kernel is optional: without a C compiler the package installs all the same, and the emulator
-uses NumPy. It has no CPython interface, so the library and the wheel are not tied to a version.
+The kernels are optional: without a C compiler the package installs all the same, and uses NumPy
+and Python. They have no CPython interface, so library and wheel are not tied to a version.
 """
 
 import runpy
@@ -11,10 +11,15 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-FOLDER = Path("src", "spikeloom", "backends", "emulator")
-SOURCES = ("kernel.c", "learn.c", "streams.c", "cycles.c")
-HEADERS = ("kernel.h", "common.h", "learn.h", "kernel_neuron.h", "learn_loops.h")
-KERNEL = "spikeloom.backends.emulator._kernel"
+BACKENDS = Path("src", "spikeloom", "backends")
+KERNELS = {
+    "emulator._kernel": (
+        ("kernel.c", "learn.c", "streams.c", "cycles.c"),
+        ("kernel.h", "common.h", "learn.h", "kernel_neuron.h", "learn_loops.h"),
+    ),
+    "chips._network": (("network.c",), ("network.h",)),
+}
+"""Library, its sources, its headers."""
 
 
 class BuildKernel(build_ext):
@@ -43,16 +48,22 @@ class AnyPythonWheel(bdist_wheel):
         return "py3", "none", super().get_tag()[2]
 
 
-checksum = runpy.run_path(str(FOLDER / "checksum.py"))["source_checksum"](FOLDER)
+source_checksum = runpy.run_path(str(BACKENDS / "source_checksum.py"))["source_checksum"]
+
+
+def kernel(name, sources, headers):
+    """One library; a checksum of its folder is compiled in."""
+    folder = BACKENDS / name.partition(".")[0]
+    return Extension(
+        f"spikeloom.backends.{name}",
+        sources=[(folder / source).as_posix() for source in sources],
+        depends=[(folder / header).as_posix() for header in headers],
+        define_macros=[("SL_SOURCE", str(source_checksum(folder)))],
+        optional=True,
+    )
+
+
 setup(
     cmdclass={"build_ext": BuildKernel, "bdist_wheel": AnyPythonWheel},
-    ext_modules=[
-        Extension(
-            KERNEL,
-            sources=[(FOLDER / name).as_posix() for name in SOURCES],
-            depends=[(FOLDER / name).as_posix() for name in HEADERS],
-            define_macros=[("SL_SOURCE", str(checksum))],
-            optional=True,
-        )
-    ],
+    ext_modules=[kernel(name, *files) for name, files in KERNELS.items()],
 )

@@ -21,7 +21,7 @@ from .place import Place
 from .quantise import Quantise, Quantization
 from .route import Route
 from .schedule import Schedule
-from .target import Target, resolve_target
+from .target import TARGETS, Target, resolve_target
 
 if TYPE_CHECKING:
     from .program import Program
@@ -78,7 +78,7 @@ def compile(
 
     Args:
         network: what to compile; it is not changed.
-        target: ``"core"``, ``"emulator"``, or a Target.
+        target: ``"core"``, ``"emulator"``, a Target, or a chip's name or file (``"loihi"``).
         quantization: how reals become integers; None: as the network says, which is an automatic
             scale unless an importer found an exact one.
         dump: a directory that gets one text file per pass, or a function of pass name and text.
@@ -120,7 +120,7 @@ def compile_with_trace(
     write = _writer(dump)
     state: Any = network
     seconds: dict[str, float] = {}
-    for number, (name, step) in enumerate(passes(resolve_target(target), quantization)):
+    for number, (name, step) in enumerate(passes(_resolve(target), quantization)):
         began = time.perf_counter()
         state = step.apply(state)
         state.verify()
@@ -132,6 +132,16 @@ def compile_with_trace(
                 if finding.severity == "warning":
                     warn_user(str(finding))
     return state, Trace(seconds)
+
+
+def _resolve(target: str | Target) -> Target:
+    """A target, or that of a chip of this name or file."""
+    if isinstance(target, str) and target not in TARGETS:
+        from .chip import chip_names, load_chip
+
+        if target in chip_names() or target.endswith(".toml"):
+            return load_chip(target).target
+    return resolve_target(target)
 
 
 def _writer(

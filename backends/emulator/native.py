@@ -14,7 +14,7 @@ from ctypes import POINTER, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
-from .checksum import source_checksum
+from ..source_checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"

@@ -6,6 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .chip_latency import latency
+    from .chip_report import LatencyReport
+    from .compiler.chip import Chip, chip_names, load_chip
     from .compiler.connectors import AllToAll, FixedProbability, OneToOne, Synapses
     from .compiler.from_networkx import from_networkx
     from .compiler.learning import Rule
@@ -74,6 +77,7 @@ __all__ = [
     "AllToAll",
     "AntiHebbian",
     "Arrival",
+    "Chip",
     "CompileError",
     "DelaySTDP",
     "Device",
@@ -83,6 +87,7 @@ __all__ = [
     "FitError",
     "FixedProbability",
     "InputError",
+    "LatencyReport",
     "LoihiSTDP",
     "Network",
     "NetworkError",
@@ -112,13 +117,16 @@ __all__ = [
     "Window",
     "__version__",
     "bin_events",
+    "chip_names",
     "compile",
     "cosim",
     "from_neo",
     "from_networkx",
     "from_nir",
     "from_superneuromat",
+    "latency",
     "load",
+    "load_chip",
     "open",
     "rate_errors",
     "read_edges",
@@ -139,6 +147,9 @@ __all__ = [
 # The module that owns each public name. Names are imported on first use, so that `spikeloom run`
 # does not pay for the compiler and `import spikeloom` costs next to nothing.
 _OWNERS = {
+    "chip_latency": ("latency",),
+    "chip_report": ("LatencyReport",),
+    "compiler.chip": ("Chip", "chip_names", "load_chip"),
     "compiler.connectors": ("AllToAll", "FixedProbability", "OneToOne", "Synapses"),
     "compiler.from_networkx": ("from_networkx",),
     "compiler.learning": ("Rule",),

@@ -13,7 +13,6 @@ from support.tiny import Synapse, tiny_program
 
 from spikeloom import counter_hash
 from spikeloom.backends.emulator import native
-from spikeloom.backends.emulator.checksum import source_checksum
 from spikeloom.backends.emulator.drives import Drives
 from spikeloom.backends.emulator.neurons import Neurons
 from spikeloom.backends.emulator.numpy_kernel import decay
@@ -21,6 +20,7 @@ from spikeloom.backends.emulator.rows import build_rows
 from spikeloom.backends.emulator.streams import build_streams, thread_ranges
 from spikeloom.backends.emulator.wiring import Wiring, receptors_in_use
 from spikeloom.backends.reference.neuron import decay as reference_decay
+from spikeloom.backends.source_checksum import source_checksum
 from spikeloom.compiler.program import DENSE, POISSON
 from spikeloom.runtime.backend import CoreWeights
 

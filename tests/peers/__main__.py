@@ -27,6 +27,8 @@ PEERS: dict[str, list[list[str]]] = {
     "superneuromat": [["superneuromat==3.5.*"]],
     # The same way as users install it; backends/lava/install.py has the reasons.
     "lava": lava.REQUIREMENTS,
+    # Latency and energy of chips; its cycle mode carries Booksim. GPL: run, never imported.
+    "sanafe": [["sanafe==2.2.9", "numpy"]],
     # Learning in floating point. 2.9 runs on the oldest Python here, and needs that NumPy.
     "brian2": [["brian2==2.9.*", "numpy<2.3"]],
     # Exporters of NIR files. norse and spikingjelly would pull in torchvision and more, which the

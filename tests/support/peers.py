@@ -15,7 +15,8 @@ _SCRIPTS = _PROJECT / "tests" / "peers"
 
 
 def peer_python(name: str) -> Path:
-    """The interpreter that has the peer ``name``: superneuromat, lava, brian2 or torch.
+    """The interpreter that has the peer ``name``: superneuromat, lava, brian2,
+    torch or sanafe.
 
     ``SPIKELOOM_PEER_<NAME>`` overrides where it is. Skips the test, saying how to install the
     peer, when there is none.

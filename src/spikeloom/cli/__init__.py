@@ -17,6 +17,7 @@ COMMANDS = {
     "compile": "turn a network (.nir, or a Python file) into a Program (.loom)",
     "run": "run a Program on a device",
     "info": "say what is in a Program",
+    "latency": "say how long a Program takes on a chip, and what that costs",
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
     "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",

@@ -1,0 +1,1 @@
+"""Latency and energy of many-core chips: the traffic of a Program, timed by a chip's numbers."""

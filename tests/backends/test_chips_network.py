@@ -1,0 +1,147 @@
+"""The network of a chip: the kernel against its definition, and both against pencil and paper."""
+
+import numpy as np
+import pytest
+from support.traffic import random_messages, random_shape
+
+from spikeloom.backends.chips import native
+from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick
+from spikeloom.backends.chips.network_run import Journey, Network
+
+BOTH = [
+    pytest.param(
+        True,
+        id="compiled",
+        marks=pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled"),
+    ),
+    pytest.param(False, id="definition"),
+]
+TIMES = ["made", "sent", "arrived", "done"]
+
+
+def run(shape, messages, first, compiled):
+    filled = messages.copy()
+    with Network(shape, compiled) as network:
+        end = network.run_steps(filled, first)
+        return filled, end, network.passed, network.waited
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled")
+@pytest.mark.parametrize("seed", range(60))
+def test_the_kernel_is_its_definition(seed):
+    rng = np.random.default_rng(seed)
+    shape = random_shape(rng)
+    messages, first = random_messages(rng, shape, steps=2, most=int(rng.integers(1, 25)))
+    slow, fast = (run(shape, messages, first, compiled) for compiled in (False, True))
+    for name in TIMES:
+        assert slow[0][name].tolist() == fast[0][name].tolist(), name
+    for mine, theirs in zip(slow[1:], fast[1:], strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled")
+@pytest.mark.parametrize("seed", range(12))
+def test_a_fed_network_is_its_definition(seed):
+    rng = np.random.default_rng(1000 + seed)
+    shape = random_shape(rng)
+    cores = len(shape.tile)
+    found = []
+    parts = [random_messages(rng, shape, 1, 8) for _ in range(12)]
+    for compiled in (False, True):
+        with Journey(shape, compiled) as journey:
+            done = []
+            for step, (messages, first) in enumerate(parts):
+                fed = messages.copy()
+                fed["made"] = step * 40
+                journey.feed(fed, np.repeat(np.arange(cores), np.diff(first)))
+                done.append(sorted(journey.advance(40 * (step + 1)).tolist()))
+            done.append(sorted(journey.advance(1 << 40).tolist()))
+            count = sum(len(messages) for messages, _ in parts)
+            found.append((done, [journey.messages[name][:count].tolist() for name in TIMES]))
+    assert found[0] == found[1]
+    all_done = sorted(message for part in found[0][0] for message in part)
+    assert all_done == list(range(sum(len(messages) for messages, _ in parts)))
+
+
+def line(tiles, **changes):
+    """One row of tiles with one core each."""
+    settings = {
+        "rows": 1, "columns": tiles, "tile": np.arange(tiles, dtype=np.int32), "networks": 1,
+        "buffer": 2, "receive": 2, "interval": 3, "inject": 2, "eject": 1, "hop": (9, 4, 9, 5),
+    }  # fmt: skip
+    return MeshShape(**{**settings, **changes})
+
+
+def messages_of(*rows):
+    """Rows of target, make, work."""
+    messages = np.zeros(len(rows), MESSAGE)
+    for name, column in zip(("target", "make", "work"), zip(*rows, strict=True), strict=True):
+        messages[name] = column
+    return messages
+
+
+@pytest.mark.parametrize("compiled", BOTH)
+def test_one_message_takes_the_sum_of_its_parts(compiled):
+    messages, end, passed, waited = run(
+        line(4), messages_of((3, 10, 7)), np.array([0, 1, 1, 1, 1]), compiled
+    )
+    # made 10, in the router 12, three hops east of 4, eject 1, work 7
+    assert messages[0].tolist()[4:] == (10, 10, 25, 32)
+    assert end.tolist() == [32]
+    assert passed[0, :, 1].tolist() == [1, 1, 1, 0]
+    assert passed.sum() == 3
+    assert waited.sum() == 0
+
+
+@pytest.mark.parametrize("compiled", BOTH)
+def test_two_messages_share_a_link(compiled):
+    # Both cores of tile 0 send east in the same tick: core 0 first, core 1 an interval later.
+    shape = line(2, tile=np.array([0, 0, 1], np.int32))
+    rows = messages_of((2, 5, 1), (2, 5, 1))
+    messages, end, _, waited = run(shape, rows, np.array([0, 1, 2, 2]), compiled)
+    assert messages["arrived"].tolist() == [5 + 2 + 4 + 1, 5 + 2 + 3 + 4 + 1]
+    assert waited[0, 0, 1] == 3
+    assert end.tolist() == [16]
+
+
+@pytest.mark.parametrize("compiled", BOTH)
+def test_a_slow_core_stops_its_senders(compiled):
+    # One core sends to itself, faster than it works; one place in front of it, one in its router.
+    shape = line(1, buffer=1, receive=1, interval=1, inject=1, eject=1)
+    rows = messages_of(*[(0, 1, 100)] * 4)
+    messages, end, *_ = run(shape, rows, np.array([0, 4]), compiled)
+    assert messages["made"].tolist() == [1, 2, 4, 6]
+    # Message 0 leaves the router in 2 and is worked on from 3 on, message 1 waits in front of the
+    # Message 0 is worked on from 3 on; 1 waits in front of the core, 2 in the router, and 3 at home
+    # until 1 is begun in 103, which lets 2 out of the router.
+    assert messages["sent"].tolist() == [1, 3, 5, 104]
+    assert messages["done"].tolist() == [103, 203, 303, 403]
+    assert end.tolist() == [403]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_is_faster_than_without_contention(seed):
+    rng = np.random.default_rng(2000 + seed)
+    shape = random_shape(rng)
+    messages, first = random_messages(rng, shape, steps=1, most=20)
+    filled = run(shape, messages, first, None)[0]
+    source = np.repeat(np.arange(len(shape.tile)), np.diff(first))
+    row, column = np.divmod(shape.tile, shape.columns)
+    down = row[filled["target"]] - row[source]
+    right = column[filled["target"]] - column[source]
+    north, east, south, west = shape.hop
+    way = np.maximum(down, 0) * south + np.maximum(-down, 0) * north
+    way += np.maximum(right, 0) * east + np.maximum(-right, 0) * west
+    assert (filled["arrived"] - filled["sent"] >= shape.inject + way + shape.eject).all()
+    assert (filled["done"] - filled["arrived"] >= filled["work"]).all()
+    assert (filled["sent"] >= filled["made"]).all()
+
+
+def test_a_core_begins_no_message_before_its_time():
+    shape = line(1)
+    messages = messages_of((0, 5, 1))
+    messages["made"] = 100
+    slow = TickByTick(shape, messages)
+    slow.feed(0, 0, 1)
+    slow.advance()
+    assert messages["made"].tolist() == [105]

@@ -1,0 +1,45 @@
+"""Random traffic on random meshes, for tests of the chips' network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeloom.backends.chips.network import MESSAGE, MeshShape
+
+
+def random_shape(rng: np.random.Generator) -> MeshShape:
+    """A small mesh with some cores per tile, buffers from one message on."""
+    rows, columns = rng.integers(1, 4, 2).tolist()
+    tiles = rows * columns
+    cores = int(rng.integers(1, 3 * tiles + 1))
+    return MeshShape(
+        rows=rows,
+        columns=columns,
+        tile=np.sort(rng.integers(0, tiles, cores)).astype(np.int32),
+        networks=int(rng.integers(1, 4)),
+        buffer=int(rng.integers(1, 5)),
+        receive=int(rng.integers(1, 4)),
+        interval=int(rng.integers(1, 5)),
+        inject=int(rng.integers(1, 4)),
+        eject=int(rng.integers(1, 4)),
+        hop=tuple(rng.integers(1, 8, 4).tolist()),
+    )
+
+
+def random_messages(
+    rng: np.random.Generator, shape: MeshShape, steps: int, most: int, longest: int = 30
+) -> tuple[np.ndarray, np.ndarray]:
+    """Messages of some steps, and where each core's messages of each step start."""
+    cores = len(shape.tile)
+    counts = rng.integers(0, most + 1, steps * cores)
+    counts[rng.random(len(counts)) < 0.3] = 0
+    first = np.concatenate([[0], np.cumsum(counts)])
+    messages = np.zeros(int(first[-1]), MESSAGE)
+    hot = int(rng.integers(cores))  # half of it goes to one core, so that there are queues
+    anywhere = rng.integers(0, cores, len(messages))
+    messages["target"] = np.where(rng.random(len(messages)) < 0.5, hot, anywhere)
+    # Now and then longer than the kernel's wheel turns.
+    make = rng.integers(1, longest, len(messages))
+    messages["make"] = np.where(rng.random(len(messages)) < 0.02, make * 200, make)
+    messages["work"] = rng.integers(1, longest, len(messages))
+    return messages, first
