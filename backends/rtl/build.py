@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cache import cache_folder
 from ...errors import DeviceError
 from ...hdl.layout import layout, path
 from ...hdl.streams import OUTPUT_END, input_layout, output_layout
@@ -63,7 +64,7 @@ def library(geometry: Geometry) -> Path:
     Raises:
         DeviceError: a tool failed; with its last words.
     """
-    kept = tools.cache_folder() / "rtl" / f"{build_hash(geometry)[:32]}.so"
+    kept = cache_folder() / "rtl" / f"{build_hash(geometry)[:32]}.so"
     if kept.is_file():
         return kept
     try:

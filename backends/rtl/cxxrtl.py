@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ...cache import cache_folder
 from ...errors import DeviceError
 from . import gated
-from .tools import FLAGS, cache_folder, missing_tools, run_compiler, run_yosys, versions
+from .tools import FLAGS, missing_tools, run_compiler, run_yosys, versions
 
 
 def compile_model(design: Any, harness: str) -> ctypes.CDLL:

@@ -1,0 +1,43 @@
+"""1BitSquared iCEBreaker, version 1.0."""
+
+from __future__ import annotations
+
+from .board import Adapter, Board, Pin, Programmer
+from .part import UP5K
+from .sizes import NARROW, sized
+
+_PULLED = (("pullup", "yes"),)
+
+BOARDS = (
+    Board(
+        name="icebreaker",
+        title="1BitSquared iCEBreaker",
+        part=UP5K,
+        oscillator_hz=12_000_000,
+        clock=Pin("35"),
+        rx=Pin("6", options=_PULLED),
+        tx=Pin("9"),
+        led=Pin("37", low=True),
+        reset=Pin("10", low=True, options=_PULLED),
+        clock_hz=12_000_000,
+        baud=3_000_000,
+        adapter=Adapter("FT2232H, channel B", 12_000_000, usb=(0x0403, 0x6010)),
+        programmer=Programmer(
+            "openFPGALoader", "ice40_generic", (0x0403, 0x6010), volatile=False,
+        ),
+        geometry=sized(
+            NARROW, neurons=64, lanes=1, axons=64, rows=64, words=4096, destinations=64,
+            channels=32, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=4,
+            refractory_bits=0, exponents=0, bias=False,
+        ),
+        max_payload=64,
+        why="the smallest core; the oscillator's clock needs no PLL",
+        memory="16 MiB SPI flash",
+        sources=(
+            "amaranth-boards: icebreaker.py",
+            "litex-boards: platforms/1bitsquared_icebreaker.py",
+            "https://github.com/icebreaker-fpga/icebreaker (schematic)",
+            "openFPGALoader: doc/boards.yml",
+        ),
+    ),
+)  # fmt: skip
