@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
@@ -35,6 +36,8 @@ class Tool:
         module: that package's module.
         function: in it; takes the arguments, or reads them from ``sys.argv`` where ``argv``.
         argv: see ``function``.
+        flag: what makes it tell its version.
+        program: instead of a function: the place of a program in the package's folder.
     """
 
     name: str
@@ -44,11 +47,15 @@ class Tool:
     module: str
     function: str
     argv: bool = False
+    flag: str = "--version"
+    program: str = ""
 
 
 def _yowasp(name: str, least: tuple[int, int], package: str, function: str) -> Tool:
     module = package.replace("-", "_")
-    return Tool(name, name.upper().replace("-", "_"), least, package, module, function)
+    flag = "-V" if name == "yosys" else "--version"
+    variable = name.upper().replace("-", "_")
+    return Tool(name, variable, least, package, module, function, flag=flag)
 
 
 TOOLS = {
@@ -73,6 +80,12 @@ TOOLS = {
             "run_nextpnr_himbaechel_gatemate",
         ),
         _yowasp("gmpack", (0, 0), "yowasp-nextpnr-himbaechel-gatemate", "run_gmpack"),
+        Tool(
+            "openFPGALoader", "OPENFPGALOADER", (0, 0), "openfpgaloader", "openfpgaloader", "",
+            flag="--Version", program="bin/openFPGALoader",
+        ),
+        Tool("dfu-util", "DFU_UTIL", (0, 0), "", "", ""),
+        Tool("vivado", "VIVADO", (2018, 0), "", "", "", flag="-version"),
     )
 }  # fmt: skip
 """Name -> tool."""
@@ -150,16 +163,28 @@ def find_tool(name: str, environ: Mapping[str, str] | None = None) -> Found:
         examined.append(candidate)
         if command is not None:
             return Found(tool, (command,), candidate.version or "", True, tuple(examined))
-    candidate = _package(tool)
-    examined.append(candidate)
-    if not candidate.problem:
-        return Found(tool, _python(tool), candidate.version or "", False, tuple(examined))
+    if tool.package:
+        candidate, python = _package(tool)
+        examined.append(candidate)
+        if python:
+            return Found(tool, python, candidate.version or "", False, tuple(examined))
     raise DeviceError(
         f"{tool.name} is not there, or too old",
         found="; ".join(str(candidate) for candidate in examined),
         expected=f"version {tool.least[0]}.{tool.least[1]} or newer" if any(tool.least) else None,
-        remedy=EXTRA,
+        remedy=_remedy(tool, examined),
     )
+
+
+def _remedy(tool: Tool, examined: list[Candidate]) -> str:
+    """The command that brings the tool, or what it lacks."""
+    if any("needs the library" in candidate.problem for candidate in examined):
+        return "sudo apt-get install libusb-1.0-0 libftdi1-2 (or your system's packages of them)"
+    if tool.name == "dfu-util":
+        return "sudo apt-get install dfu-util"
+    if tool.name == "vivado":
+        return f"put Vivado on the path, or set ${tool.variable} to it"
+    return EXTRA
 
 
 def _native(
@@ -169,41 +194,50 @@ def _native(
     found = shutil.which(path, path=environ.get("PATH", ""))
     if found is None:
         return Candidate(f"{path} ({what})", None, "not found"), None
-    where = f"{found} ({what})"
+    return _tried(tool, f"{found} ({what})", found)
+
+
+def _tried(tool: Tool, where: str, program: str) -> tuple[Candidate, str | None]:
+    """Whether a program starts, and is new enough."""
     try:
         done = subprocess.run(
-            [found, "-V" if tool.name == "yosys" else "--version"],
-            capture_output=True, text=True, errors="replace", timeout=20, check=False,
+            [program, tool.flag],
+            capture_output=True, text=True, errors="replace", timeout=60, check=False,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         return Candidate(where, None, f"does not start: {error}"), None
-    match = re.search(r"(\d+)\.(\d+)\S*", done.stdout + done.stderr)
+    said = done.stdout + done.stderr
+    if "error while loading shared libraries" in said:
+        library = said.partition("error while loading shared libraries: ")[2].partition(":")[0]
+        return Candidate(where, None, f"needs the library {library}, which is missing"), None
+    match = re.search(r"(\d+)\.(\d+)\S*", said)
     if match is None:
         # Packers do not all know a version; that they start is all that is asked of them.
         if any(tool.least):
             return Candidate(where, None, "does not say its version"), None
-        return Candidate(where, "unknown", ""), found
-    told = match[0].rstrip(")")
+        return Candidate(where, "unknown", ""), program
+    told = match[0].rstrip("),")
     if (int(match[1]), int(match[2])) < tool.least:
         return Candidate(where, told, f"version {told} is too old"), None
-    return Candidate(where, told, ""), found
+    return Candidate(where, told, ""), program
 
 
-def _package(tool: Tool) -> Candidate:
+def _package(tool: Tool) -> tuple[Candidate, tuple[str, ...]]:
+    """The Python package, and what runs its function or program with the arguments that follow."""
     where = f"Python package {tool.package}"
     try:
         found = version(tool.package)
-        there = importlib.util.find_spec(tool.module) is not None
+        spec = importlib.util.find_spec(tool.module)
     except (PackageNotFoundError, ModuleNotFoundError):
-        found, there = None, False
-    return Candidate(where, found, "" if there else "not installed")
-
-
-def _python(tool: Tool) -> tuple[str, ...]:
-    """What runs a package's function with the arguments that follow."""
+        found, spec = None, None
+    if spec is None or spec.origin is None:
+        return Candidate(where, found, "not installed"), ()
+    if tool.program:
+        candidate, program = _tried(tool, where, str(Path(spec.origin).parent / tool.program))
+        return candidate, () if program is None else (program,)
     arguments = "" if tool.argv else "sys.argv[1:]"
     code = f"import sys; from {tool.module} import {tool.function} as f; sys.exit(f({arguments}))"
-    return (sys.executable, "-c", code)
+    return Candidate(where, found, ""), (sys.executable, "-c", code)
 
 
 def look(environ: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

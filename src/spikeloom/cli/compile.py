@@ -44,6 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where to write the compiler's report: as JSON or HTML if the name ends so, or text",
     )
     add("--dump", metavar="FOLDER", help="where to write the network as it is after each pass")
+    add_nir_options(parser)
+
+
+def add_nir_options(parser: argparse.ArgumentParser) -> None:
+    """What has to be said of a NIR file; ``network_of`` reads it."""
     nir = parser.add_argument_group("NIR files")
     nir.add_argument("--dt", type=float, help="length of a step in seconds")
     nir.add_argument("--source", help="the exporter, whose conventions hold (spec, snntorch, …)")
@@ -63,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     # Told in the command's own words; one network may have many.
     with Waiting("compiling"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        network = _network(options)
+        network = network_of(options)
         program, passes = _compile(network, options)
     output = options.output or f"{network.name}.loom"
     program.save(output)
@@ -106,7 +111,8 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
     return program, trace.seconds
 
 
-def _network(options: argparse.Namespace) -> Network:
+def network_of(options: argparse.Namespace) -> Network:
+    """The network that the command names; a Python file is executed."""
     text = options.network
     file, separator, name = text.rpartition(":")
     if not separator or not file.endswith(".py"):
