@@ -28,7 +28,7 @@ BOARDS = (
         geometry=sized(
             NARROW, neurons=64, lanes=1, axons=64, rows=64, words=4096, destinations=64,
             channels=32, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=4,
-            refractory_bits=0, exponents=0, bias=False,
+            refractory_bits=0, exponents=0, shifts=0, bias=False,
         ),
         max_payload=64,
         why="the smallest core; the oscillator's clock needs no PLL",

@@ -10,7 +10,7 @@ from ..hdl.geometry import Geometry
 LIF = Geometry(
     neurons=256, lanes=8, axons=512, rows=512, words=2048, destinations=512, channels=256,
     generators=0, profiles=16, state_bits=24, weight_bits=8, accumulator_bits=24, delay_slots=8,
-    receptors=1, refractory_bits=8, adaptation=False, graded=False, exponents=15, shifts=0,
+    receptors=1, refractory_bits=8, adaptation=False, graded=False, exponents=15, shifts=15,
     exponential=True, linear=False, subtract=False, late=False, hold=True, mask=False, bias=True,
 )  # fmt: skip
 """Leaky integrate-and-fire neurons with a refractory period and a bias, sparse or dense synapses of

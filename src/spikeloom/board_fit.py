@@ -109,8 +109,8 @@ def fit_network(network: Network | Program, board: Board) -> Fit:
     else:
         return Fit(board, "yes", "", board.geometry, step_times(image), board.clock_hz)
     try:
-        program = _program(network, None)
-        geometry = geometry_for(_single(program), _lanes(program, board))
+        program = _program(network, _roomy(board))
+        geometry = geometry_for(_single(program), board.geometry.lanes)
         design = Design.of(board, geometry)
         used = estimate.resources(design)
         counts.check_counts(used, board.part, board.name)
@@ -153,12 +153,12 @@ def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]
     return quiet, some, full
 
 
-def _program(network: Network | Program, target: Target | None) -> Program:
+def _program(network: Network | Program, target: Target) -> Program:
     from .compiler.program import Program
 
     if isinstance(network, Program):
         return network
-    return compile_with_trace(network, target or "core", None)[0]
+    return compile_with_trace(network, target, None)[0]
 
 
 def _single(program: Program) -> Program:
@@ -169,6 +169,9 @@ def _single(program: Program) -> Program:
     return program
 
 
-def _lanes(program: Program, board: Board) -> int:
-    """As many as the board's own core has, where the Program has no fewer neurons."""
-    return min(program.target.lanes, board.geometry.lanes)
+def _roomy(board: Board) -> Target:
+    """The widths of the board's own core, and room for whatever its FPGA may hold."""
+    return target_of(board.geometry, board.name).with_(
+        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256,
+        synapse_bits=2 * board.part.memory_bits,
+    )  # fmt: skip

@@ -48,6 +48,16 @@ def facts(board: Board) -> dict[str, Any]:
     }
 
 
+def board_like(geometry: dict[str, Any], clock_hz: int) -> str | None:
+    """The only board that comes with this core and clock; None where there is none, or several."""
+    names = [
+        board.name
+        for board in BOARDS.values()
+        if board.geometry.to_dict() == geometry and board.clock_hz == clock_hz
+    ]
+    return names[0] if len(names) == 1 else None
+
+
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     if options.board is not None:
