@@ -45,7 +45,7 @@ def _arty(size: str, part: Part, geometry: Geometry, why: str) -> Board:
 
 BOARDS = (
     _arty(
-        "35t", xc7a35t("csg324"),
+        "35t", xc7a35t("icsg324", "1L"),
         sized(LIF, neurons=512, axons=1024, rows=1024, destinations=1024, words=2048),
         "eight lanes by yosys' counts; the clock is not proved without Vivado",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from ..errors import InputError
 
@@ -97,13 +98,9 @@ def _ecp5(source_hz: int) -> Iterator[_Found]:
             continue
         for multiply in range(1, 81):
             out = detector * multiply
-            for last in range(1, 129):
-                vco = out * last
-                if 400 * MHZ <= vco <= 800 * MHZ:
-                    settings = {
-                        "CLKI_DIV": divide, "CLKFB_DIV": multiply, "CLKOP_DIV": last,
-                    }  # fmt: skip
-                    yield out, detector, vco, settings
+            for last in range(max(1, ceil(400 * MHZ / out)), min(128, 800 * MHZ // out) + 1):
+                settings = {"CLKI_DIV": divide, "CLKFB_DIV": multiply, "CLKOP_DIV": last}
+                yield out, detector, out * last, settings
 
 
 def _gowin(source_hz: int) -> Iterator[_Found]:

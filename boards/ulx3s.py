@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _IO = (("IO_TYPE", "LVCMOS33"),)
 
 
-def _ulx3s(size: str, part: Part, geometry: Geometry, why: str) -> Board:
+def _ulx3s(size: str, part: Part, geometry: Geometry, why: str, max_payload: int = 1024) -> Board:
     return Board(
         name=f"ulx3s-{size}",
         title=f"Radiona ULX3S {size.upper()}",
@@ -31,7 +31,7 @@ def _ulx3s(size: str, part: Part, geometry: Geometry, why: str) -> Board:
         adapter=Adapter("FT231X", 3_000_000, usb=(0x0403, 0x6015)),
         programmer=Programmer("openFPGALoader", "ulx3s", (0x0403, 0x6015)),
         geometry=geometry,
-        max_payload=1024,
+        max_payload=max_payload,
         why=why,
         memory="32 MiB SDRAM, 4 to 16 MiB SPI flash",
         sources=(
@@ -45,8 +45,9 @@ def _ulx3s(size: str, part: Part, geometry: Geometry, why: str) -> Board:
 
 BOARDS = (
     _ulx3s(
-        "12f", ecp5_12f("BG381", "6"), sized(NARROW, lanes=2, words=2048),
-        "two lanes are what 12,000 look-up tables hold",
+        "12f", ecp5_12f("BG381", "6"), sized(NARROW, lanes=2, words=1024),
+        "two lanes, and smaller frames, are what 12,000 look-up tables and 32 block RAMs hold",
+        max_payload=512,
     ),
     _ulx3s(
         "25f", ecp5_25f("BG381", "6"), sized(NARROW, lanes=4, words=2048),
