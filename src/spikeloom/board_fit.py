@@ -15,11 +15,13 @@ from .boards import counts, estimate
 from .boards.design import Design
 from .compiler.pipeline import compile_with_trace
 from .compiler.target import Target
-from .errors import CompileError, FitError, InputError, UnsupportedError
+from .errors import CompileError, InputError, SpikeloomError, UnsupportedError
 from .hdl.cycles import StepWork, step_cycles
 from .runtime.images import HardwareImage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import NDArray
 
     from .boards.board import Board
@@ -92,34 +94,71 @@ class Fit:
         }
 
 
-def fit_network(network: Network | Program, board: Board) -> Fit:
-    """Try the board's own core, then one that is made for the network.
+def fit_boards(network: Network | Program, boards: Iterable[Board]) -> list[Fit]:
+    """Try each board's own core, then one that is made for the network.
 
     Args:
-        network: compiled for the board here; or a Program, which is taken as it is.
-        board: which.
+        network: compiled for each board here; or a Program, which is taken as it is.
+        boards: which.
     """
+    compiled: dict[Target, Program | SpikeloomError] = {}
+
+    def program_for(target: Target) -> Program:
+        if target not in compiled:
+            try:
+                compiled[target] = _single(_program(network, target))
+            except (CompileError, UnsupportedError) as error:
+                compiled[target] = error
+        found = compiled[target]
+        if isinstance(found, SpikeloomError):
+            raise found
+        return found
+
+    weights = _weights(network)
+    return [_fit(board, weights, program_for) for board in boards]
+
+
+def _fit(board: Board, weights: int, program_for: Callable[[Target], Program]) -> Fit:
+    needed, there = weights * board.geometry.weight_bits, board.part.memory_bits
+    if needed > there:
+        why = f"{needed} bits of weights alone; at most {there} in all memories"
+        return Fit(board, "no", why, None, None, board.clock_hz)
     try:
-        program = _program(network, target_of(board.geometry, board.name))
-        image = HardwareImage(_single(program), board.geometry)
+        image = HardwareImage(program_for(target_of(board.geometry, "board")), board.geometry)
     except CompileError as error:
-        first = str(error.found or error.problem)
+        first = _reason(error)
     except UnsupportedError as error:
         return Fit(board, "no", error.problem, None, None, board.clock_hz)
     else:
         return Fit(board, "yes", "", board.geometry, step_times(image), board.clock_hz)
     try:
-        program = _program(network, _roomy(board))
-        geometry = geometry_for(_single(program), board.geometry.lanes)
-        design = Design.of(board, geometry)
-        used = estimate.resources(design)
+        program = program_for(_roomy(board))
+        geometry = geometry_for(program, board.geometry.lanes)
+        used = estimate.resources(Design.of(board, geometry))
         counts.check_counts(used, board.part, board.name)
         image = HardwareImage(program, geometry)
-    except FitError as error:
-        return Fit(board, "no", f"{error.found}; {error.expected}", None, None, board.clock_hz)
     except (CompileError, UnsupportedError, InputError) as error:
-        return Fit(board, "no", error.problem, None, None, board.clock_hz)
+        return Fit(board, "no", _reason(error), None, None, board.clock_hz)
     return Fit(board, "built", first, geometry, step_times(image), board.clock_hz)
+
+
+def _reason(error: SpikeloomError) -> str:
+    """In a line: what is short of, or what else is wrong."""
+    short = [
+        f"{row['resource']}: {row['needed']} needed, {row['available']} there"
+        for row in getattr(error, "table", ())
+        if row["needed"] > row["available"]
+    ]
+    return "; ".join(short) or str(error.found or error.problem)
+
+
+def _weights(network: Network | Program) -> int:
+    """How many synapses there are, in whatever form."""
+    from .compiler.program import Program
+
+    if isinstance(network, Program):
+        return sum(len(c.sparse_weight) + len(c.dense_weight) for c in network.cores)
+    return sum(len(projection.synapses) for projection in network.projections.values())
 
 
 def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]:
@@ -171,7 +210,6 @@ def _single(program: Program) -> Program:
 
 def _roomy(board: Board) -> Target:
     """The widths of the board's own core, and room for whatever its FPGA may hold."""
-    return target_of(board.geometry, board.name).with_(
-        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256,
-        synapse_bits=2 * board.part.memory_bits,
-    )  # fmt: skip
+    return target_of(board.geometry, "board").with_(
+        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30
+    )

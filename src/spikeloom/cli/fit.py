@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     boards = [find_board(name) for name in options.board or BOARDS]
     with needs_hardware_tools():
-        from ..board_fit import fit_network
+        from ..board_fit import fit_boards
     from ..compiler.program import Program
 
     with Waiting("fitting"), warnings.catch_warnings():
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             network = Program.load(options.network)
         else:
             network = network_of(options)
-        found = [fit_network(network, board) for board in boards]
+        found = fit_boards(network, boards)
     code = 0 if any(fit.fits != "no" for fit in found) else NO_BOARD
     if options.json:
         print_json({"network": options.network, "boards": [fit.to_dict() for fit in found]})
