@@ -1,5 +1,8 @@
 """A clock generator as a module, and the reset that lasts until its clock is steady."""
 
+# Amaranth's values and ``with m.If(…)`` are beyond what a type checker can follow.
+# pyright: reportGeneralTypeIssues=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

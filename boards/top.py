@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Cat, Const, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
+from ..hdl.component import Component
 from .clocking import clock_and_reset
 from .pll import find_pll
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DIRECTIONS = {"clock": In(1), "rx": In(1), "tx": Out(1), "led": Out(1), "reset": In(1)}
 
 
-class BoardTop(wiring.Component):
+class BoardTop(Component):
     """A device on a board; its ports are named as in ``Board.pins``.
 
     Args:
@@ -28,7 +28,8 @@ class BoardTop(wiring.Component):
     """
 
     def __init__(self, board: Board, device: Device, clock_hz: int) -> None:
-        self.board, self.device = board, device
+        self.board = board
+        self.device: Any = device
         self.pll = find_pll(board.part.family, board.oscillator_hz, clock_hz)
         super().__init__({name: _DIRECTIONS[name] for name in board.pins})
 
@@ -44,6 +45,6 @@ class BoardTop(wiring.Component):
         m.d.comb += [device.rx.eq(self.rx), self.tx.eq(device.tx)]
         if "led" in pins:
             lit = Signal()
-            m.d.sync += lit.eq(~Cat(device.rx, device.tx).all())
+            m.d.sync += lit.eq(~(device.rx & device.tx))
             m.d.comb += self.led.eq(lit ^ pins["led"].low)
         return m
