@@ -86,6 +86,8 @@ class Board:
         why: why this clock and this geometry.
         memory: what else the board has, which this version does not use.
         sources: where these facts can be read.
+        events: input that may wait for its step.
+        probes: words that a run may record after each step.
     """
 
     name: str
@@ -106,6 +108,8 @@ class Board:
     why: str
     memory: str
     sources: tuple[str, ...]
+    events: int = 512
+    probes: int = 1024
 
     @property
     def pins(self) -> dict[str, Pin]:

@@ -112,7 +112,12 @@ class Design:
         from ..hdl.device import make_device
 
         return make_device(
-            self.geometry, self.divisor, clock_hz=self.clock_hz, max_payload=self.max_payload
+            self.geometry,
+            self.divisor,
+            clock_hz=self.clock_hz,
+            max_payload=self.max_payload,
+            events=self.board.events,
+            probes=self.board.probes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,5 +143,5 @@ class Design:
         digest = hashlib.sha256()
         for name in ("clocking", "constraints", "flow", "pll", "top"):
             digest.update(Path(__file__).with_name(f"{name}.py").read_bytes() + b"\0")
-        facts = [self.to_dict(), repr(self.board.pins), repr(self.board.part), list(tools)]
+        facts = [self.to_dict(), repr(self.board), list(tools)]
         return source_hash({"sources": digest.hexdigest(), "facts": json.dumps(facts)})

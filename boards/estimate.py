@@ -1,7 +1,7 @@
 """What a design will take of an FPGA, told before it is built.
 
 Memories are computed from the tables; logic is a straight line through what yosys made of cores of
-one to eight lanes (``python benchmarks/board_estimates.py`` compares both).
+one to eight lanes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from . import counts
 
 if TYPE_CHECKING:
     from .design import Design
-    from .part import Part
 
 BLOCK_BITS = 256
 """Smaller memories are made of look-up tables (``hdl.memory.BLOCK_BITS``)."""
@@ -27,11 +26,6 @@ _SHAPES = {
     "xc7": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
 }
 """Family -> depths and widths that a block RAM with a port to read and one to write can have."""
-
-_QUEUE = (512, 40)
-"""Depth and width of the queue of events that waits for its step."""
-_PROBES = (1024, 32)
-"""The same of the list of probed words."""
 
 _LOGIC = {
     # look-up tables of link and the core's fixed part, per lane, per unit and bit of state.
@@ -54,27 +48,18 @@ def resources(design: Design) -> dict[str, int]:
     """Resource -> about how much of it the design takes."""
     g, part = design.geometry, design.board.part
     rams = sum(blocks(part.family, *_link) for _link in _link_memories(design))
-    spram = 0
     for table in layout(g).values():
         copies = table.banks if table.kind in (BANKED, COPIED) else 1
         for width in table.widths:
-            if table.name == "synapse" and _in_spram(part, table.depth, width):
-                spram += copies * -(-table.depth // 16384) * -(-width // 16)
-            else:
-                rams += copies * blocks(part.family, table.depth, width)
+            rams += copies * blocks(part.family, table.depth, width)
     fixed, lane, unit_bit = _LOGIC[part.family]
     luts = fixed + lane * (g.lanes - 1) + unit_bit * (g.update_lanes * g.state_bits - 16)
     wide = 1 if g.state_bits <= 18 else 2
     found = {
-        counts.LUT: round(luts), counts.RAM: rams, counts.SPRAM: spram,
-        counts.DSP: 2 * wide * g.update_lanes,
+        counts.LUT: round(luts), counts.RAM: rams, counts.DSP: 2 * wide * g.update_lanes,
     }  # fmt: skip
     there = counts.available(part)
     return {name: number for name, number in found.items() if name in there}
-
-
-def _in_spram(part: Part, depth: int, width: int) -> bool:
-    return bool(part.sprams) and width <= 16 and depth >= 2048
 
 
 def _link_memories(design: Design) -> list[tuple[int, int]]:
@@ -82,4 +67,5 @@ def _link_memories(design: Design) -> list[tuple[int, int]]:
     ring = (8 * design.max_payload, 8)
     # Each region takes some 30 bytes of the description, all else some 900.
     description = 900 + 30 * len(core_regions(design.geometry))
-    return [ring, ring, (description, 8), _QUEUE, _PROBES]
+    events, probes = (design.board.events, 40), (design.board.probes, 32)
+    return [ring, ring, (description, 8), events, probes]

@@ -21,7 +21,7 @@ TOP = "top"
 """Name of the top module, and of all files."""
 
 _SYNTHESIS = {
-    "ice40": "synth_ice40 -dsp -spram",
+    "ice40": "synth_ice40 -dsp",
     "ecp5": "scratchpad -set abc9.D {period}; synth_ecp5",
     "gowin": "synth_gowin",
     "gatemate": "synth_gatemate -luttree -nomx8",

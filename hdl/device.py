@@ -50,7 +50,13 @@ class Device(wiring.Component):
 
 
 def make_device(
-    geometry: Geometry, divisor: int, *, clock_hz: int = 0, max_payload: int = 1024
+    geometry: Geometry,
+    divisor: int,
+    *,
+    clock_hz: int = 0,
+    max_payload: int = 1024,
+    events: int = 512,
+    probes: int = 1024,
 ) -> Device:
     """A device that describes itself as what it is.
 
@@ -59,9 +65,12 @@ def make_device(
         divisor: clock cycles per bit at the pins.
         clock_hz: the core's clock; 0 in a simulation, which has no baud rate either.
         max_payload: bytes of a frame; eight of them fit into each of the link's buffers.
+        events: how many may wait for their step.
+        probes: how many words may be probed.
     """
     check_divisor(divisor)
-    build = source_hash({**geometry.to_dict(), "divisor": divisor, "max_payload": max_payload})
+    sizes = {"divisor": divisor, "max_payload": max_payload, "events": events, "probes": probes}
+    build = source_hash({**geometry.to_dict(), **sizes})
     descriptor = describe(
         geometry,
         build=build[:16],
@@ -69,5 +78,7 @@ def make_device(
         baud=round(clock_hz / divisor),
         max_payload=max_payload,
         credit=8 * max_payload,
+        event_capacity=events,
+        probes=probes,
     )
     return Device(geometry, descriptor, divisor)
