@@ -26,12 +26,14 @@ BOARDS = (
             "openFPGALoader", "ice40_generic", (0x0403, 0x6010), volatile=False,
         ),
         geometry=sized(
-            NARROW, neurons=64, lanes=1, axons=64, rows=64, words=4096, destinations=64,
-            channels=32, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=4,
+            NARROW, neurons=32, lanes=1, axons=32, rows=32, words=256, destinations=32,
+            channels=16, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=2,
             refractory_bits=0, exponents=0, shifts=0, bias=False,
         ),
         max_payload=64,
-        why="the smallest core; the oscillator's clock needs no PLL",
+        events=255,
+        probes=256,
+        why="the smallest core, for 30 block RAMs; the oscillator's clock needs no PLL",
         memory="16 MiB SPI flash",
         sources=(
             "amaranth-boards: icebreaker.py",
