@@ -104,7 +104,7 @@ def build(design: Design, *, again: bool = False, tell: Callable[[str], object] 
     told = tuple(tools[name].told for name in tools)
     name = design.build_hash(f"{found.tool.name} {found.version}" for found in tools.values())
     folder = cache_folder() / "boards" / f"{design.board.name}-{name[:16]}"
-    device_build = design.device().descriptor.build
+    device_build = design.descriptor().build
     if not again and (folder / "result.json").is_file():
         placed = _read(folder / "result.json")
         if placed is not None and (folder / BITSTREAM[family]).is_file():
@@ -118,8 +118,8 @@ def build(design: Design, *, again: bool = False, tell: Callable[[str], object] 
     try:
         placed = make(design, tools, partial, tell)
         _keep(partial, folder, placed)
-    except DeviceError:
-        raise
+    except DeviceError as error:
+        raise _with_logs(error, partial, folder) from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -145,6 +145,19 @@ def make(
     for step in place_and_pack(design):
         run_step(step, tools, folder, tell)
     return read_report(design, folder)
+
+
+def _with_logs(error: DeviceError, partial: Path, folder: Path) -> DeviceError:
+    """The error, with the place where all that the tools said is kept."""
+    failed = folder.with_name(f"{folder.name}-failed")
+    shutil.rmtree(failed, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.replace(partial, failed)
+    where = f"{error.where}; " if error.where else ""
+    return DeviceError(
+        error.problem, found=error.found, expected=error.expected,
+        where=f"{where}all that the tools said is in {failed}", remedy=error.remedy,
+    )  # fmt: skip
 
 
 def _keep(partial: Path, folder: Path, placed: Placed) -> None:

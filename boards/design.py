@@ -17,6 +17,7 @@ from .pll import find_pll
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..hdl.descriptor import Descriptor
     from ..hdl.device import Device
     from .board import Board
 
@@ -109,9 +110,15 @@ class Design:
 
     def device(self) -> Device:
         """The device, which describes itself."""
-        from ..hdl.device import make_device
+        from ..hdl.device import Device
 
-        return make_device(
+        return Device(self.geometry, self.descriptor(), self.divisor)
+
+    def descriptor(self) -> Descriptor:
+        """What the device tells of itself."""
+        from ..hdl.device import description
+
+        return description(
             self.geometry,
             self.divisor,
             clock_hz=self.clock_hz,

@@ -128,5 +128,5 @@ def run_step(
         raise DeviceError(
             f"{step.what} failed",
             found="\n".join(errors)[:2000] or f"exit code {code}",
-            where=f"{found.told}; all it said is in {log}",
+            where=found.told,
         )

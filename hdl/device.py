@@ -58,7 +58,23 @@ def make_device(
     events: int = 512,
     probes: int = 1024,
 ) -> Device:
-    """A device that describes itself as what it is.
+    """A device that describes itself as what it is; arguments as of ``description``."""
+    told = description(
+        geometry, divisor, clock_hz=clock_hz, max_payload=max_payload, events=events, probes=probes
+    )
+    return Device(geometry, told, divisor)
+
+
+def description(
+    geometry: Geometry,
+    divisor: int,
+    *,
+    clock_hz: int = 0,
+    max_payload: int = 1024,
+    events: int = 512,
+    probes: int = 1024,
+) -> Descriptor:
+    """What a device with this core tells of itself.
 
     Args:
         geometry: of the core.
@@ -71,7 +87,7 @@ def make_device(
     check_divisor(divisor)
     sizes = {"divisor": divisor, "max_payload": max_payload, "events": events, "probes": probes}
     build = source_hash({**geometry.to_dict(), **sizes})
-    descriptor = describe(
+    return describe(
         geometry,
         build=build[:16],
         clock_hz=clock_hz,
@@ -81,4 +97,3 @@ def make_device(
         event_capacity=events,
         probes=probes,
     )
-    return Device(geometry, descriptor, divisor)

@@ -167,6 +167,23 @@ def test_flash_of_a_file(spikeloom, here, monkeypatch):
     assert not told["permanent"]
 
 
+def test_a_tool_that_fails_is_quoted_and_its_log_is_kept(spikeloom, here, monkeypatch):
+    monkeypatch.setenv("SPIKELOOM_CACHE", str(here / "cache"))
+    body = "case \"$1\" in -V) echo Yosys 0.60; exit;; esac; echo chatter; echo 'ERROR: no'; exit 1"
+    program(here, "yosys", body)
+    monkeypatch.setenv("PATH", f"{here}:/usr/bin:/bin")
+    for _ in range(2):
+        code, _, err = spikeloom("build", "--board", "ulx3s-12f", "--neurons", "8", "--lanes", "1")
+        (folder,) = (here / "cache" / "boards").iterdir()
+        assert code == 8
+        assert err.partition("spikeloom: error: ")[2] == (
+            "synthesis failed\n  found: ERROR: no\n"
+            f"  where: yosys 0.60 ({here / 'yosys'}); all that the tools said is in {folder}\n"
+        )
+        assert folder.name.endswith("-failed")
+        assert (folder / "yosys.log").read_text().endswith("\nchatter\nERROR: no\n")
+
+
 @pytest.mark.slow
 def test_a_bitstream_by_open_tools_then_flashed(spikeloom, here, monkeypatch):
     """Real synthesis, placement, routing and packing of a whole device, meeting its timing."""
@@ -208,8 +225,7 @@ def test_a_bitstream_by_open_tools_then_flashed(spikeloom, here, monkeypatch):
 @pytest.mark.slow
 def test_a_vivado_project_needs_no_hand(spikeloom, here, monkeypatch):
     """The project of a small core; then a program in Vivado's place that runs what it would."""
-    small = [word.replace("=", " ").split() for word in SMALL]
-    sizes = [part for pair in small for part in pair]
+    sizes = [*SMALL, "--lanes=1", "--neurons=8", "--words=64"]
     code, out, err = spikeloom(
         "build", "--board", "cmod-a7-35t", "--project", "project", "--max-payload", "64", *sizes,
         "--json",
