@@ -50,6 +50,8 @@ write_bitstream -force {top}.bit
 """
 COMMAND = ("-mode", "batch", "-nojournal", "-source", "build.tcl")
 BITSTREAM = f"{TOP}.bit"
+_PRIMITIVES = ("+/xilinx/cells_sim.v", "+/xilinx/cells_xtra.v")
+"""Where yosys describes what the clock generator is made of."""
 
 
 def write_project(
@@ -77,7 +79,7 @@ def write_project(
     tell("generating the device")
     write_sources(design, folder)
     top = BoardTop(design.board, design.device(), design.clock_hz)
-    (folder / f"{TOP}.v").write_text(to_verilog(top, TOP), encoding="utf-8")
+    (folder / f"{TOP}.v").write_text(to_verilog(top, TOP, _PRIMITIVES), encoding="utf-8")
     (folder / f"{TOP}.xdc").write_text(constraints(design.board), encoding="utf-8")
     script = _TCL.format(top=TOP, part=design.board.part.device)
     (folder / "build.tcl").write_text(script, encoding="utf-8")

@@ -19,7 +19,7 @@ from spikeloom.boards.udev import udev_rules
 from spikeloom.runtime.link.ports import ask, explain, holders_of
 
 SMALL = (
-    "--neurons=32", "--lanes=2", "--axons=64", "--rows=64", "--words=256", "--destinations=128",
+    "--neurons=32", "--lanes=2", "--axons=64", "--rows=64", "--words=1024", "--destinations=128",
     "--channels=64", "--profiles=4", "--state-bits=16", "--accumulator-bits=20",
     "--delay-slots=4", "--receptors=1", "--refractory-bits=8", "--adaptation=no", "--graded=no",
     "--linear=no", "--subtract=yes", "--late=no", "--mask=no",

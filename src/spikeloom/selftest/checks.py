@@ -205,15 +205,17 @@ def _cosim(url: str, geometry: Geometry, case: Case) -> tuple[str, dict[str, Any
         program = compile(network, target=target_of(geometry, "selftest"))
         difference = cosim(program, (url, "emulator"), STEPS, inputs)
     except CompileError as error:
-        raise UnsupportedError(
-            f"the core is too small or too narrow: {error.found or error.problem}"
-        ) from None
+        raise _too_small(error) from None
     if difference is not None:
         raise DeviceError("the device differs from the emulator", found=difference)
     return (
         f"{program.neurons} neurons, {STEPS} steps: spikes, state and weights are the emulator's",
         {"neurons": program.neurons, "steps": STEPS},
     )
+
+
+def _too_small(error: CompileError) -> UnsupportedError:
+    return UnsupportedError(f"the core does not hold it: {error.found or error.problem}")
 
 
 def _cycles(url: str, geometry: Geometry) -> tuple[str, dict[str, Any]]:
@@ -223,12 +225,12 @@ def _cycles(url: str, geometry: Geometry) -> tuple[str, dict[str, Any]]:
     network, inputs = CASES[0].make(geometry)
     try:
         program = compile(network, target=target_of(geometry, "selftest"))
+        with _opened(url) as device, open_device("emulator") as emulator:
+            for each in (device, emulator):
+                each.load(program)
+            found, right = (each.run(STEPS, inputs).cycles for each in (device, emulator))
     except CompileError as error:
-        raise UnsupportedError(f"the core is too small or too narrow: {error.found}") from None
-    with _opened(url) as device, open_device("emulator") as emulator:
-        for each in (device, emulator):
-            each.load(program)
-        found, right = (each.run(STEPS, inputs).cycles for each in (device, emulator))
+        raise _too_small(error) from None
     wrong = np.flatnonzero(found != right)
     if len(wrong):
         step = int(wrong[0])

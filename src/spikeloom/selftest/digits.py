@@ -16,6 +16,7 @@ from ..runtime.open import open as open_device
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..compiler.program import Program
     from ..hdl.geometry import Geometry
 
 DT = 1e-3
@@ -53,29 +54,37 @@ def digits_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[s
     digits = net.population("digits", 10, LI(tau_mem=1.0))
     net.connect(pixels, digits, weights=model.coef_.T)
     net.probe(digits, "v")
+    shown = data[1200:][:images], labels[1200:][:images]
     try:
         program = compile(net, target=target_of(geometry, "selftest"))
+        right = _classify(url, program, *shown)
     except CompileError as error:
         raise UnsupportedError(
             f"the core does not hold it: {error.found or error.problem}"
         ) from None
-    right = 0
-    with open_device(url) as device, open_device("emulator") as emulator:
-        for each in (device, emulator):
-            each.load(program)
-        for image, label in zip(data[1200:][:images], labels[1200:][:images], strict=True):
-            raster = spikes_of(image)
-            seen = []
-            for each in (device, emulator):
-                each.reset()
-                seen.append(each.run(STEPS + 1, {"pixels": raster}).states["digits"]["v"].raw)
-            if not np.array_equal(seen[0], seen[1]):
-                raise DeviceError("the device sees another digit than the emulator")
-            right += int(seen[0][-1].argmax()) == label
     return (
         f"{right} of {images} images right, every state the emulator's",
         {"images": images, "right": right},
     )
+
+
+def _classify(
+    url: str, program: Program, images: NDArray[np.float64], labels: NDArray[np.int64]
+) -> int:
+    """How many images are right; the device's states must be the emulator's."""
+    right = 0
+    with open_device(url) as device, open_device("emulator") as emulator:
+        for each in (device, emulator):
+            each.load(program)
+        for image, label in zip(images, labels, strict=True):
+            inputs, seen = {"pixels": spikes_of(image)}, []
+            for each in (device, emulator):
+                each.reset()
+                seen.append(each.run(STEPS + 1, inputs).states["digits"]["v"].raw)
+            if not np.array_equal(seen[0], seen[1]):
+                raise DeviceError("the device sees another digit than the emulator")
+            right += int(seen[0][-1].argmax()) == label
+    return right
 
 
 def spikes_of(image: NDArray[np.float64]) -> NDArray[np.bool_]:

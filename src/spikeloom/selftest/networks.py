@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,13 @@ class Case:
 
 
 def _sizes(g: Geometry) -> tuple[int, int]:
-    """Channels and neurons of a small network on this core."""
-    return min(16, g.channels), min(24, g.neurons)
+    """Channels and neurons of a small network, of which two thirds fill at most half this core.
+
+    Rows begin at the same word in all lanes, so that some words stay empty.
+    """
+    room = g.words * g.lanes // 4
+    neurons = min(24, g.neurons, isqrt(room))
+    return max(1, min(16, g.channels, room // neurons)), neurons
 
 
 def _events(channels: int, seed: int, rate: float = 0.2) -> np.ndarray:
@@ -79,7 +85,7 @@ def _sparse(g: Geometry) -> tuple[Network, dict[str, Any]]:
 def _full(g: Geometry) -> tuple[Network, dict[str, Any]]:
     """As many neurons as there are, few synapses each."""
     net = Network(dt=DT, name="selftest-full")
-    channels = min(16, g.channels)
+    channels = min(16, g.channels, max(1, g.words * g.lanes // 16))
     pixels = net.source("pixels", channels)
     cells = net.population("cells", g.neurons, _cells(g))
     some = FixedProbability(min(1.0, 8 / g.neurons), seed=4)
