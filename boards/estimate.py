@@ -29,9 +29,9 @@ _SHAPES = {
 
 _LOGIC = {
     # look-up tables of link and the core's fixed part, per lane, per unit and bit of state.
-    "ice40": (5300, 330, 30),
-    "ecp5": (5900, 480, 22),
-    "gowin": (5500, 420, 25),
+    "ice40": (6350, 600, 30),
+    "ecp5": (6700, 500, 22),
+    "gowin": (6800, 500, 25),
     "gatemate": (5500, 450, 25),
     "xc7": (4200, 330, 18),
 }

@@ -33,7 +33,8 @@ BOARDS = (
         max_payload=64,
         events=255,
         probes=256,
-        why="the smallest core, for 30 block RAMs; the oscillator's clock needs no PLL",
+        why="the smallest core; as the core is now, even that is too large for 5,280 look-up "
+        "tables and 30 block RAMs, and `spikeloom build` says by how much",
         memory="16 MiB SPI flash",
         sources=(
             "amaranth-boards: icebreaker.py",

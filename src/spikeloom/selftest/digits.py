@@ -83,7 +83,7 @@ def _classify(
                 seen.append(each.run(STEPS + 1, inputs).states["digits"]["v"].raw)
             if not np.array_equal(seen[0], seen[1]):
                 raise DeviceError("the device sees another digit than the emulator")
-            right += int(seen[0][-1].argmax()) == label
+            right += int(seen[0][-1].argmax() == label)
     return right
 
 
