@@ -14,9 +14,13 @@ from support.rtl import needs_compiler
 from support.served import served
 
 from spikeloom import cli
+from spikeloom.boards import vivado
 from spikeloom.boards.catalogue import BOARDS
+from spikeloom.boards.design import Design
 from spikeloom.boards.udev import udev_rules
+from spikeloom.errors import DeviceError, FitError
 from spikeloom.runtime.link.ports import ask, explain, holders_of
+from spikeloom.selftest import Check, format_report
 
 SMALL = (
     "--neurons=32", "--lanes=2", "--axons=64", "--rows=64", "--words=1024", "--destinations=128",
@@ -240,7 +244,6 @@ def test_a_vivado_project_needs_no_hand(spikeloom, here, monkeypatch):
     script = Path("project/build.tcl").read_text()
     assert "synth_design -top top -part xc7a35tcpg236-1" in script
     assert script.count("{") == script.count("}")
-    monkeypatch.setenv("SPIKELOOM_CACHE", str(here / "cache"))
     result = '{"slack_ns": SLACK, "LUT": 5, "FF": 6, "RAMB18": 1, "RAMB36": 2, "DSP": 0}'
     body = (
         'case "$1" in -version) echo "Vivado v2023.2 (64-bit)"; exit;; esac\n'
@@ -248,21 +251,16 @@ def test_a_vivado_project_needs_no_hand(spikeloom, here, monkeypatch):
         f"echo '{result}' > result.json\nprintf bits > top.bit"
     )
     monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
-    arguments = ("build", "--board", "cmod-a7-35t", "--max-payload", "64", *sizes, "--json")
+    design, folder = Design.of(BOARDS["cmod-a7-35t"]), Path("project")
     program(here, "vivado", body.replace("SLACK", "0.5"))
-    code, out, err = spikeloom(*arguments)
-    assert code == 0, err
-    told = json.loads(out)
-    assert told["vivado"]["slack_ns"] == 0.5
-    assert Path(told["bitstream"]).read_bytes() == b"bits"
+    assert vivado.run_project(design, folder)["slack_ns"] == 0.5
+    assert (folder / "top.bit").read_bytes() == b"bits"
     program(here, "vivado", body.replace("SLACK", "-0.25"))
-    code, _, err = spikeloom(*arguments)
-    assert code == 5
-    assert "the design does not meet its timing\n  found: slack -0.25 ns" in err
+    with pytest.raises(FitError, match=r"does not meet its timing\n  found: slack -0\.25 ns"):
+        vivado.run_project(design, folder)
     program(here, "vivado", body.partition("\n")[0] + "\necho 'ERROR: [Common 17-345]'; exit 1")
-    code, _, err = spikeloom(*arguments)
-    assert code == 8
-    assert "Vivado failed\n  found: ERROR: [Common 17-345]\n" in err
+    with pytest.raises(DeviceError, match=r"^Vivado failed\n  found: ERROR: \[Common 17-345\]\n"):
+        vivado.run_project(design, folder)
 
 
 # ---------------------------------------------------------------- ports
@@ -288,8 +286,6 @@ def test_a_port_at_which_nobody_answers():
 def test_who_holds_a_port_is_told_by_name(tmp_path):
     """As the kernel shows processes, with the files of a process that has the terminal open."""
     import pty
-
-    from spikeloom.errors import DeviceError
 
     master, slave = pty.openpty()
     path = os.ttyname(slave)
@@ -381,9 +377,10 @@ def test_the_selftest_of_a_served_device(spikeloom, board):
                      "adaptive threshold", "two receptors", "generators", "graded input")
     }  # fmt: skip
     assert {outcome[name] for name in set(outcome) - skipped} == {"passed"}
-    code, out, _ = spikeloom("selftest", *arguments, "--report", "report.md")
-    assert out.splitlines()[-1].startswith(f"{len(outcome) + 1 - len(skipped)} passed, 0 failed, ")
-    assert "| digits | passed |" in Path("report.md").read_text()
+    checks = [Check(**check) for check in told["checks"]]
+    text = format_report(told["url"], told["version"], checks)
+    assert f": {len(outcome) + 1 - len(skipped)} passed, 0 failed, {len(skipped)} skipped." in text
+    assert "| digits | passed |" in text
 
 
 @needs_compiler
