@@ -14,6 +14,7 @@ import numpy as np
 from ..board_fit import target_of
 from ..compiler.pipeline import compile
 from ..errors import CompileError, DeviceError, SpikeloomError, UnsupportedError
+from ..hdl.core_regions import PROBE_COUNT_REGION
 from ..hdl.geometry import Geometry, default_update_lanes
 from ..runtime.cosim import cosim
 from ..runtime.link.client import pack_words
@@ -136,8 +137,12 @@ def _hello(d: Descriptor) -> tuple[str, dict[str, Any]]:
 
 
 def _tested(d: Descriptor) -> list[Region]:
-    """Regions that are plain memories: what is written stays."""
-    return [region for region in d.regions if region.writable and not region.volatile]
+    """Regions that are plain memories: what is written stays.
+
+    The number of probes is a register with as many bits as it needs, whatever its word is.
+    """
+    plain = [region for region in d.regions if region.writable and not region.volatile]
+    return [region for region in plain if region.name != PROBE_COUNT_REGION]
 
 
 def _memories(url: str, seed: int) -> tuple[str, dict[str, Any]]:
