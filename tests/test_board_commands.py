@@ -316,7 +316,7 @@ def board():
 @needs_compiler
 def test_a_program_is_deployed_verified_and_run(spikeloom, board):
     from spikeloom.board_fit import target_of
-    from spikeloom.cli.compile import network_of
+    from spikeloom.cli.compile import network_from
     from spikeloom.compiler.pipeline import compile
     from spikeloom.hdl.geometry import Geometry
 
@@ -327,9 +327,7 @@ def test_a_program_is_deployed_verified_and_run(spikeloom, board):
     geometry = Geometry(**port["device"]["geometry"])
     assert (geometry.neurons, geometry.lanes) == (32, 2)
 
-    import argparse
-
-    network = network_of(argparse.Namespace(network="net.py"))
+    network = network_from("net.py")
     compile(network, target=target_of(geometry, "small")).save("net.loom")
     raster = np.zeros((30, 4), bool)
     raster[::2] = True
