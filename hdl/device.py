@@ -50,24 +50,50 @@ class Device(wiring.Component):
 
 
 def make_device(
-    geometry: Geometry, divisor: int, *, clock_hz: int = 0, max_payload: int = 1024
+    geometry: Geometry,
+    divisor: int,
+    *,
+    clock_hz: int = 0,
+    max_payload: int = 1024,
+    events: int = 512,
+    probes: int = 1024,
 ) -> Device:
-    """A device that describes itself as what it is.
+    """A device that describes itself as what it is; arguments as of ``description``."""
+    told = description(
+        geometry, divisor, clock_hz=clock_hz, max_payload=max_payload, events=events, probes=probes
+    )
+    return Device(geometry, told, divisor)
+
+
+def description(
+    geometry: Geometry,
+    divisor: int,
+    *,
+    clock_hz: int = 0,
+    max_payload: int = 1024,
+    events: int = 512,
+    probes: int = 1024,
+) -> Descriptor:
+    """What a device with this core tells of itself.
 
     Args:
         geometry: of the core.
         divisor: clock cycles per bit at the pins.
         clock_hz: the core's clock; 0 in a simulation, which has no baud rate either.
         max_payload: bytes of a frame; eight of them fit into each of the link's buffers.
+        events: how many may wait for their step.
+        probes: how many words may be probed.
     """
     check_divisor(divisor)
-    build = source_hash({**geometry.to_dict(), "divisor": divisor, "max_payload": max_payload})
-    descriptor = describe(
+    sizes = {"divisor": divisor, "max_payload": max_payload, "events": events, "probes": probes}
+    build = source_hash({**geometry.to_dict(), **sizes})
+    return describe(
         geometry,
         build=build[:16],
         clock_hz=clock_hz,
         baud=round(clock_hz / divisor),
         max_payload=max_payload,
         credit=8 * max_payload,
+        event_capacity=events,
+        probes=probes,
     )
-    return Device(geometry, descriptor, divisor)

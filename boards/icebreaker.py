@@ -1,0 +1,46 @@
+"""1BitSquared iCEBreaker, version 1.0."""
+
+from __future__ import annotations
+
+from .board import Adapter, Board, Pin, Programmer
+from .part import UP5K
+from .sizes import NARROW, sized
+
+_PULLED = (("pullup", "yes"),)
+
+BOARDS = (
+    Board(
+        name="icebreaker",
+        title="1BitSquared iCEBreaker",
+        part=UP5K,
+        oscillator_hz=12_000_000,
+        clock=Pin("35"),
+        rx=Pin("6", options=_PULLED),
+        tx=Pin("9"),
+        led=Pin("37", low=True),
+        reset=Pin("10", low=True, options=_PULLED),
+        clock_hz=12_000_000,
+        baud=3_000_000,
+        adapter=Adapter("FT2232H, channel B", 12_000_000, usb=(0x0403, 0x6010)),
+        programmer=Programmer(
+            "openFPGALoader", "ice40_generic", (0x0403, 0x6010), volatile=False,
+        ),
+        geometry=sized(
+            NARROW, neurons=32, lanes=1, axons=32, rows=32, words=256, destinations=32,
+            channels=16, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=2,
+            refractory_bits=0, exponents=0, shifts=0, bias=False,
+        ),
+        max_payload=64,
+        events=255,
+        probes=256,
+        why="the smallest core; as the core is now, even that is too large for 5,280 look-up "
+        "tables and 30 block RAMs, and `spikeloom build` says by how much",
+        memory="16 MiB SPI flash",
+        sources=(
+            "amaranth-boards: icebreaker.py",
+            "litex-boards: platforms/1bitsquared_icebreaker.py",
+            "https://github.com/icebreaker-fpga/icebreaker (schematic)",
+            "openFPGALoader: doc/boards.yml",
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,25 @@
+"""The cores that boards come with, from which each board takes one and changes its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..hdl.geometry import Geometry
+
+LIF = Geometry(
+    neurons=256, lanes=8, axons=512, rows=512, words=2048, destinations=512, channels=256,
+    generators=0, profiles=16, state_bits=24, weight_bits=8, accumulator_bits=24, delay_slots=8,
+    receptors=1, refractory_bits=8, adaptation=False, graded=False, exponents=15, shifts=15,
+    exponential=True, linear=False, subtract=False, late=False, hold=True, mask=False, bias=True,
+)  # fmt: skip
+"""Leaky integrate-and-fire neurons with a refractory period and a bias, sparse or dense synapses of
+eight bits with delays."""
+
+NARROW = replace(LIF, state_bits=16, accumulator_bits=20)
+"""The same with states of 16 bits, for FPGAs with few look-up tables or multipliers."""
+
+
+def sized(base: Geometry, **changes: Any) -> Geometry:
+    """A core with other sizes, and as many units as is usual for its lanes."""
+    return replace(base, **{"update_lanes": 0, **changes})

@@ -1,0 +1,215 @@
+"""Networks and boards: what a core of a given geometry takes, and how fast it would be.
+
+Joins the compiler, the boards and the runtime, which do not know of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .backends.rtl.fit import geometry_for
+from .boards import counts, estimate
+from .boards.design import Design
+from .compiler.pipeline import compile_with_trace
+from .compiler.target import Target
+from .errors import CompileError, InputError, SpikeloomError, UnsupportedError
+from .hdl.cycles import StepWork, step_cycles
+from .runtime.images import HardwareImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from .boards.board import Board
+    from .compiler.network import Network
+    from .compiler.program import Program
+    from .hdl.geometry import Geometry
+
+BUSY = 0.1
+"""Share of all senders that spike in a busy step, besides the quiet and the fullest one."""
+
+
+def target_of(geometry: Geometry, name: str) -> Target:
+    """What the compiler has to know of a core.
+
+    Args:
+        geometry: of the core.
+        name: how reports call it.
+    """
+    target = Target(
+        name=name,
+        neurons=geometry.neurons,
+        axons=geometry.axons,
+        rows=geometry.rows,
+        lanes=geometry.lanes,
+        state_bits=geometry.state_bits,
+        weight_bits=geometry.weight_bits,
+        accumulator_bits=geometry.accumulator_bits,
+        delay_slots=geometry.delay_slots,
+        receptors=geometry.receptors,
+        profiles=geometry.profiles,
+        products=0,
+    )
+    # The memory is in words of all lanes; the compiler counts bits of single synapses.
+    entries = geometry.words * geometry.lanes
+    return target.with_(synapse_bits=entries * target.sparse_synapse_bits)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a network fits a board, and how long its steps would take.
+
+    Attributes:
+        board: which.
+        fits: ``yes`` with the board's own core, ``built`` with a core made for it, or ``no``.
+        why: what is missing, where it is not ``yes``.
+        geometry: of that core; None where there is none.
+        cycles: of a quiet step, of one with every tenth sender, of one with all senders.
+        clock_hz: of the board.
+    """
+
+    board: Board
+    fits: str
+    why: str
+    geometry: Geometry | None
+    cycles: tuple[int, int, int] | None
+    clock_hz: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; times in seconds."""
+        names = ("quiet", "busy", "full")
+        cycles = dict(zip(names, self.cycles, strict=True)) if self.cycles else None
+        return {
+            "board": self.board.name,
+            "fits": self.fits,
+            "why": self.why,
+            "geometry": None if self.geometry is None else self.geometry.to_dict(),
+            "clock_hz": self.clock_hz,
+            "cycles": cycles,
+            "seconds": cycles and {n: c / self.clock_hz for n, c in cycles.items()},
+        }
+
+
+def fit_boards(network: Network | Program, boards: Iterable[Board]) -> list[Fit]:
+    """Try each board's own core, then one that is made for the network.
+
+    Args:
+        network: compiled for each board here; or a Program, which is taken as it is.
+        boards: which.
+    """
+    compiled: dict[Target, Program | SpikeloomError] = {}
+
+    def program_for(target: Target) -> Program:
+        if target not in compiled:
+            try:
+                compiled[target] = _single(_program(network, target))
+            except (CompileError, UnsupportedError) as error:
+                compiled[target] = error
+        found = compiled[target]
+        if isinstance(found, SpikeloomError):
+            raise found
+        return found
+
+    weights = _weights(network)
+    return [_fit(board, weights, program_for) for board in boards]
+
+
+def _fit(board: Board, weights: int, program_for: Callable[[Target], Program]) -> Fit:
+    needed, there = weights * board.geometry.weight_bits, board.part.memory_bits
+    if needed > there:
+        why = f"{needed} bits of weights alone; at most {there} in all memories"
+        return Fit(board, "no", why, None, None, board.clock_hz)
+    try:
+        image = HardwareImage(program_for(target_of(board.geometry, "board")), board.geometry)
+    except CompileError as error:
+        first = _reason(error)
+    except UnsupportedError as error:
+        return Fit(board, "no", error.problem, None, None, board.clock_hz)
+    else:
+        return Fit(board, "yes", "", board.geometry, step_times(image), board.clock_hz)
+    try:
+        program = program_for(_roomy(board))
+        geometry = geometry_for(program, board.geometry.lanes)
+        used = estimate.resources(Design.of(board, geometry))
+        counts.check_counts(used, board.part, board.name)
+        image = HardwareImage(program, geometry)
+    except (CompileError, UnsupportedError, InputError) as error:
+        return Fit(board, "no", _reason(error), None, None, board.clock_hz)
+    return Fit(board, "built", first, geometry, step_times(image), board.clock_hz)
+
+
+def _reason(error: SpikeloomError) -> str:
+    """In a line: what is short of, or what else is wrong."""
+    short = [
+        f"{row['resource']}: {row['needed']} needed, {row['available']} there"
+        for row in getattr(error, "table", ())
+        if row["needed"] > row["available"]
+    ]
+    return "; ".join(short) or str(error.found or error.problem)
+
+
+def _weights(network: Network | Program) -> int:
+    """How many synapses there are, in whatever form."""
+    from .compiler.program import Program
+
+    if isinstance(network, Program):
+        return sum(len(c.sparse_weight) + len(c.dense_weight) for c in network.cores)
+    return sum(len(projection.synapses) for projection in network.projections.values())
+
+
+def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]:
+    """Cycles of a quiet step, of one in which a share of all senders spikes, of one with all.
+
+    Args:
+        image: of the Program on a geometry.
+        busy: the share, evenly spread.
+    """
+    g, core, program = image.geometry, image.core, image.program
+    stride = max(1, round(1 / busy))
+    neurons = np.arange(core.neurons, dtype=np.int32)
+    channels = np.sort(image.channel_origin).astype(np.int32)
+    driven = (channels >= g.first_generator) & (channels < g.first_channel)
+    kinds = (neurons, channels[~driven], channels[driven])
+
+    def senders(every: int) -> tuple[NDArray[np.int32], ...]:
+        return tuple(kind[::every] if every else kind[:0] for kind in kinds)
+
+    parts = [senders(every) for every in (0, stride, 1)]
+    first, second, third = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    work = StepWork(
+        rows=image.sender_rows,
+        senders=(first, second, third),
+        sent=np.array([[len(part[i]) for part in parts] for i in range(3)], np.int64),
+        graded=np.zeros(3, np.int64),
+        groups=max(1, -(-core.neurons // g.update_lanes)),
+        generator_groups=-(-len(program.generators) // g.update_lanes),
+    )
+    quiet, some, full = (int(cycles) for cycles in step_cycles(work))
+    return quiet, some, full
+
+
+def _program(network: Network | Program, target: Target) -> Program:
+    from .compiler.program import Program
+
+    if isinstance(network, Program):
+        return network
+    return compile_with_trace(network, target, None)[0]
+
+
+def _single(program: Program) -> Program:
+    if program.rules:
+        raise UnsupportedError("the network learns, which the core cannot in this version")
+    if len(program.cores) != 1:
+        raise UnsupportedError("the network takes several cores, and a board holds one")
+    return program
+
+
+def _roomy(board: Board) -> Target:
+    """The widths of the board's own core, and room for whatever its FPGA may hold."""
+    return target_of(board.geometry, "board").with_(
+        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30
+    )
