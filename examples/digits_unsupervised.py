@@ -17,7 +17,6 @@ hyper-parameters were chosen for both splits together on thirds of their trainin
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +28,15 @@ from digits_learning import (
     add_arguments,
     counts_of,
     load,
-    over_seeds,
-    report,
     spikes_of,
 )
+from reporting import over_seeds, report
 
 import spikeloom as sl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 DT = 1e-3
@@ -122,7 +122,7 @@ def main() -> None:
         description="Learn handwritten digits on the chip, without a teacher.",
         epilog="example: python examples/digits_unsupervised.py --seeds 2 --epochs 5",
     )
-    add_arguments(parser, Path("digits_unsupervised.png"))
+    add_arguments(parser, "digits_unsupervised.png")
     args = parser.parse_args()
     data, epochs = load(args), args.epochs or EPOCHS
 
