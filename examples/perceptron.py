@@ -154,7 +154,7 @@ def main() -> None:
     def once(seed: int) -> dict[str, Any]:
         random = np.random.default_rng(seed)
         patterns = random.random((number, args.inputs)) < 0.5
-        wanted = random.permutation(np.arange(number) < number // 2)
+        wanted = random.permutation(number) < number // 2
         with sl.open(args.device) as device:
             device.load(sl.compile(network(args.inputs, args.weight_bits, seed), target=target))
             wrong = learn(device, patterns, wanted, args.epochs, random)

@@ -43,3 +43,9 @@ def test_a_perceptron_does_not_learn_what_no_perceptron_can(tmp_path):
     found = told("perceptron.py", *few, folder=tmp_path)
     assert found["seeds_without_error"] == "0 of 1"
     assert 0.5 < found["accuracy"] < 1
+
+
+def test_the_ca3_memory_answers_as_a_dictionary_does(tmp_path):
+    found = told("ca3_memory.py", "--operations", "80", "--seeds", "1", folder=tmp_path)
+    assert found["orthogonal"] == found["overlapping"] == 1.0
+    assert found["runs"][0]["recalls"] > 60
