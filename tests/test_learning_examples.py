@@ -49,3 +49,11 @@ def test_the_ca3_memory_answers_as_a_dictionary_does(tmp_path):
     found = told("ca3_memory.py", "--operations", "80", "--seeds", "1", folder=tmp_path)
     assert found["orthogonal"] == found["overlapping"] == 1.0
     assert found["runs"][0]["recalls"] > 60
+
+
+def test_motifs_are_found_by_their_delays(tmp_path):
+    few = ("--presentations", "30", "--seeds", "1")
+    found = told("motif_delays.py", *few, folder=tmp_path)
+    assert found["hits"] >= 0.9
+    assert found["false_alarms_per_1000_steps"] <= 1
+    assert found["hits_without_delays"] <= 0.1
