@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -45,15 +46,57 @@ def test_a_perceptron_does_not_learn_what_no_perceptron_can(tmp_path):
     assert 0.5 < found["accuracy"] < 1
 
 
+@pytest.mark.slow
 def test_the_ca3_memory_answers_as_a_dictionary_does(tmp_path):
     found = told("ca3_memory.py", "--operations", "80", "--seeds", "1", folder=tmp_path)
     assert found["orthogonal"] == found["overlapping"] == 1.0
     assert found["runs"][0]["recalls"] > 60
 
 
+@pytest.mark.slow
 def test_motifs_are_found_by_their_delays(tmp_path):
-    few = ("--presentations", "30", "--seeds", "1")
+    few = ("--presentations", "50", "--seeds", "1")
     found = told("motif_delays.py", *few, folder=tmp_path)
     assert found["hits"] >= 0.9
     assert found["false_alarms_per_1000_steps"] <= 1
     assert found["hits_without_delays"] <= 0.1
+
+
+def heart_beats(path: Path, random: np.random.Generator, anomalies: list[int]) -> None:
+    """A series as the example reads it: beats of 20 samples, some of them upside down."""
+    beat = np.exp(-0.5 * (np.arange(20) - 6) ** 2) * 6 - np.exp(-0.5 * (np.arange(20) - 9) ** 2)
+    signal = np.tile(beat, 150) + random.normal(0, 0.1, 3000)
+    label = np.zeros(3000)
+    for start in anomalies:
+        signal[start : start + 60] *= -0.5
+        label[start : start + 60] = 1
+    rows = np.stack([np.arange(3000), signal, label], axis=1)
+    np.savetxt(path, rows, delimiter=",", header="timestamp,value-0,is_anomaly", comments="")
+
+
+@pytest.mark.slow
+def test_an_ecg_that_is_not_expected_raises_an_alarm(tmp_path):
+    random = np.random.default_rng(0)
+    for part, anomalies in (("TRAIN_NA", []), ("TRAIN_A", [900, 2000]), ("TEST", [500, 2500])):
+        heart_beats(tmp_path / f"ecg-diff-count-3_{part}.csv", random, anomalies)
+    few = ("--folder", str(tmp_path), "--seeds", "1", "--epochs", "5")
+    found = told("ecg_anomaly.py", *few, folder=tmp_path)
+    assert found["anomalies"] == [0, 2, 2]
+    assert found["true_positive_rate"] == 1
+    assert found["false_positive_rate"] <= 0.02
+    assert found["surprises_per_sample"] < 0.3  # it does predict
+
+
+@pytest.mark.parametrize(
+    ("script", "missing", "remedy"),
+    [
+        ("ecg_anomaly.py", "the ECG series is not there", "pip install 'aeon<1.7'"),
+        ("fashion_mnist.py", "Fashion-MNIST is not there", "apt-get install dataset-fashion-mnist"),
+    ],
+)
+def test_data_that_is_missing_is_said_so(script, missing, remedy, tmp_path):
+    command = [sys.executable, str(EXAMPLES / script), "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(missing)
+    assert remedy in done.stderr
