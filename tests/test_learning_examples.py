@@ -100,3 +100,19 @@ def test_data_that_is_missing_is_said_so(script, missing, remedy, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith(missing)
     assert remedy in done.stderr
+
+
+def test_a_citation_graph_tells_topics(tmp_path):
+    found = told("citation_graph.py", "--seeds", "2", folder=tmp_path)
+    assert found["neurons"] == 90
+    assert found["accuracy"] >= 0.85
+    assert found["accuracy"] > found["majority_of_neighbours"]
+
+
+def test_a_citation_graph_is_read_from_files(tmp_path):
+    (tmp_path / "small.content").write_text("a 0 1 x\nb 1 1 x\nc 0 0 y\nd 0 0 y\ne 1 x\nf 1 y\n")
+    (tmp_path / "small.cites").write_text("a b\nb e\nc d\nd f\nunknown a\na e\nb a\n")
+    files = ("--cites", "small.cites", "--content", "small.content")
+    found = told("citation_graph.py", *files, "--seeds", "1", folder=tmp_path)
+    assert (found["neurons"], found["citations"]) == (8, 5)
+    assert found["accuracy"] == 1
