@@ -4,14 +4,14 @@
 the Debian package ``dataset-fashion-mnist``: the usual 60,000 for training, 10,000 for the test.
 
 A pixel of full brightness fires in every step of the 12 that an image lasts, darker ones less
-often. Each of 3,000 hidden neurons sees a patch of 10x10 pixels through random weights, which stay
-as they are; its weights are scaled so that a fifth of the training images reach its threshold. Ten
+often. Each of 2,000 hidden neurons sees a patch of 7x7 pixels through random weights, which stay
+as they are; its weights are scaled so that two in five training images reach its threshold. Ten
 neurons read out all hidden ones and learn by the delta rule with spikes: a teacher's spike adds a
 share of the presynaptic trace, the neuron's own takes as much away. The modulator is the learning
 rate, which the host lowers as it goes. 8-bit weights, stochastic rounding.
 
     sudo apt-get install dataset-fashion-mnist
-    python examples/fashion_mnist.py                   five seeds, minutes each
+    python examples/fashion_mnist.py                   five seeds, a minute each
     python examples/fashion_mnist.py --seeds 1 --hidden 1000 --epochs 1
 
 The constants below were chosen with ``--validate``, which tests on the last 10,000 of the training
@@ -50,13 +50,13 @@ NAMES = [
     "bag",
     "boot",
 ]
-SIDE, CLASSES, PATCH = 28, len(NAMES), 10
+SIDE, CLASSES, PATCH = 28, len(NAMES), 7
 DT = 1e-3
 STEPS, PAUSE = 12, 8
 PERIOD = STEPS + PAUSE
 TAU_HIDDEN, TAU_OUT, TAU_TRACE = 5e-3, 7e-3, 6e-3
-ACTIVE = 0.2  # share of the images that reach a hidden neuron's threshold
-W_MAX, ETA, FALL, EPOCHS = 0.25, 2e-4, 0.03, 4
+ACTIVE = 0.4  # share of the images that reach a hidden neuron's threshold
+W_MAX, ETA, FALL, EPOCHS = 0.25, 1.5e-3, 0.03, 2
 FULL = 127  # modulator
 CHUNK = 500  # images in one run
 
@@ -233,7 +233,7 @@ def main() -> None:
     add_common_arguments(parser, "fashion_mnist.png")
     add = parser.add_argument
     add("--folder", type=Path, default=FOLDER, help="where the data is (default: %(default)s)")
-    add("--hidden", type=count, default=3000, help="random neurons (default: %(default)s)")
+    add("--hidden", type=count, default=2000, help="random neurons (default: %(default)s)")
     add("--epochs", type=count, default=EPOCHS, help="passes (default: %(default)s)")
     add("--images", type=count, help="use only the first N training images")
     add("--validate", action="store_true", help="test on the last 10,000 training images instead")

@@ -116,3 +116,15 @@ def test_a_citation_graph_is_read_from_files(tmp_path):
     found = told("citation_graph.py", *files, "--seeds", "1", folder=tmp_path)
     assert (found["neurons"], found["citations"]) == (8, 5)
     assert found["accuracy"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not Path("/usr/share/datasets/fashion-mnist").is_dir(),
+    reason="the Debian package dataset-fashion-mnist is not installed",
+)
+def test_clothes_are_told_apart(tmp_path):
+    few = ("--seeds", "1", "--epochs", "1", "--images", "3000", "--hidden", "200")
+    found = told("fashion_mnist.py", *few, folder=tmp_path)
+    assert found["images"] == [3000, 10_000]
+    assert found["accuracy"] >= 0.6
