@@ -97,6 +97,7 @@ def _check_header(program: Program) -> None:
         type(program.seed) is int and 0 <= program.seed < 1 << 32,
         "seed", "not a 32-bit unsigned integer", program.seed,
     )  # fmt: skip
+    _require(len(program.cores) > 0, "cores", "it has no core")
     _require(
         len(program.cores) <= target.cores, "cores", "more cores than the mesh", len(program.cores)
     )

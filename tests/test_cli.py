@@ -420,7 +420,12 @@ def test_cosim(spikeloom, monkeypatch):
     code, out, _ = spikeloom(*arguments, "--steps", "5", "--json")
     assert (code, json.loads(out)) == (
         0,
-        {"devices": ["reference", "emulator"], "steps": 5, "divergence": None},
+        {
+            "devices": ["reference", "emulator"],
+            "steps": 5,
+            "divergence": None,
+            "reproducer": None,
+        },
     )
 
     def fault(backend):
@@ -428,9 +433,17 @@ def test_cosim(spikeloom, monkeypatch):
             backend._neurons.v[2] += 1
 
     install_broken(monkeypatch, "broken", fault)
+    arguments = (*arguments, "--shrink-seconds", "0")
     code, out, _ = spikeloom(*arguments, "--devices", "reference,broken")
     text = "step 4: v of 'pop'[0] is 24 on reference, 25 on broken"
-    assert (code, out) == (1, f"first difference: {text}\n")
+    assert (code, out.splitlines()) == (
+        1,
+        [
+            f"first difference: {text}",
+            "what the neuron received on reference, and what is on its way:",
+            "  step 0: +6 on receptor 0 through 'in->pop' from 'in'[0], which fired in step 0",
+        ],
+    )
     code, out, _ = spikeloom(*arguments, "--devices", "reference,broken", "--json")
     assert json.loads(out)["divergence"] == {
         "step": 4,
@@ -439,6 +452,18 @@ def test_cosim(spikeloom, monkeypatch):
         "variable": "v",
         "values": {"reference": 24, "broken": 25},
         "note": "",
+        "received": [
+            {
+                "step": 0,
+                "amount": 6,
+                "receptor": 0,
+                "fired": 0,
+                "pre": ["in", 0],
+                "projection": "in->pop",
+                "text": "step 0: +6 on receptor 0 through 'in->pop' from 'in'[0], which fired in "
+                "step 0",
+            }
+        ],
         "text": text,
     }
     assert spikeloom("cosim", "paper.loom")[0] == 7

@@ -17,7 +17,7 @@ PROGRAM = {
     f"compiler.{name}"
     for name in (
         *("microcode", "program", "program_file", "program_check", "target"),
-        *("program_rules", "program_check_rules", "program_weights"),
+        *("program_rules", "program_check_rules", "program_weights", "program_part"),
     )
 }
 INTERFACE = {"runtime.backend", "runtime.timing"}

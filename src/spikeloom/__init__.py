@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     )
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.cosim import Divergence, cosim
+    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
     from .runtime.device import Device
     from .runtime.files import read_inputs, write_result
     from .runtime.open import open
@@ -70,6 +70,7 @@ __all__ = [
     "TARGETS",
     "AllToAll",
     "AntiHebbian",
+    "Arrival",
     "CompileError",
     "DelaySTDP",
     "Device",
@@ -89,6 +90,7 @@ __all__ = [
     "Program",
     "Quantization",
     "RectangularSTDP",
+    "Reproducer",
     "Result",
     "RewardSTDP",
     "RoundingWarning",
@@ -115,6 +117,7 @@ __all__ = [
     "open",
     "rate_errors",
     "read_inputs",
+    "reproduce",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
@@ -164,7 +167,7 @@ _OWNERS = {
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.cosim": ("Divergence", "cosim"),
+    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
     "runtime.device": ("Device",),
     "runtime.files": ("read_inputs", "write_result"),
     "runtime.open": ("open",),

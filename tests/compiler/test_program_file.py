@@ -336,6 +336,11 @@ class TestVerify:
         with pytest.raises(FileError, match=pattern):
             self.broken(program, **{name: self.put(value, field)}).verify()
 
+    def test_no_core_at_all(self):
+        program = replace(random_program(3), cores=(), populations=(), projections=(), probes=())
+        with pytest.raises(FileError, match="it has no core"):
+            program.verify()
+
     def test_two_neurons_in_one_slot(self):
         program = random_program(5)
         population = program.populations[0]
