@@ -125,7 +125,7 @@ def show(device: sl.Device, series: Series, bounds: NDArray[np.float64], learn: 
 
 def judge(potential: NDArray[np.float64], series: Series, threshold: float) -> tuple[float, float]:
     """Share of the anomalies with an alarm, and of the beats elsewhere with one."""
-    above = np.asarray(potential > threshold)
+    above: NDArray[np.bool_] = np.greater(potential, threshold)
     hits = [above[part].any() for part in series.anomalies()]
     beats = (above & series.normal())[: len(above) // BEAT * BEAT].reshape(-1, BEAT).any(axis=1)
     counted = series.normal()[: len(above) // BEAT * BEAT].reshape(-1, BEAT).any(axis=1)
