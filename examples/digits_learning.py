@@ -1,4 +1,4 @@
-"""What the examples that learn digits have in common: data, spikes, seeds and the report.
+"""What the examples that learn digits have in common: their data, and images as spikes.
 
 scikit-learn's 1,797 images of 8x8 pixels in two fixed splits:
 
@@ -14,18 +14,16 @@ pause in between, and the device is never reset.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from reporting import add_common_arguments, count
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -89,17 +87,14 @@ def counts_of(result: sl.Result, name: str, images: int) -> NDArray[np.int64]:
     return counts
 
 
-def add_arguments(parser: argparse.ArgumentParser, plot: Path) -> None:
+def add_arguments(parser: argparse.ArgumentParser, plot: str) -> None:
     """The options that both examples have."""
+    add_common_arguments(parser, plot)
     add = parser.add_argument
-    add("--device", default="emulator", help="where to learn (default: %(default)s)")
     add("--split", choices=SPLITS, default="random", help="training and test part")
-    add("--seeds", type=int, default=5, help="how many times, with seeds 0, 1 … (default: 5)")
-    add("--epochs", type=int, help="passes over the training part")
-    add("--images", type=int, help="use only the first N training images")
+    add("--epochs", type=count, help="passes over the training part")
+    add("--images", type=count, help="use only the first N training images")
     add("--validate", action="store_true", help="test on a third of the training part instead")
-    add("--json", action="store_true", help="print one JSON object, draw nothing")
-    add("--plot", type=type(plot), default=plot, help="where to draw (default: %(default)s)")
 
 
 def load(args: argparse.Namespace) -> Data:
@@ -109,26 +104,3 @@ def load(args: argparse.Namespace) -> Data:
     return Data(
         data.train[: args.images], data.train_labels[: args.images], data.test, data.test_labels
     )
-
-
-def over_seeds(seeds: int, learn: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """Learn once per seed; mean and standard deviation of the accuracy."""
-    runs = [learn(seed) for seed in range(seeds)]
-    accuracy = np.array([run["accuracy"] for run in runs])
-    return {
-        "accuracy": float(accuracy.mean()),
-        "accuracy_std": float(accuracy.std(ddof=1)) if seeds > 1 else 0.0,
-        "runs": runs,
-    }
-
-
-def report(summary: dict[str, Any], as_json: bool, hidden: Sequence[str] = ()) -> None:
-    """Print the figures, as one JSON object or to be read."""
-    if as_json:
-        print(json.dumps(summary))
-        return
-    for key, value in summary.items():
-        if key == "runs":
-            print(f"{'accuracy of each seed':32} {[round(r['accuracy'], 4) for r in value]}")
-        elif key not in hidden:
-            print(f"{key:32} {value:.4f}" if isinstance(value, float) else f"{key:32} {value}")

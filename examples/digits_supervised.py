@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +28,15 @@ from digits_learning import (
     add_arguments,
     counts_of,
     load,
-    over_seeds,
-    report,
     spikes_of,
 )
+from reporting import over_seeds, report
 
 import spikeloom as sl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 DT = 1e-3
@@ -133,7 +133,7 @@ def main() -> None:
         description="Learn handwritten digits on the chip, with a teacher.",
         epilog="example: python examples/digits_supervised.py --weight-bits 4 --seeds 3",
     )
-    add_arguments(parser, Path("digits_supervised.png"))
+    add_arguments(parser, "digits_supervised.png")
     parser.add_argument("--weight-bits", type=int, default=8, help="width of a weight (default: 8)")
     parser.add_argument(
         "--rounding", choices=["stochastic", "nearest", "floor"], default="stochastic"

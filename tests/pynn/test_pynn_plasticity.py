@@ -50,6 +50,9 @@ def expected(up, down, fraction: float, delay: float, rule: dict[str, float]) ->
         else:
             for_all = sum(np.exp(-(now - t) / rule["tau_plus"]) for t in others)
             w = min(w + rule["A_plus"] * for_all * up(w), 1.0)
+            if (now, 0) in events:
+                zero = rule.get("A_zero", 0.0)
+                w = min(max(w + zero * (up(w) if zero > 0 else down(w)), 0.1), 1.0)
     return w
 
 
@@ -77,6 +80,15 @@ def test_stdp_is_the_sum_over_all_pairs(name, fraction, delay):
     found = learned(kind(**BOUNDS, **exponents), fraction, delay, **rule)
     assert found == pytest.approx(expected(up, down, fraction, delay, rule), rel=1e-12)
     assert abs(found - 0.4) > 1e-3
+
+
+@pytest.mark.parametrize("zero", [-0.06, 0.08])
+def test_pairs_that_meet_count_as_they_are_told_to(zero):
+    dependence, exponents, up, down = DEPENDENCES["mixed"]
+    rule = {"tau_plus": 15.0, "tau_minus": 25.0, "A_plus": 0.07, "A_minus": 0.05}
+    met = learned(dependence(**BOUNDS, **exponents), 1.0, 3.0, **rule, A_zero=zero)
+    assert met == pytest.approx(expected(up, down, 1.0, 3.0, {**rule, "A_zero": zero}), rel=1e-12)
+    assert abs(met - expected(up, down, 1.0, 3.0, rule)) > 0.01
 
 
 def test_weights_stay_within_their_bounds():
@@ -194,7 +206,10 @@ def taught(device: str, dependence, **options) -> tuple[np.ndarray, dict[int, in
     forced = sim.StaticSynapse(weight=60.0, delay=1.0)
     sim.Projection(teacher, cells, sim.OneToOneConnector(), forced)
     rule = sim.STDPMechanism(
-        sim.SpikePairRule(A_plus=0.03, A_minus=0.032), dependence, weight=0.2, delay=2.0
+        sim.SpikePairRule(A_plus=0.03, A_minus=0.032, A_zero=-0.06),
+        dependence,
+        weight=0.2,
+        delay=2.0,
     )
     projection = sim.Projection(noise, cells, sim.AllToAllConnector(), rule)
     cells.record("spikes")

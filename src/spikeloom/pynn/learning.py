@@ -69,6 +69,8 @@ def learning_rule(links: Links, effect: NDArray[np.float64], dt: float) -> Rule 
     if p["A_minus"]:
         terms.append(f"{-p['A_minus']:.12g}*{down}*y1*x0")
         traces["y1"] = Trace(tau=p["tau_minus"] * 1e-3)
+    if p["A_zero"]:
+        terms.append(f"{p['A_zero']:.12g}*{up if p['A_zero'] > 0 else down}*x0*y0")
     if not terms:
         return None
     return Rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyNN.standardmodels import build_translations, synapses
+from pyNN.standardmodels import STDPTimingDependence, build_translations, synapses
 
 from . import simulator
 from .cells import unchanged
@@ -40,8 +40,31 @@ class STDPMechanism(_Delay, synapses.STDPMechanism):
 
 
 class SpikePairRule(synapses.SpikePairRule):
-    __doc__ = synapses.SpikePairRule.__doc__
-    translations = unchanged(synapses.SpikePairRule)
+    """PyNN's rule, which leaves open what pairs do that meet at the synapse at the same time.
+
+    ``A_zero`` is their amplitude: 0 (the default) for nothing, ``-A_minus`` for depression, as a
+    negative Δt; ``A_plus`` for potentiation.
+    """
+
+    default_parameters = {**synapses.SpikePairRule.default_parameters, "A_zero": 0.0}  # noqa: RUF012
+    translations = build_translations(*((name, name) for name in default_parameters))
+
+    def __init__(
+        self,
+        tau_plus: float = 20.0,
+        tau_minus: float = 20.0,
+        A_plus: float = 0.01,
+        A_minus: float = 0.01,
+        A_zero: float = 0.0,
+    ) -> None:
+        STDPTimingDependence.__init__(
+            self,
+            tau_plus=tau_plus,
+            tau_minus=tau_minus,
+            A_plus=A_plus,
+            A_minus=A_minus,
+            A_zero=A_zero,
+        )
 
 
 class AdditiveWeightDependence(synapses.AdditiveWeightDependence):

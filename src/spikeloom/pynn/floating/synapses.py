@@ -97,7 +97,7 @@ class Stdp(Plastic):
 
     The part ``dendritic_delay_fraction`` of the delay lies behind the synapse: spikes of the target
     reach it that much later, and spikes of the source take that much longer to the target. A pair
-    that meets at the synapse in the same step does not count.
+    that meets at the synapse in the same step counts with ``A_zero``, after all others.
     """
 
     def begin(self, k: int) -> None:
@@ -140,6 +140,10 @@ class Stdp(Plastic):
         w[came] = np.where(less > 0, np.maximum(w[came] - less, low[came]), w[came])
         more = p["A_plus"][went] * self.pre_trace[went] * up(w, p, went)
         w[went] = np.where(more > 0, np.minimum(w[went] + more, high[went]), w[went])
+        both = np.intersect1d(came, went)
+        zero = p["A_zero"][both]
+        step = zero * np.where(zero > 0, up(w, p, both), down(w, p, both))
+        w[both] = np.where(zero != 0, np.clip(w[both] + step, low[both], high[both]), w[both])
         self.pre_trace[came] += 1.0
         self.post_trace[went] += 1.0
         push(came, w[came], self.behind[came] - self.early)
