@@ -52,12 +52,38 @@ class SenderRows:
         start: (senders + 1,) int64; the rows of sender ``i`` are ``row[start[i]:start[i + 1]]``,
             in the order in which they are walked.
         row: (k,) int32, numbers of rows.
-        entries: (rows, lanes) int32, cycles that each lane takes for each row; never all 0.
+        entries: (rows, lanes) int32, cycles that each lane takes for each row; all 0 only for
+            plastic rows.
+        plastic: of the rows, or None where none is.
     """
 
     start: NDArray[np.int64]
     row: NDArray[np.int32]
     entries: NDArray[np.int32]
+    plastic: PlasticRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PlasticRows:
+    """What plastic rows take, which are walked by all lanes together.
+
+    Attributes:
+        groups: (rows,) int32, groups of neurons that a row touches; 0: it is not plastic.
+        products: (rows,) int32, products of its rule for a spike that arrives.
+        numbers: (rows,) int32, random numbers that these need, two per group of products.
+    """
+
+    groups: NDArray[np.int32]
+    products: NDArray[np.int32]
+    numbers: NDArray[np.int32]
+
+    def costs(self, on: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(rows,) cycles of each row, and of its preparation, with learning on or off."""
+        groups, products = self.groups.astype(np.int64), np.maximum(self.products, 1)
+        prepared = np.maximum(self.numbers, 1).astype(np.int64)
+        if not on:
+            products, prepared = np.ones_like(products), np.ones_like(prepared)
+        return np.where(groups > 0, np.maximum(groups * products, prepared), 0), prepared
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,9 @@ _LIST = [
     Register("GROUPS", 8, "rw", "groups of neurons in use"),
     Register("GENERATOR_GROUPS", 9, "rw", "groups of generators in use"),
     Register("FIRED", 10, "rw", "entries of `fired` in use"),
+    Register("LEARNING", 11, "rw", "bit 0: rules change synapses"),
+    Register("RULES", 12, "rw", "rules in use; their traces take up events"),
+    Register("MODULATOR", 13, "rw", "the modulator, 8 bits, signed"),
     *(Register(f"{name}_{half}", 16 + 2 * i + j, "r", f"{meaning}, {part} bits")
       for i, (name, meaning) in enumerate(_COUNTERS)
       for j, (half, part) in enumerate((("LOW", "lower 32"), ("HIGH", "upper")))),
