@@ -118,7 +118,7 @@ class Core(Component):
         self._random(m, control, array, generators)
         delivered = ~fetch.busy & ~Cat(s.busy for s in synapses).any()
         if self._learning is not None:
-            m.submodules.learning = self._learning
+            m.submodules.engine = self._learning
             delivered &= ~self._learning.busy
             self._learn(m, self._learning, control, decoder, sequencer, array, fetch)
         self._control(m, control, decoder, sequencer, array, fetch, fired)

@@ -294,10 +294,10 @@ _PATHS = {
     "fired": "spike_queue.lookup.bank",
     "generated": "generators.queue.lookup.bank",
     "generator": "generators.bank#",
-    **{name: f"learning.{name}#" for name in
+    **{name: f"engine.bank_{name}#" for name in
        ("plastic", "xtrace1", "xtrace2", "ytrace1", "ytrace2", "arrived", "xkey", "ykey",
         "before", "factor")},
-    **{name: f"learning.{name}" for name in ("walk", "rule", "code", "salt", "decay", "window")},
+    **{name: f"engine.bank_{name}" for name in ("walk", "rule", "code", "salt", "decay", "window")},
 }  # fmt: skip
 
 

@@ -81,11 +81,11 @@ class Learning(Component):
         m = Module()
         g = self.geometry
         for name, bank in self.single.items():
-            m.submodules[name] = bank
+            m.submodules[f"bank_{name}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host_{name}")), bank.host)
         for name, banks in self.lanes.items():
             for i, bank in enumerate(banks):
-                m.submodules[f"{name}{i}"] = bank
+                m.submodules[f"bank_{name}{i}"] = bank
                 wiring.connect(m, wiring.flipped(getattr(self, f"host_{name}{i}")), bank.host)
         m.submodules.prepare = prepare = Prepare(g)
         m.submodules.walk_ = walk = Walk(g)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import fifo, stream
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -203,17 +203,20 @@ class Phases(Component):
             with m.If(passes == 0):
                 m.next = "TAKEN UP"
         with m.State("GROUP"):
-            by_age = (decay.kind == WINDOW) & (which != REMEMBER) if self.geometry.windows else 0
+            by_age: Any = Const(0)
+            if self.geometry.windows:
+                by_age = (decay.kind == WINDOW) & (which != REMEMBER)
             m.d.comb += [
                 self.read_x.eq(~of_y), self.read_y.eq(of_y),
                 self.turn.eq((which != REMEMBER) & ~by_age), self.remember.eq(which == REMEMBER),
             ]  # fmt: skip
-            with m.If(by_age):
-                m.next = "BEGIN WINDOW"
-            with m.Else():
+            with m.If(~by_age):
                 self._next_group(m, left)
                 with m.If(last):
                     m.next = "PASS"
+            if self.geometry.windows:
+                with m.If(by_age):
+                    m.next = "BEGIN WINDOW"
         if self.geometry.windows:
             with m.State("BEGIN WINDOW"):
                 m.d.comb += self.begin_window.eq(1)

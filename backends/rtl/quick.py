@@ -14,9 +14,8 @@ import re
 
 from ...errors import DeviceError
 
-_WRITE = re.compile(
-    r"(memory_\w+)\.update\((\w+)\.index, (.*), (.*)\.repeat<\d+>\(\)\.val\(\), \d+\);"
-)
+_WRITE = re.compile(r"(memory_\w+)\.update\((.*)\);")
+_REPEATED = re.compile(r"\.repeat<\d+>\(\)\.val\(\)$")
 _COMMIT = re.compile(r"if \((\w+)\.commit\(observer\)\) changed = true;")
 _REGISTER = re.compile(r"^\t((?:/\*\w+\*/ )?wire<(\d+)> (\w+)(?: ?\{[^;]*\})?;)$", re.MULTILINE)
 
@@ -44,7 +43,7 @@ def quicken(model: str, name: str) -> str:
             found="a loop of wires after yosys' splitnets",
             remedy='open "rtl?simulator=amaranth", and report the geometry as a bug',
         )
-    model = _WRITE.sub(r"if (\4) \1.data[\2.index] = \3;", model)
+    model = _WRITE.sub(_write, model)
     head, found, body = model.partition(f"struct {name} : public module {{\n")
     small: dict[str, str] = {}
 
@@ -70,3 +69,23 @@ def quicken(model: str, name: str) -> str:
     block = f"\tsl_pair sl_first;\n{registers}\n\tsl_pair sl_last;\n"
     pair = "typedef uint64_t __attribute__((may_alias)) sl_pair;\n"
     return head + pair + found + block + body.replace(start, start + _LOOP)
+
+
+def _write(update: re.Match[str]) -> str:
+    """A memory's entry is replaced, if the bits of its mask say so, which are all alike."""
+    parts = _arguments(update[2])
+    if len(parts) != 4 or not parts[0].endswith(".index"):
+        return update[0]
+    index, data, mask, _ = parts
+    return f"if ({_REPEATED.sub('', mask)}) {update[1]}.data[{index}] = {data};"
+
+
+def _arguments(text: str) -> list[str]:
+    """The arguments of a call; commas inside of brackets do not separate."""
+    parts, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        depth += (character in "(<{") - (character in ")>}")
+        if character == "," and depth == 0:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    return [*parts, text[start:].strip()]
