@@ -38,6 +38,18 @@ SCAN = 7
 GENERATORS = SCAN + NEURONS
 """From the step's start to the first synapse of a spike of a generator, besides the groups."""
 
+PREPARE = 10
+"""From the cycle in which the first synapse of a static row would be due to that of a plastic one,
+besides the cycles that its random numbers take."""
+AFTER_ROWS = 1
+"""From the last synapse of static rows to the first one of a plastic row."""
+AFTER_PLASTIC = 12
+"""From the last synapse of plastic rows to the first one of a static row."""
+WRITTEN = 10
+"""From the last synapse of plastic rows to the update, more than from that of static ones."""
+LEARN = 1
+"""Cycles of a core that can learn, more than of one that cannot."""
+
 _BEFORE = -(1 << 40)
 """Earlier than any cycle."""
 _STEPS = 256
@@ -98,6 +110,8 @@ class StepWork:
         graded: (steps,) int64, graded events of the host.
         groups: groups of neurons in use, at least 1.
         generator_groups: groups of generators in use.
+        on: learning is on.
+        learned: (steps,) int64, cycles of learning after the update.
     """
 
     rows: SenderRows
@@ -106,6 +120,8 @@ class StepWork:
     graded: NDArray[np.int64]
     groups: int
     generator_groups: int
+    on: bool = False
+    learned: NDArray[np.int64] | int = 0
 
 
 def step_cycles(work: StepWork) -> NDArray[np.int64]:
@@ -115,9 +131,11 @@ def step_cycles(work: StepWork) -> NDArray[np.int64]:
     """
 
     def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
-        return walk_rows(work.rows, work.senders, work.sent, earliest)
+        return walk_rows(work.rows, work.senders, work.sent, earliest, on=work.on)
 
-    return cycles_around(walk, work.graded, work.groups, work.generator_groups)
+    return (
+        cycles_around(walk, work.graded, work.groups, work.generator_groups) + work.learned
+    )
 
 
 def cycles_around(
@@ -140,7 +158,12 @@ def cycles_around(
 
 
 def walk_rows(
-    rows: SenderRows, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64]
+    rows: SenderRows,
+    senders: Senders,
+    sent: NDArray[np.int64],
+    earliest: NDArray[np.int64],
+    *,
+    on: bool = False,
 ) -> NDArray[np.int64]:
     """(steps,) cycles from each step's start until the last lane is through, 0 without any row.
 
@@ -151,7 +174,9 @@ def walk_rows(
     Args:
         rows, senders, sent: as in ``StepWork``.
         earliest: (3, steps) the first cycle for a synapse of a neuron, channel, generator.
+        on: learning is on.
     """
+    costs = None if rows.plastic is None else rows.plastic.costs(on)
     row, kind, start = _in_order(rows, senders, sent)
     steps = sent.shape[1]
     result = np.zeros(steps, np.int64)
@@ -160,7 +185,7 @@ def walk_rows(
     for low in range(0, steps, _STEPS):
         some = longest_first[low : low + _STEPS]
         result[some] = _walk_some(
-            row, kind, start[some], lengths[some], rows.entries, earliest[:, some]
+            row, kind, start[some], lengths[some], rows.entries, earliest[:, some], costs
         )
     return result
 
@@ -172,6 +197,7 @@ def _walk_some(
     lengths: NDArray[np.int64],
     entries: NDArray[np.int32],
     earliest: NDArray[np.int64],
+    costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
 ) -> NDArray[np.int64]:
     """As ``walk_rows``, for steps with fewer and fewer rows."""
     steps, lanes = len(start), entries.shape[1]
@@ -180,6 +206,8 @@ def _walk_some(
     left = np.full((QUEUE, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
     turn = np.zeros((steps, lanes), np.int64)
     step, lane = np.arange(steps)[:, None], np.arange(lanes)
+    # Of plastic rows: when the last one is through, when the next one may be prepared.
+    learned, prepared = np.full(steps, _BEFORE), np.full(steps, _BEFORE)
     for k in range(int(lengths.max(initial=0))):
         n = int(np.searchsorted(-lengths, -k))  # steps that have a k-th row
         here = start[:n] + k
@@ -187,12 +215,21 @@ def _walk_some(
         takes = cost > 0
         oldest = left[turn[:n], step[:n], lane]
         room = np.where(takes, oldest + PASS, _BEFORE).max(axis=1)
+        if costs is not None:
+            taken, made = costs[0][row[here]], costs[1][row[here]]
+            plastic = taken > 0
+            room = np.where(plastic, prepared[:n], np.maximum(room, learned[:n] + AFTER_PLASTIC))
         at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
+        if costs is not None:
+            rows_done = through[:n].max(axis=1) + AFTER_ROWS
+            first = np.maximum(at[:n] + PREPARE + made, np.maximum(learned[:n], rows_done))
+            learned[:n] = np.where(plastic, first + taken, learned[:n])
+            prepared[:n] = np.where(plastic, at[:n] + made, prepared[:n])
         begin = np.maximum(through[:n], at[:n, None])
         through[:n] = np.where(takes, begin + cost, through[:n])
         left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
         turn[:n] = (turn[:n] + takes) % QUEUE
-    return through.max(axis=1, initial=0)
+    return np.maximum(through.max(axis=1, initial=0), learned + WRITTEN)
 
 
 def _in_order(

@@ -156,7 +156,7 @@ class Learning(Component):
             m.d.comb += [
                 single["window"].read_enable.eq(1),
                 single["window"].read_index.eq(
-                    Cat(phases.age, phases.trace, phases.rule_number)
+                    Cat(phases.age[:5], phases.trace, phases.rule_number)
                 ),
             ]
         column = walk.walk.column

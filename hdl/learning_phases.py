@@ -70,7 +70,7 @@ class Phases(Component):
                 "begin_window": Out(1),
                 "add_window": Out(1),
                 "store_window": Out(1),
-                "age": Out(range(HISTORY)),
+                "age": Out(range(HISTORY + 1)),
                 "pipeline": In(1),
             }
         )
