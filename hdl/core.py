@@ -115,17 +115,17 @@ class Core(Component):
             decoder.attach("generator", [getattr(generators, f"host{i}") for i in units])
             decoder.attach("generated", [generators.host_queue])
 
+        self._control(m, control, decoder, sequencer, array, fetch, fired)
         self._random(m, control, array, generators)
-        delivered = ~fetch.busy & ~Cat(s.busy for s in synapses).any()
+        ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
+        self._lanes(m, control, decoder, synapses, fetch, array)
+        delivered = ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()
         if self._learning is not None:
             m.submodules.engine = self._learning
             delivered &= ~self._learning.busy
             self._learn(m, self._learning, control, decoder, sequencer, array, fetch)
-        self._control(m, control, decoder, sequencer, array, fetch, fired)
-        ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
-        self._lanes(m, control, decoder, synapses, fetch, array)
         m.d.comb += [
-            sequencer.delivered.eq(ready & delivered),
+            sequencer.delivered.eq(delivered),
             sequencer.updated.eq(~array.busy),
             array.start.eq(sequencer.update),
             array.groups.eq(control.groups),

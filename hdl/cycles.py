@@ -41,7 +41,7 @@ GENERATORS = SCAN + NEURONS
 PREPARE = 10
 """From the cycle in which the first synapse of a static row would be due to that of a plastic one,
 besides the cycles that its random numbers take."""
-AFTER_ROWS = 1
+AFTER_ROWS = 0
 """From the last synapse of static rows to the first one of a plastic row."""
 AFTER_PLASTIC = 12
 """From the last synapse of plastic rows to the first one of a static row."""

@@ -434,12 +434,11 @@ class Learning(Component):
                     lane.replace.eq(decay.replace),
                     lane.top.eq(phases.rule.trace_max),
                 ]
-                written = {
-                    "value": Mux(phases.store_window, lane.summed, lane.taken),
-                    "history": lane.remembered,
-                }
+                written["history"] = lane.remembered
             for number, name in enumerate(TRACES):
                 window_now = phases.store_window & (phases.trace == number)
+                if g.windows:
+                    written["value"] = Mux(window_now, lane.summed, lane.taken)
                 m.d.comb += [
                     banks[name].write_enable.eq((stores & (which == number)) | window_now),
                     banks[name].write_index.eq(Mux(window_now, phases.place, place)),

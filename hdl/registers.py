@@ -75,5 +75,12 @@ REGISTER = {register.name: register for register in _LIST}
 
 
 def geometry_values(g: Geometry) -> dict[str, int]:
-    """What the geometry's registers read."""
-    return {field.name.upper(): int(getattr(g, field.name)) for field in fields(g)}
+    """What the geometry's registers read; a core that cannot learn has none of learning."""
+    names = [field.name for field in fields(Geometry)]
+    built = names if g.rules else names[: names.index("rules")]
+    return {name.upper(): int(getattr(g, name)) for name in built}
+
+
+def register_count(g: Geometry) -> int:
+    """Registers of a core: one more than the number of its last one."""
+    return 1 + max(REGISTER[name].number for name in geometry_values(g))
