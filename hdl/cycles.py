@@ -90,12 +90,12 @@ class PlasticRows:
     numbers: NDArray[np.int32]
 
     def costs(self, on: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(rows,) cycles of each row, and of its preparation, with learning on or off."""
+        """(rows,) cycles of each row, and of its random numbers, with learning on or off."""
         groups, products = self.groups.astype(np.int64), np.maximum(self.products, 1)
         prepared = np.maximum(self.numbers, 1).astype(np.int64)
         if not on:
             products, prepared = np.ones_like(products), np.ones_like(prepared)
-        return np.where(groups > 0, np.maximum(groups * products, prepared), 0), prepared
+        return groups * products, prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +206,8 @@ def _walk_some(
     left = np.full((QUEUE, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
     turn = np.zeros((steps, lanes), np.int64)
     step, lane = np.arange(steps)[:, None], np.arange(lanes)
-    # Of plastic rows: when the last one is through, when the next one may be prepared.
-    learned, prepared = np.full(steps, _BEFORE), np.full(steps, _BEFORE)
+    # Of plastic rows: when the last one is through; when the next one may begin, and be prepared.
+    learned, free, prepared = (np.full(steps, _BEFORE) for _ in range(3))
     for k in range(int(lengths.max(initial=0))):
         n = int(np.searchsorted(-lengths, -k))  # steps that have a k-th row
         here = start[:n] + k
@@ -222,8 +222,9 @@ def _walk_some(
         at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
         if costs is not None:
             rows_done = through[:n].max(axis=1) + AFTER_ROWS
-            first = np.maximum(at[:n] + PREPARE + made, np.maximum(learned[:n], rows_done))
+            first = np.maximum(at[:n] + PREPARE + made, np.maximum(free[:n], rows_done))
             learned[:n] = np.where(plastic, first + taken, learned[:n])
+            free[:n] = np.where(plastic, first + np.maximum(taken, made), free[:n])
             prepared[:n] = np.where(plastic, at[:n] + made, prepared[:n])
         begin = np.maximum(through[:n], at[:n, None])
         through[:n] = np.where(takes, begin + cost, through[:n])

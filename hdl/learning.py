@@ -453,7 +453,6 @@ class Learning(Component):
         m.d.comb += [
             phases.y_events.eq(Cat(y_events)),
             phases.t_events.eq(Cat(t_events)),
-            phases.pipeline.eq(_recently(m, phases.turn | phases.remember, latency)),
         ]
 
     def _fired(self, m: Module, phases: Phases) -> list[Any]:
@@ -490,10 +489,3 @@ class Learning(Component):
             bank.write_index.eq(later(m, place, 2, f"remembered{lane}")),
             *bank.put(low=moved[:32], high=moved[32:]),
         ]
-
-
-def _recently(m: Module, happens: Any, cycles: int) -> Any:
-    """Whether it happened in one of the last cycles."""
-    recent = Signal(cycles)
-    m.d.sync += recent.eq(Cat(happens, recent[:-1]))
-    return recent.any()

@@ -34,7 +34,6 @@ class Phases(Component):
         turn: the group's trace is taken up. remember: its spikes are.
         y_events, t_events: a cycle later, which of them have events of which kind.
         begin_window, add_window, store_window, age: the same for traces by age, step by step.
-        pipeline: traces are on their way.
     """
 
     def __init__(self, g: Geometry) -> None:
@@ -71,7 +70,6 @@ class Phases(Component):
                 "add_window": Out(1),
                 "store_window": Out(1),
                 "age": Out(range(HISTORY + 1)),
-                "pipeline": In(1),
             }
         )
 
@@ -200,8 +198,11 @@ class Phases(Component):
                 self.place.eq(Mux(x, rule.xgroup, rule.ygroup)), self.group.eq(rule.group),
             ]  # fmt: skip
             m.next = "GROUP"
-            with m.If(passes == 0):
-                m.next = "TAKEN UP"
+            with m.If(passes == 0):  # what is on its way is written before anybody asks for it
+                m.d.sync += self.rule_number.eq(self.rule_number + 1)
+                m.next = "LOAD"
+                with m.If(self.rule_number + 1 == self.rules):
+                    m.next = "IDLE"
         with m.State("GROUP"):
             by_age: Any = Const(0)
             if self.geometry.windows:
@@ -236,11 +237,6 @@ class Phases(Component):
                 m.next = "GROUP"
                 with m.If(last):
                     m.next = "PASS"
-        with m.State("TAKEN UP"), m.If(~self.pipeline):
-            m.d.sync += self.rule_number.eq(self.rule_number + 1)
-            m.next = "LOAD"
-            with m.If(self.rule_number + 1 == self.rules):
-                m.next = "IDLE"
 
     def _next_group(self, m: Module, left: Signal) -> None:
         m.d.sync += [left.eq(left - 1), self.place.eq(self.place + 1),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 BEGIN, WALKED = 14, 10
 """Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
 and from the last synapse to the end."""
-TAKEN_UP = 8
-"""Cycles from the last group's turn to its trace's being written, and one."""
 AGES = 4
 """Cycles of a group of a trace by age, besides its ages."""
 
@@ -139,7 +137,6 @@ class _RuleWork:
     def _traces(self) -> int:
         """Cycles of the passes over traces and earlier spikes."""
         rule = self.rule
-        at, last = 0, -TAKEN_UP
         used = [trace for trace in (rule.x1, rule.x2) if trace.kind != TraceKind.NONE]
         passes = [(trace, self.xgroups) for trace in used or [rule.x1]]
         passes += [
@@ -147,16 +144,11 @@ class _RuleWork:
             for trace in (rule.y1, rule.y2)
             if trace.kind != TraceKind.NONE
         ]
+        total = 1 + (1 + self.groups if rule.post_delay else 0)
         for trace, groups in passes:
-            if trace.kind == TraceKind.WINDOW:
-                at += 1 + groups * (AGES + len(trace.table))
-            else:
-                at += 1 + groups
-                last = at - 1
-        if rule.post_delay:
-            at += 1 + self.groups
-            last = at - 1
-        return max(at + 1, last + TAKEN_UP) + 1
+            window = trace.kind == TraceKind.WINDOW
+            total += 1 + groups * (AGES + len(trace.table) if window else 1)
+        return total
 
 
 def _turns(pre: NDArray[np.int64]) -> NDArray[np.int64]:

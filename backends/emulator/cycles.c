@@ -15,14 +15,15 @@ typedef struct {
     int64_t left[LANES][SLOTS];  /* when its last rows left its queue, row k in slot k mod SLOTS */
     uint32_t rows[LANES];        /* how many it was handed */
     int64_t last;                /* when all of them are through */
-    int64_t learned, prepared;   /* when the last plastic row is, and when another may be prepared */
+    int64_t learned;             /* when the last plastic row is */
+    int64_t free, prepared;      /* when another one may begin, and be prepared */
 } Core;
 
 static void begin(const Counter *c, Core *core)
 {
     core->at = -1;
     core->last = 0;
-    core->learned = core->prepared = -((int64_t)1 << 40);
+    core->learned = core->free = core->prepared = -((int64_t)1 << 40);
     for (int64_t l = 0; l < c->lanes; l++) {
         core->through[l] = core->room[l] = core->rows[l] = 0;
         memset(core->left[l], 0, sizeof core->left[l]);
@@ -45,11 +46,12 @@ static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 /* A plastic row: all lanes walk it together. Returns when it is due. */
 static inline int64_t learn(const Counter *c, Core *core, int32_t cost, int64_t at)
 {
-    int64_t made = cost >> MADE;
+    int64_t made = cost >> MADE, taken = cost & ((1 << MADE) - 1);
     at = later(at, core->prepared);
     core->prepared = at + made;
-    int64_t from = later(at + c->prepare + made, later(core->learned, core->last + c->after_rows));
-    core->learned = from + (cost & ((1 << MADE) - 1));
+    int64_t from = later(at + c->prepare + made, later(core->free, core->last + c->after_rows));
+    core->learned = from + taken;
+    core->free = from + later(taken, made);
     return at;
 }
 
