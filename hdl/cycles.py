@@ -133,9 +133,7 @@ def step_cycles(work: StepWork) -> NDArray[np.int64]:
     def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
         return walk_rows(work.rows, work.senders, work.sent, earliest, on=work.on)
 
-    return (
-        cycles_around(walk, work.graded, work.groups, work.generator_groups) + work.learned
-    )
+    return cycles_around(walk, work.graded, work.groups, work.generator_groups) + work.learned
 
 
 def cycles_around(
@@ -215,12 +213,13 @@ def _walk_some(
         takes = cost > 0
         oldest = left[turn[:n], step[:n], lane]
         room = np.where(takes, oldest + PASS, _BEFORE).max(axis=1)
-        if costs is not None:
-            taken, made = costs[0][row[here]], costs[1][row[here]]
+        taken, made = (None, None) if costs is None else (one[row[here]] for one in costs)
+        if taken is not None:
             plastic = taken > 0
             room = np.where(plastic, prepared[:n], np.maximum(room, learned[:n] + AFTER_PLASTIC))
         at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
-        if costs is not None:
+        if taken is not None and made is not None:
+            plastic = taken > 0
             rows_done = through[:n].max(axis=1) + AFTER_ROWS
             first = np.maximum(at[:n] + PREPARE + made, np.maximum(free[:n], rows_done))
             learned[:n] = np.where(plastic, first + taken, learned[:n])

@@ -45,7 +45,9 @@ class Learning(Component):
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.tables = {n: t for n, t in layout(g).items() if t.region >= layout(g)["plastic"].region}
+        self.tables = {
+            n: t for n, t in layout(g).items() if t.region >= layout(g)["plastic"].region
+        }
         self.single = {n: Bank(t) for n, t in self.tables.items() if n in SINGLES}
         writes = {"plastic", *TRACES, "arrived", "before"}
         self.lanes = {
@@ -358,9 +360,7 @@ class Learning(Component):
             ]
         m.d.comb += [lane.shared.eq(shared) for lane in lanes]
 
-    def _deliver(
-        self, m: Module, walk: Walk, meta: Any, lanes: list[RuleLane], word1: Any
-    ) -> None:
+    def _deliver(self, m: Module, walk: Walk, meta: Any, lanes: list[RuleLane], word1: Any) -> None:
         """Weights as they were, a cycle after they were read."""
         g = self.geometry
         group1 = later(m, walk.group, 1, "group")

@@ -33,7 +33,7 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
     """Name, region, kind, banks, depth, fields and meaning of each table."""
     if not g.rules:
         return
-    P, slots = g.lanes, index_bits(g.slots)
+    P = g.lanes
     trace: list[Any] = [("value", TRACE_BITS)]
     if g.windows:
         trace += [(_NEW, 0), ("history", HISTORY)]

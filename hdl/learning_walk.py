@@ -7,6 +7,7 @@ ahead of time, so that ``Walk`` goes from one to the next without a pause.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
@@ -164,7 +165,7 @@ class Prepare(Component):
         walk2, rule = Signal(self._walk), self.rule
         made3, made4 = (Signal(walk_layout(g), name=f"made{i}") for i in (3, 4))
         m.d.sync += [
-            *(after.eq(before) for before, after in zip(valid[:-1], valid[1:], strict=True)),
+            *(after.eq(before) for before, after in pairwise(valid)),
             one.eq(self.request.p), two.eq(one), three.eq(two), walk2.eq(self.walk),
         ]  # fmt: skip
         m.d.comb += [

@@ -52,7 +52,7 @@ class Sequencer(Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """A state for each part; one counter, from `start` on, for the step's length and for the pace."""
+        """A state for each part; one counter from `start` on, for its length and the pace."""
         m = Module()
         following, due, overdue = Signal(), Signal(), Signal()
         # `cycles` is one ahead of the cycles since the step's beginning. Between runs it rests, and

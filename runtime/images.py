@@ -25,8 +25,8 @@ from ..hdl.geometry import FLAGS
 from ..hdl.layout import dense_part_bits, layout
 from .backend import CoreWeights, State
 from .learning_image import LearningImage, changes_of
-from .row_plan import plan_rows
 from .row_cost import plastic_rows
+from .row_plan import plan_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -81,7 +81,7 @@ class LearningImage:
         xgroup = ygroup = base = 0
         for number, rule in enumerate(self.program.rules, 1):
             own = np.flatnonzero(plan.rule == number)
-            # First the first row of each neuron, then the second ones: rows of equal turn by neuron.
+            # First the first row of each neuron, then the second ones: each by neuron.
             order = np.lexsort((np.arange(len(own)), plan.pre[own]))
             first = np.flatnonzero(np.diff(plan.pre[own][order], prepend=-1))
             turn = np.arange(len(own)) - np.repeat(first, np.diff(np.append(first, len(own))))
@@ -212,9 +212,7 @@ class LearningImage:
             if name in table:
                 table[name][number] = value
 
-    def _encode_code(
-        self, values: dict[str, Any], number: int, rule: LearningRule, at: int
-    ) -> int:
+    def _encode_code(self, values: dict[str, Any], number: int, rule: LearningRule, at: int) -> int:
         code, table = values["code"], values["rule"]
         for when in When:
             name = WHENS[when]
@@ -240,9 +238,7 @@ class LearningImage:
                     at += 1
         return at
 
-    def _encode_keys(
-        self, values: dict[str, Any], rule: LearningRule, place: RulePlace
-    ) -> None:
+    def _encode_keys(self, values: dict[str, Any], rule: LearningRule, place: RulePlace) -> None:
         rows = self.entry[place.rows]
         for name, at, index, purpose in (
             ("xkey", rows, self.plan.pre[place.rows], TRACE_DECAY),
@@ -342,9 +338,7 @@ class LearningImage:
             y = state.y[y_at : y_at + len(place.members)].astype(np.int64)
             entries = (self.entry[place.rows],) * 2 + (place.members,) * 2
             stored = (x[:, 0], x[:, 1], y[:, 0], y[:, 1])
-            for name, trace, at, found in zip(
-                TRACES, _traces(rule), entries, stored, strict=True
-            ):
+            for name, trace, at, found in zip(TRACES, _traces(rule), entries, stored, strict=True):
                 values[name]["value"][at] = trace.values(found, trace_max)
                 if trace.kind == TraceKind.WINDOW:
                     values[name]["history"][at] = found
@@ -356,7 +350,9 @@ class LearningImage:
         out["arrived"] = self.tables["arrived"].encode(0, {})
         return out
 
-    def state(self, table: Any, on: bool, third: NDArray[np.int16], modulator: int) -> LearningState:
+    def state(
+        self, table: Any, on: bool, third: NDArray[np.int16], modulator: int
+    ) -> LearningState:
         """The state of learning.
 
         Args:
@@ -416,4 +412,4 @@ def _traces(rule: LearningRule) -> tuple[Trace, Trace, Trace, Trace]:
 
 assert WINDOW == HISTORY
 assert Factor.DELAY < NO_FACTOR
-assert Changes.DELAY == len(Changes) - 1
+assert len(Changes) - 1 == Changes.DELAY

@@ -140,9 +140,7 @@ class _RuleWork:
         used = [trace for trace in (rule.x1, rule.x2) if trace.kind != TraceKind.NONE]
         passes = [(trace, self.xgroups) for trace in used or [rule.x1]]
         passes += [
-            (trace, self.groups)
-            for trace in (rule.y1, rule.y2)
-            if trace.kind != TraceKind.NONE
+            (trace, self.groups) for trace in (rule.y1, rule.y2) if trace.kind != TraceKind.NONE
         ]
         total = 1 + (1 + self.groups if rule.post_delay else 0)
         for trace, groups in passes:

@@ -1,9 +1,9 @@
 """Which rows the generated hardware walks: the Program's, and for plastic ones a little more.
 
 The hardware keeps the synapses of a plastic projection as a matrix of rows by neurons, at most one
-synapse in each place. So a plastic row group with several synapses to one neuron becomes several rows.
-And a presynaptic neuron without any synapse in a plastic projection gets an empty row: its traces
-take up its spikes all the same (docs/machine.md §7).
+synapse in each place. So a plastic row group with several synapses to one neuron becomes several
+rows. And a presynaptic neuron without any synapse in a plastic projection gets an empty row: its
+traces take up its spikes all the same (docs/machine.md §7).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def step_work(
     run: RunData,
     events: Events,
     fired: NDArray[np.integer] | None = None,
-    before: tuple[int, LearningState] | None = None,
+    start: tuple[int, LearningState] | None = None,
 ) -> StepWork:
     """The work of each step of a run.
 
@@ -32,11 +32,11 @@ def step_work(
         run: with the spikes of all neurons and channels.
         events: its input.
         fired: (neurons,) who fired in the step before the run; by default nobody.
-        before: number of the run's first step and state of learning before it, where something
+        start: number of the run's first step and state of learning before it, where something
             learns; by default the beginning.
     """
     g, program = image.geometry, image.program
-    first, learning = before or (0, LearningState.initial(program))
+    first, learning = start or (0, LearningState.initial(program))
     learned: NDArray[np.int64] | int = LEARN if g.rules else 0
     if learning is not None:
         spikes = (run.neuron_step, run.neuron)

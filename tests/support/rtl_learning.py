@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from support.plastic import with_random_rules
-from support.rtl import program_that_fits
 
 from spikeloom.backends.rtl import RtlBackend
 from spikeloom.compiler.program import Program
 from spikeloom.errors import FitError
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.runtime.images import HardwareImage
+from support.plastic import with_random_rules
+from support.rtl import program_that_fits
 
 _ROOM: dict[str, Any] = {
     "axons": 1024, "rows": 2048, "words": 2048, "destinations": 1024, "channels": 64,
