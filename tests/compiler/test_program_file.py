@@ -231,6 +231,13 @@ def test_hostile_manifests(loom, manifest, pattern):
         ("dt", "1"),
         ("seed", -1),
         ("report", []),
+        ("shapes", {"nobody": [2, 2]}),
+        ("shapes", {"pop": [2, 10**30]}),
+        ("shapes", {"pop": [-1, -2]}),
+        ("shapes", {"pop": [1.0, 2.0]}),
+        ("shapes", {"pop": [1] * 1000}),
+        ("shapes", ["pop"]),
+        ("shapes", {"pop": 3}),
     ],
 )
 def test_hostile_values_with_a_true_hash(loom, key, value):
@@ -335,6 +342,11 @@ class TestVerify:
         program = random_program(5)
         with pytest.raises(FileError, match=pattern):
             self.broken(program, **{name: self.put(value, field)}).verify()
+
+    def test_no_core_at_all(self):
+        program = replace(random_program(3), cores=(), populations=(), projections=(), probes=())
+        with pytest.raises(FileError, match="it has no core"):
+            program.verify()
 
     def test_two_neurons_in_one_slot(self):
         program = random_program(5)

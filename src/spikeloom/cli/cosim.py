@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..compiler.program import Program
 from ..errors import InputError
-from ..runtime.cosim import cosim
-from ..runtime.files import read_inputs
+from ..formats import read_inputs
+from ..runtime.cosim import cosim, reproduce
 from .output import Progress, print_json
 
 if TYPE_CHECKING:
     import argparse
 
+    from ..runtime.cosim import Divergence, Reproducer
+
 EXAMPLE = """\
   spikeloom cosim net.loom --devices reference,emulator --steps 200
 
+Where they differ, what the neuron received in the last steps is told, and a small part of the
+network that shows the difference is written beside it: net-difference.loom, net-difference.npz.
+
 The exit code is 0 where all devices agree, and 1 where they do not."""
+
+
+SHOWN = 20
+"""Arrivals that are printed."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +41,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--inputs", metavar="spikes.npz", help="spikes and graded values to feed in")
     add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
+    add(
+        "--reproducer",
+        metavar="STEM",
+        help="where the small case of a difference goes (default: net-difference)",
+    )
+    add(
+        "--shrink-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="how long to look for a small case; 0: not at all (default: %(default)g)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,11 +70,52 @@ def run(options: argparse.Namespace) -> int:
         )
     with Progress(steps, "step") as progress:
         found = cosim(program, devices, steps, inputs, progress.update)
+    small, paths = None, []
+    if found is not None and options.shrink_seconds > 0:
+        small = reproduce(program, found, steps, inputs, options.shrink_seconds)
+        if small is not None:
+            stem = options.reproducer or f"{Path(options.program).stem}-difference"
+            paths = [str(path) for path in small.save(stem)]
     if options.json:
-        divergence = None if found is None else {**asdict(found), "text": str(found)}
-        print_json({"devices": devices, "steps": steps, "divergence": divergence})
+        print_json(
+            {
+                "devices": devices,
+                "steps": steps,
+                "divergence": None if found is None else _as_data(found),
+                "reproducer": None if small is None else {"files": paths, **_small_data(small)},
+            }
+        )
     elif found is None:
         print(f"{steps} steps on {', '.join(devices)}: spikes, state and weights are the same")
     else:
-        print(f"first difference: {found}")
+        _tell(found, small, paths, options.shrink_seconds)
     return 0 if found is None else 1
+
+
+def _tell(found: Divergence, small: Reproducer | None, paths: list[str], seconds: float) -> None:
+    print(f"first difference: {found}")
+    if found.received:
+        print(f"what the neuron received on {next(iter(found.values))}, and what is on its way:")
+    for arrival in found.received[-SHOWN:]:
+        print(f"  {arrival}")
+    if len(found.received) > SHOWN:
+        print(f"  ({len(found.received) - SHOWN} earlier ones in --json)")
+    if small is not None:
+        print(f"a small case of it: {small}")
+        print(f"  {small.divergence}")
+        print(f"  written to {' and '.join(paths)}")
+    elif seconds > 0:
+        print("no small case: the difference does not come again when the devices begin anew")
+
+
+def _as_data(found: Divergence) -> dict[str, Any]:
+    received = [{**asdict(one), "text": str(one)} for one in found.received]
+    return {**asdict(found), "received": received, "text": str(found)}
+
+
+def _small_data(small: Reproducer) -> dict[str, Any]:
+    return {
+        "steps": small.steps,
+        "neurons": small.program.neurons,
+        "divergence": _as_data(small.divergence),
+    }

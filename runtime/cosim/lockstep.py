@@ -7,61 +7,30 @@ what comes first in the machine's own order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..compiler.program import Program
-from ..errors import InputError
-from ..stimulus import check_steps, make_stimulus
-from .backend import SATURATION_KINDS, Record
-from .open import open as open_device
-from .stream import cut_stimulus, window_lengths
-from .symbols import Symbols
-from .weights import WeightMap
+from ...stimulus import make_stimulus
+from ..backend import SATURATION_KINDS, Record
+from ..stream import cut_stimulus, window_lengths
+from ..symbols import Symbols
+from ..weights import WeightMap
+from .divergence import Divergence
+from .received import History
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .backend import CoreWeights, Events, LearningState, RunData, State
-    from .device import Device
-    from .stream import Inputs
+    from ...compiler.program import Program
+    from ..backend import CoreWeights, Events, LearningState, RunData, State
+    from ..device import Device
+    from ..stream import Inputs
 
 WINDOW = 32
 """Steps between two comparisons of everything."""
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first difference between two devices.
-
-    Attributes:
-        step: absolute step after which, or in which, it was seen.
-        name: source, population or projection.
-        index: the neuron's index there; (pre, post) for a weight, delay or tag; None for a total.
-        variable: what differs: "spikes", "u0", "u1", "v", "threshold" or another part of the state.
-            Traces x1 and x2 are of the projection's presynaptic neurons, y1 and y2 and what
-            ``post_delay`` remembers of its postsynaptic ones.
-        values: device -> its value.
-        note: what else has to be said, or nothing.
-    """
-
-    step: int
-    name: str
-    index: int | tuple[int, int] | None
-    variable: str
-    values: dict[str, int]
-    note: str = ""
-
-    def __str__(self) -> str:
-        place = "" if self.index is None else f"[{self.index}]".replace("(", "").replace(")", "")
-        values = ", ".join(f"{value} on {device}" for device, value in self.values.items())
-        note = f" ({self.note})" if self.note else ""
-        return f"step {self.step}: {self.variable} of {self.name!r}{place} is {values}{note}"
 
 
 @dataclass(frozen=True)
@@ -76,46 +45,14 @@ class _Found:
     second: int
 
 
-def cosim(
-    program: Program | str | Path,
-    devices: Sequence[str] = ("reference", "emulator"),
-    steps: int = 100,
-    inputs: Inputs | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> Divergence | None:
-    """Run a Program on several devices and compare spikes, state and weights.
+class Lockstep:
+    """Devices that hold the same Program and advance together.
 
     Args:
-        program: a Program, or the path of a ``.loom`` file.
-        devices: two or more addresses for :func:`spikeloom.open`; the first one is compared with
-            each of the others.
-        steps: how many steps.
-        inputs: as for :meth:`Device.run`.
-        progress: called with the number of steps that have been compared.
-
-    Returns:
-        The first difference, or None where there is none.
-
-    Raises:
-        InputError: fewer than two devices, or the input is malformed.
-        DeviceError, UnsupportedError: a device cannot be opened.
-        FileError: the Program is not valid.
+        program: that all of them have loaded.
+        devices: two or more; the first one is compared with each of the others.
     """
-    if len(devices) < 2 or len(set(devices)) != len(devices):
-        raise InputError(
-            "co-simulation needs two or more different devices", found=", ".join(devices)
-        )
-    steps = check_steps(steps)
-    if not isinstance(program, Program):
-        program = Program.load(program)
-    with ExitStack() as stack:
-        opened = [stack.enter_context(open_device(url)) for url in devices]
-        for device in opened:
-            device.load(program)
-        return _Lockstep(program, opened).run(steps, inputs, progress)
 
-
-class _Lockstep:
     def __init__(self, program: Program, devices: list[Device]) -> None:
         self.program = program
         self.symbols = symbols = Symbols(program)
@@ -127,10 +64,12 @@ class _Lockstep:
             (("u0", everyone), ("u1", everyone), ("v", everyone), ("threshold", everyone)),
         )
         self.maps = [WeightMap(program, symbols, p) for p in program.projections]
+        self.history = History(program, symbols, self.maps)
 
     def run(
         self, steps: int, inputs: Inputs | None, progress: Callable[[int], object] | None
     ) -> Divergence | None:
+        """The first difference within ``steps`` steps, or None."""
         symbols = self.symbols
         stimulus = make_stimulus(
             inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
@@ -139,25 +78,40 @@ class _Lockstep:
         start = 0
         for length, window in zip(window_lengths(steps, WINDOW), windows, strict=True):
             before = self.devices[0].snapshot()
-            found = self._step(length, self.symbols.encode(window), start)
+            found = self._step(length, symbols.encode(window), start)
             if found is not None:
+                told = self._tell(found, before.weights)
                 for device in self.devices:
                     device.restore(before)
+                self.history.forget(start)
                 singles = cut_stimulus(window, length, 1)
                 for step, single in enumerate(singles, start):
-                    exact = self._step(1, self.symbols.encode(single), step)
+                    weights = self.devices[0].backend.read_weights()
+                    exact = self._step(1, symbols.encode(single), step)
                     if exact is not None:
-                        return exact
+                        return self._tell(exact, weights)
                 note = f"within steps {start} to {start + length - 1}, not when run step by step"
-                return Divergence(**{**vars(found), "note": note})
+                return replace(told, note=note)
             start += length
             if progress is not None:
                 progress(start)
         return None
 
+    def _tell(self, found: Divergence, weights: tuple[CoreWeights, ...]) -> Divergence:
+        """The same difference with what its neuron received, through these weights."""
+        name, index = found.name, found.index
+        projection = self.program.projection(name)
+        if isinstance(index, tuple) and projection is not None:
+            name, index = projection.post, index[1]
+        if name not in self.symbols.sizes or not isinstance(index, int):
+            return found
+        received = self.history.received(name, index, found.step, weights)
+        return replace(found, received=received)
+
     def _step(self, steps: int, events: Events, start: int) -> Divergence | None:
         """Run all devices and compare everything."""
         seen = [self._run_one(device, steps, events) for device in self.devices]
+        self.history.add(start, steps, events, seen[0][0])
         for device, other in zip(self.devices[1:], seen[1:], strict=True):
             found = self._compare(seen[0], other, start, start + steps - 1)
             if found is not None:
