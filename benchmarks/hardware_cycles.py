@@ -4,7 +4,9 @@
 
 Dense networks first. Then rows with 10 % random targets among 256 neurons: cycles that a row takes
 on average in steps of 10 to 100 spikes, beside the least that so many synapses could take,
-``⌈F / P⌉``, and what lanes in lock step would take, each row as long as its fullest lane.
+``⌈F / P⌉``, and what lanes in lock step would take, each row as long as its fullest lane. At last
+dense networks with pair STDP, in a step in which as many neurons fire as inputs do, beside the same
+network without learning.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ DENSE = (
     ("90 neurons, 64 inputs, 20 spikes in", (64, 90), 20, (8,)),
     ("256 neurons, 256 inputs, 26 spikes in", (256, 256), 26, (8, 32)),
     ("784-128-10, 100 spikes in", (784, 128, 10), 100, (8, 32)),
+)
+LEARNING = (
+    ("256 inputs, 256 neurons, 26 spikes in, 26 out", 256, 26, (8, 32)),
+    ("1,024 inputs, 1,024 neurons, 20 spikes in, 20 out", 1024, 20, (16,)),
 )
 STEPS = 200
 
@@ -64,8 +70,34 @@ def sparse(spikes: int, lanes: int) -> tuple[float, float, float]:
     )
 
 
+def learning(size: int, spikes: int, lanes: int) -> tuple[int, int]:
+    """Cycles of a step with so many spikes in and out: with pair STDP, and without."""
+    found = []
+    for rule in (sl.STDP(w_max=1.0), None):
+        net = sl.Network(dt=1e-3)
+        source = net.source("in", size)
+        drive = net.source("drive", size)
+        cells = net.population("cells", size, sl.IF(v_threshold=1e3))
+        net.connect(source, cells, weights=np.full((size, size), 0.5), learning=rule)
+        net.connect(drive, cells, weights=2e3, connector=sl.OneToOne())
+        program = sl.compile(net, "emulator", quantization=sl.Quantization(scale=64))
+        rasters = {name: np.zeros((2, size), bool) for name in ("in", "drive")}
+        some = np.linspace(0, size - 1, spikes).astype(int)
+        rasters["in"][1, some] = True
+        with sl.open("emulator", lanes=lanes) as device:
+            device.load(program)
+            quiet = int(device.run(2, inputs=rasters).cycles[1])
+            device.reset()
+            rasters["drive"][0, some] = True  # which arrives in the next step
+            both = device.run(2, inputs=rasters)
+            assert device.backend.read_state().spikes == spikes
+        # The drive's own synapses are not what is compared.
+        found.append(int(both.cycles[1]) if rule else quiet)
+    return found[0], found[1]
+
+
 def main() -> None:
-    """Two tables, in Markdown."""
+    """Three tables, in Markdown."""
     print("| case | P | cycles per step |\n|---|---|---|")
     for name, sizes, spikes, lanes in DENSE:
         for P in lanes:
@@ -79,6 +111,11 @@ def main() -> None:
                 f"| {spikes} | {P} | {found:.2f} | {least:.2f} | {found / least:.2f}"
                 f" | {locked:.2f} |"
             )
+    print("\n| case | P | cycles with pair STDP | without | ratio |\n|---|---|---|---|---|")
+    for name, size, spikes, lanes in LEARNING:
+        for P in lanes:
+            learns, static = learning(size, spikes, P)
+            print(f"| {name} | {P} | {learns} | {static} | {learns / static:.2f} |")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ class SynapseLane(Component):
         look: while the host has access; the synapses that it reads are those of the row that it
             pushes.
         sum0, sum1: what was taken.
+        plastic, plastic_weight, plastic_exponent, plastic_group, plastic_delay, plastic_receptor: a
+            synapse that the learning engine delivers, never while ``busy``.
         host_synapse, host0, host1: the host's ports.
     """
 
@@ -127,6 +129,12 @@ class SynapseLane(Component):
             "look": In(1),
             "host_synapse": In(HostPort()),
         }
+        if g.rules:
+            members.update({
+                "plastic": In(1), "plastic_weight": In(signed(g.weight_bits)),
+                "plastic_exponent": In(4), "plastic_group": In(index_bits(g.groups)),
+                "plastic_delay": In(index_bits(g.delay_slots)), "plastic_receptor": In(1),
+            })  # fmt: skip
         for r in range(g.receptors):
             members[f"sum{r}"] = Out(g.accumulator_bits)
             members[f"host{r}"] = In(HostPort())
@@ -159,18 +167,27 @@ class SynapseLane(Component):
         # A sparse weight is where the first dense one is.
         part = row.group[:part_bits] & row.dense.replicate(part_bits)
         weight = choose(dict(enumerate(dense)), part).as_signed()
+        slot_bits = (g.delay_slots - 1).bit_length()
+        delay = Mux(row.dense, row.delay, synapses.get("delay"))
+        group = Mux(row.dense, row.group, synapses.get("group"))
+        valid, exponent = rows.valid, row.exponent
+        receptor = row.receptor if g.receptors == 2 else 0
+        if g.rules:
+            weight = Mux(self.plastic, self.plastic_weight, weight)
+            exponent = Mux(self.plastic, self.plastic_exponent, exponent)
+            delay = Mux(self.plastic, self.plastic_delay, delay)
+            group = Mux(self.plastic, self.plastic_group, group)
+            receptor = Mux(self.plastic, self.plastic_receptor, receptor)
+            valid = rows.valid | self.plastic
         # 2^exponent, so that a multiplier shifts; it is 0 while nothing is added.
-        factor = (1 << row.exponent)[: max(3, g.exponents) + 1]
+        factor = (1 << exponent)[: max(3, g.exponents) + 1]
         value = Signal(signed(g.accumulator_bits))
         m.d.sync += value.eq(weight * factor)
         with m.If(self.take):
             m.d.sync += value.eq(0)
-        slot_bits = (g.delay_slots - 1).bit_length()
-        delay = Mux(row.dense, row.delay, synapses.get("delay"))
-        group = Mux(row.dense, row.group, synapses.get("group"))
         m.d.comb += [
-            sums.add.eq(rows.valid),
-            sums.receptor.eq(row.receptor if g.receptors == 2 else 0),
+            sums.add.eq(valid),
+            sums.receptor.eq(receptor if g.receptors == 2 else 0),
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
             sums.value.eq(value),
             sums.take.eq(self.take),

@@ -26,11 +26,13 @@ class Control(Component):
         busy, late, refused: for STATUS. working, next_step: from the sequencer.
         spikes, clipped_u, clipped_v, clipped_threshold, events: added to the counters every cycle.
         fired: for FIRED; ``set_fired`` when it is written.
+        learning, rules, modulator: registers of that name.
     """
 
     def __init__(self, g: Geometry, build: int) -> None:
         self.geometry = g
         U = g.update_lanes
+        self._learning = ("learning", "rules", "modulator") if g.rules else ()
         self.most = {
             "SPIKES": U,
             "EVENTS": (1 << layout(g)["row"].field("synapses").width) - 1,
@@ -53,6 +55,8 @@ class Control(Component):
                 "working": In(1), "next_step": In(1),
                 **{name.lower(): In(count_bits(self.most[name])) for name in COUNTERS[:-1]},
                 "fired": In(count_bits(g.update_groups)), "set_fired": Out(1),
+                **({"learning": Out(1), "rules": Out(count_bits(g.rules)), "modulator": Out(8)}
+                   if g.rules else {}),
             }
         )  # fmt: skip
 
@@ -87,6 +91,7 @@ class Control(Component):
         for name, register in (
             ("PACE", self.pace), ("STEP", self.step), ("GROUPS", self.groups),
             ("GENERATOR_GROUPS", self.generator_groups),
+            *((name.upper(), getattr(self, name)) for name in self._learning),
         ):  # fmt: skip
             with written(name):
                 m.d.sync += register.eq(self.data)
@@ -109,6 +114,7 @@ class Control(Component):
             "GROUPS": self.groups,
             "GENERATOR_GROUPS": self.generator_groups,
             "FIRED": self.fired,
+            **{name.upper(): getattr(self, name) for name in self._learning},
         }
         here = Signal()  # the register is one of these
         with m.Switch(self.number):

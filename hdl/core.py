@@ -19,6 +19,7 @@ from .generators import Generators
 from .geometry import Geometry
 from .hash_unit import STEP_OFFSET, Mix
 from .layout import INDEX_SHIFT, layout
+from .learning import Learning
 from .memory import Bank
 from .neuron_array import NeuronArray
 from .sequencer import Sequencer
@@ -59,6 +60,7 @@ class Core(Component):
         self._fired = SpikeQueue(layout(geometry)["fired"], geometry.update_lanes)
         self._synapses = [SynapseLane(geometry) for _ in range(geometry.lanes)]
         self._generators = Generators(geometry) if geometry.generators else None
+        self._learning = Learning(geometry) if geometry.rules else None
 
     def banks(self) -> dict[str, list[Bank]]:
         """Table -> the bank of each lane (or the only one); ``layout.path`` has their names."""
@@ -72,6 +74,8 @@ class Core(Component):
         if self._generators is not None:
             found["generated"] = [self._generators.queue.lookup.bank]
             found["generator"] = self._generators.banks
+        if self._learning is not None:
+            found.update(self._learning.banks())
         return found
 
     def elaborate(self, platform: Any) -> Module:
@@ -81,7 +85,7 @@ class Core(Component):
         tables = layout(g)
         m.submodules.decoder = decoder = BusDecoder(tables)
         m.submodules.control = control = Control(g, self.build)
-        m.submodules.sequencer = sequencer = Sequencer()
+        m.submodules.sequencer = sequencer = Sequencer(learning=g.rules > 0)
         m.submodules.fetch = fetch = self._fetch
         m.submodules.array = array = self._array
         m.submodules.spike_queue = fired = self._fired
@@ -115,8 +119,13 @@ class Core(Component):
         self._random(m, control, array, generators)
         ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
         self._lanes(m, control, decoder, synapses, fetch, array)
+        delivered = ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()
+        if self._learning is not None:
+            m.submodules.engine = self._learning
+            delivered &= ~self._learning.busy
+            self._learn(m, self._learning, control, decoder, sequencer, array, fetch)
         m.d.comb += [
-            sequencer.delivered.eq(ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()),
+            sequencer.delivered.eq(delivered),
             sequencer.updated.eq(~array.busy),
             array.start.eq(sequencer.update),
             array.groups.eq(control.groups),
@@ -283,6 +292,49 @@ class Core(Component):
                 *(getattr(array, f"sum{r}_{i}").eq(getattr(lane, f"sum{r}"))
                   for r in range(self.geometry.receptors)),
             ]  # fmt: skip
+
+    def _learn(
+        self,
+        m: Module,
+        learning: Learning,
+        control: Control,
+        decoder: BusDecoder,
+        sequencer: Sequencer,
+        array: NeuronArray,
+        fetch: Fetch,
+    ) -> None:
+        """Plastic rows go to the engine instead of the lanes; it comes again after the update."""
+        for name, banks in learning.banks().items():
+            names = [name] if name in learning.single else [f"{name}{i}" for i in range(len(banks))]
+            decoder.attach(name, [getattr(learning, f"host_{n}") for n in names])
+        m.d.comb += [
+            learning.row_valid.eq(fetch.plastic),
+            fetch.plastic_ready.eq(learning.row_ready),
+            fetch.learning.eq(learning.busy),
+            learning.entry.eq(fetch.entry),
+            learning.changes.eq(fetch.changes),
+            learning.lanes_busy.eq(Cat(lane.busy for lane in self._synapses).any()),
+            learning.step.eq(control.step),
+            learning.step_hash.eq(m.submodules.step_hash.hashed),
+            learning.on.eq(control.learning),
+            learning.rules.eq(control.rules),
+            learning.modulator.eq(control.modulator),
+            learning.fired_valid.eq(array.valid),
+            learning.fired_group.eq(array.group),
+            learning.fired.eq(array.fired),
+            learning.update.eq(sequencer.update),
+            learning.learn.eq(sequencer.learn),
+            sequencer.learned.eq(learning.learned),
+        ]
+        for i, lane in enumerate(self._synapses):
+            m.d.comb += [
+                lane.plastic.eq(learning.add),
+                lane.plastic_group.eq(learning.group),
+                lane.plastic_exponent.eq(learning.exponent),
+                lane.plastic_receptor.eq(learning.receptor),
+                lane.plastic_weight.eq(getattr(learning, f"weight{i}")),
+                lane.plastic_delay.eq(getattr(learning, f"delay{i}")),
+            ]
 
     def _output(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .descriptor import Descriptor, Region
 from .geometry import Geometry
 from .layout import REGION_SHIFT, REGISTERS, Table, layout
-from .registers import REGISTER
+from .registers import register_count
 
 REGISTER_REGION = "registers"
 """The registers of ``registers.REGISTER``, by number."""
@@ -20,8 +20,9 @@ PROBE_REGION, PROBE_COUNT_REGION = "probes", "probe_count"
 """Host addresses of the words that a run with probes reads after each step, and how many."""
 
 _CONSTANT = frozenset(
-    {"origin", "destination", "axon", "synapse", "row", "profile", "select", "neuron"}
-)
+    {"origin", "destination", "axon", "synapse", "row", "profile", "select", "neuron", "xkey",
+     "ykey", "walk", "rule", "code", "salt", "decay", "window"}
+)  # fmt: skip
 """Tables that the core never writes."""
 
 
@@ -53,8 +54,8 @@ def column_region(table: str, column: int) -> str:
 
 def core_regions(g: Geometry) -> tuple[CoreRegion, ...]:
     """The registers, then every column of every table."""
-    registers = 1 + max(register.number for register in REGISTER.values())
-    out = [CoreRegion(Region(REGISTER_REGION, 32, registers, volatile=True), None, 0)]
+    registers = Region(REGISTER_REGION, 32, register_count(g), volatile=True)
+    out = [CoreRegion(registers, None, 0)]
     for name, table in layout(g).items():
         for column, width in enumerate(table.widths):
             region = Region(

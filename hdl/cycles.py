@@ -38,6 +38,18 @@ SCAN = 7
 GENERATORS = SCAN + NEURONS
 """From the step's start to the first synapse of a spike of a generator, besides the groups."""
 
+PREPARE = 10
+"""From the cycle in which the first synapse of a static row would be due to that of a plastic one,
+besides the cycles that its random numbers take."""
+AFTER_ROWS = 0
+"""From the last synapse of static rows to the first one of a plastic row."""
+AFTER_PLASTIC = 12
+"""From the last synapse of plastic rows to the first one of a static row."""
+WRITTEN = 10
+"""From the last synapse of plastic rows to the update, more than from that of static ones."""
+LEARN = 1
+"""Cycles of a core that can learn, more than of one that cannot."""
+
 _BEFORE = -(1 << 40)
 """Earlier than any cycle."""
 _STEPS = 256
@@ -52,12 +64,38 @@ class SenderRows:
         start: (senders + 1,) int64; the rows of sender ``i`` are ``row[start[i]:start[i + 1]]``,
             in the order in which they are walked.
         row: (k,) int32, numbers of rows.
-        entries: (rows, lanes) int32, cycles that each lane takes for each row; never all 0.
+        entries: (rows, lanes) int32, cycles that each lane takes for each row; all 0 only for
+            plastic rows.
+        plastic: of the rows, or None where none is.
     """
 
     start: NDArray[np.int64]
     row: NDArray[np.int32]
     entries: NDArray[np.int32]
+    plastic: PlasticRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PlasticRows:
+    """What plastic rows take, which are walked by all lanes together.
+
+    Attributes:
+        groups: (rows,) int32, groups of neurons that a row touches; 0: it is not plastic.
+        products: (rows,) int32, products of its rule for a spike that arrives.
+        numbers: (rows,) int32, random numbers that these need, two per group of products.
+    """
+
+    groups: NDArray[np.int32]
+    products: NDArray[np.int32]
+    numbers: NDArray[np.int32]
+
+    def costs(self, on: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(rows,) cycles of each row, and of its random numbers, with learning on or off."""
+        groups, products = self.groups.astype(np.int64), np.maximum(self.products, 1)
+        prepared = np.maximum(self.numbers, 1).astype(np.int64)
+        if not on:
+            products, prepared = np.ones_like(products), np.ones_like(prepared)
+        return groups * products, prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +110,8 @@ class StepWork:
         graded: (steps,) int64, graded events of the host.
         groups: groups of neurons in use, at least 1.
         generator_groups: groups of generators in use.
+        on: learning is on.
+        learned: (steps,) int64, cycles of learning after the update.
     """
 
     rows: SenderRows
@@ -80,6 +120,8 @@ class StepWork:
     graded: NDArray[np.int64]
     groups: int
     generator_groups: int
+    on: bool = False
+    learned: NDArray[np.int64] | int = 0
 
 
 def step_cycles(work: StepWork) -> NDArray[np.int64]:
@@ -89,9 +131,9 @@ def step_cycles(work: StepWork) -> NDArray[np.int64]:
     """
 
     def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
-        return walk_rows(work.rows, work.senders, work.sent, earliest)
+        return walk_rows(work.rows, work.senders, work.sent, earliest, on=work.on)
 
-    return cycles_around(walk, work.graded, work.groups, work.generator_groups)
+    return cycles_around(walk, work.graded, work.groups, work.generator_groups) + work.learned
 
 
 def cycles_around(
@@ -114,7 +156,12 @@ def cycles_around(
 
 
 def walk_rows(
-    rows: SenderRows, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64]
+    rows: SenderRows,
+    senders: Senders,
+    sent: NDArray[np.int64],
+    earliest: NDArray[np.int64],
+    *,
+    on: bool = False,
 ) -> NDArray[np.int64]:
     """(steps,) cycles from each step's start until the last lane is through, 0 without any row.
 
@@ -125,7 +172,9 @@ def walk_rows(
     Args:
         rows, senders, sent: as in ``StepWork``.
         earliest: (3, steps) the first cycle for a synapse of a neuron, channel, generator.
+        on: learning is on.
     """
+    costs = None if rows.plastic is None else rows.plastic.costs(on)
     row, kind, start = _in_order(rows, senders, sent)
     steps = sent.shape[1]
     result = np.zeros(steps, np.int64)
@@ -134,7 +183,7 @@ def walk_rows(
     for low in range(0, steps, _STEPS):
         some = longest_first[low : low + _STEPS]
         result[some] = _walk_some(
-            row, kind, start[some], lengths[some], rows.entries, earliest[:, some]
+            row, kind, start[some], lengths[some], rows.entries, earliest[:, some], costs
         )
     return result
 
@@ -146,6 +195,7 @@ def _walk_some(
     lengths: NDArray[np.int64],
     entries: NDArray[np.int32],
     earliest: NDArray[np.int64],
+    costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
 ) -> NDArray[np.int64]:
     """As ``walk_rows``, for steps with fewer and fewer rows."""
     steps, lanes = len(start), entries.shape[1]
@@ -154,6 +204,8 @@ def _walk_some(
     left = np.full((QUEUE, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
     turn = np.zeros((steps, lanes), np.int64)
     step, lane = np.arange(steps)[:, None], np.arange(lanes)
+    # Of plastic rows: when the last one is through; when the next one may begin, and be prepared.
+    learned, free, prepared = (np.full(steps, _BEFORE) for _ in range(3))
     for k in range(int(lengths.max(initial=0))):
         n = int(np.searchsorted(-lengths, -k))  # steps that have a k-th row
         here = start[:n] + k
@@ -161,12 +213,23 @@ def _walk_some(
         takes = cost > 0
         oldest = left[turn[:n], step[:n], lane]
         room = np.where(takes, oldest + PASS, _BEFORE).max(axis=1)
+        taken, made = (None, None) if costs is None else (one[row[here]] for one in costs)
+        if taken is not None:
+            plastic = taken > 0
+            room = np.where(plastic, prepared[:n], np.maximum(room, learned[:n] + AFTER_PLASTIC))
         at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
+        if taken is not None and made is not None:
+            plastic = taken > 0
+            rows_done = through[:n].max(axis=1) + AFTER_ROWS
+            first = np.maximum(at[:n] + PREPARE + made, np.maximum(free[:n], rows_done))
+            learned[:n] = np.where(plastic, first + taken, learned[:n])
+            free[:n] = np.where(plastic, first + np.maximum(taken, made), free[:n])
+            prepared[:n] = np.where(plastic, at[:n] + made, prepared[:n])
         begin = np.maximum(through[:n], at[:n, None])
         through[:n] = np.where(takes, begin + cost, through[:n])
         left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
         turn[:n] = (turn[:n] + takes) % QUEUE
-    return through.max(axis=1, initial=0)
+    return np.maximum(through.max(axis=1, initial=0), learned + WRITTEN)
 
 
 def _in_order(

@@ -35,6 +35,8 @@ class Fetch(Component):
         look, look_address: the host reads the synapses there: they go to all lanes as a row.
         counted, synapses: once per row, how many synapses it has.
         busy: something is on its way.
+        plastic, entry, changes: a plastic row; it goes on when ``plastic_ready``.
+        learning: plastic rows are being delivered, so that no other may be.
         host_origin, host_destination, host_axon, host_row: the host's ports.
     """
 
@@ -53,6 +55,11 @@ class Fetch(Component):
             "synapses": Out(tables["row"].field("synapses").width),
             "busy": Out(1),
         }
+        if g.rules:
+            members.update({
+                "plastic": Out(1), "plastic_ready": In(1), "learning": In(1),
+                "entry": Out(index_bits(g.plastic_rows)), "changes": Out(2),
+            })  # fmt: skip
         members.update({f"host_{name}": In(HostPort()) for name in TABLES})
         super().__init__(members)
 
@@ -88,6 +95,14 @@ class Fetch(Component):
             self.push.eq(Mux(self.counted, lanes, (self.look & ~looked).replicate(len(lanes)))),
             *(self.next_row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
         ]
+        if self.geometry.rules:
+            room = ~(lanes & self.full).any() & ~self.learning
+            m.d.comb += [
+                row.ready.eq(Mux(row.get("plastic"), self.plastic_ready, room)),
+                self.plastic.eq(row.valid & row.get("plastic")),
+                self.entry.eq(row.get("walk")),
+                self.changes.eq(row.get("changes")),
+            ]
         with m.If(self.look):
             m.d.comb += self.next_row.address.eq(self.look_address)
         m.d.comb += self.busy.eq(

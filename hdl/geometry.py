@@ -37,6 +37,9 @@ def default_update_lanes(lanes: int) -> int:
 FLAGS = ("exponential", "linear", "subtract", "late", "hold", "mask", "bias")
 """Parts of the neuron that can be left out."""
 
+LEARNING_FLAGS = ("tags", "delays", "windows", "post_delays")
+"""Parts of the learning engine that can be left out."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -67,6 +70,15 @@ class Geometry:
         late: build the delayed reset.
         hold, mask: build that refractory mode; at least one of them.
         bias: build the bias.
+        rules: learning rules, 0 … 64; 0 leaves the learning engine out.
+        plastic: words of the memory of plastic synapses; one holds a synapse per lane.
+        slots: groups of ``lanes`` plastic rows, and of ``lanes`` postsynaptic neurons of rules.
+        code: products of all rules together.
+        factors: most factors of a product, 1 … 3.
+        tags: build the tags of plastic synapses.
+        delays: build delays of their own for plastic synapses.
+        windows: build traces by age.
+        post_delays: build the memory of earlier spikes of postsynaptic neurons.
     """
 
     neurons: int = 256
@@ -96,6 +108,15 @@ class Geometry:
     hold: bool = True
     mask: bool = True
     bias: bool = True
+    rules: int = 0
+    plastic: int = 0
+    slots: int = 0
+    code: int = 0
+    factors: int = 1
+    tags: bool = False
+    delays: bool = False
+    windows: bool = False
+    post_delays: bool = False
 
     def __post_init__(self) -> None:
         if self.update_lanes == 0:
@@ -122,6 +143,12 @@ class Geometry:
             ("exponents", 0, 15),
             ("shifts", 0, 15),
             *((name, 0, 1) for name in FLAGS),
+            ("rules", 0, 64),
+            ("plastic", 1 if self.rules else 0, 1 << 20 if self.rules else 0),
+            ("slots", 1 if self.rules else 0, 1 << 12 if self.rules else 0),
+            ("code", 1 if self.rules else 0, 1 << 10 if self.rules else 0),
+            ("factors", 1, 3 if self.rules else 1),
+            *((name, 0, 1 if self.rules else 0) for name in LEARNING_FLAGS),
         ):
             value = getattr(self, name)
             power = name in ("lanes", "update_lanes", "delay_slots")
@@ -147,6 +174,16 @@ class Geometry:
     def update_groups(self) -> int:
         """Groups of ``update_lanes`` neurons: neuron ``i`` is updated in group ``i div U``."""
         return self.groups * (self.lanes // self.update_lanes)
+
+    @property
+    def plastic_rows(self) -> int:
+        """Plastic rows that there is room for."""
+        return self.slots * self.lanes
+
+    @property
+    def blocks(self) -> int:
+        """Squares of ``lanes`` by ``lanes`` plastic synapses that there is room for."""
+        return -(-self.plastic // self.lanes)
 
     @property
     def generator_groups(self) -> int:

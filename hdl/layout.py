@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .geometry import MAX_DECAY_BITS, Geometry, count_bits, index_bits
+from .learning_tables import learning_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -250,7 +251,9 @@ def layout(g: Geometry) -> dict[str, Table]:
                [("address", index_bits(g.words)), ("dense", 1), ("receptor", 1), ("exponent", 4),
                 ("group", index_bits(g.groups)), ("delay", index_bits(g.delay_slots)),
                 ("end", part) if part else None,
-                ("synapses", count_bits((g.words << part) * P)), *taking],
+                ("synapses", count_bits((g.words << part) * P)), *taking,
+                *([("plastic", 1), ("changes", 2), ("walk", index_bits(g.plastic_rows))]
+                  if g.rules else [])],
                "A row group: its first entry, the same in all lanes that take part (`mask`);"
                " first group and delay of a dense row and the place of its last weight in an"
                " entry; number of synapses"),
@@ -281,6 +284,7 @@ def layout(g: Geometry) -> dict[str, Table]:
                   [("group", index_bits(g.generator_groups)), *mask],
                   "Generators that fire in this step and have destinations"))
           if g.generators else ()),
+        *(_table(*table) for table in learning_tables(g)),
     ]  # fmt: skip
     return {table.name: table for table in tables if table is not None}
 
@@ -294,6 +298,10 @@ _PATHS = {
     "fired": "spike_queue.lookup.bank",
     "generated": "generators.queue.lookup.bank",
     "generator": "generators.bank#",
+    **{name: f"engine.bank_{name}#" for name in
+       ("plastic", "xtrace1", "xtrace2", "ytrace1", "ytrace2", "arrived", "xkey", "ykey",
+        "before", "factor")},
+    **{name: f"engine.bank_{name}" for name in ("walk", "rule", "code", "salt", "decay", "window")},
 }  # fmt: skip
 
 

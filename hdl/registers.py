@@ -60,6 +60,9 @@ _LIST = [
     Register("GROUPS", 8, "rw", "groups of neurons in use"),
     Register("GENERATOR_GROUPS", 9, "rw", "groups of generators in use"),
     Register("FIRED", 10, "rw", "entries of `fired` in use"),
+    Register("LEARNING", 11, "rw", "bit 0: rules change synapses"),
+    Register("RULES", 12, "rw", "rules in use; their traces take up events"),
+    Register("MODULATOR", 13, "rw", "the modulator, 8 bits, signed"),
     *(Register(f"{name}_{half}", 16 + 2 * i + j, "r", f"{meaning}, {part} bits")
       for i, (name, meaning) in enumerate(_COUNTERS)
       for j, (half, part) in enumerate((("LOW", "lower 32"), ("HIGH", "upper")))),
@@ -72,5 +75,12 @@ REGISTER = {register.name: register for register in _LIST}
 
 
 def geometry_values(g: Geometry) -> dict[str, int]:
-    """What the geometry's registers read."""
-    return {field.name.upper(): int(getattr(g, field.name)) for field in fields(g)}
+    """What the geometry's registers read; a core that cannot learn has none of learning."""
+    names = [field.name for field in fields(Geometry)]
+    built = names if g.rules else names[: names.index("rules")]
+    return {name.upper(): int(getattr(g, name)) for name in built}
+
+
+def register_count(g: Geometry) -> int:
+    """Registers of a core: one more than the number of its last one."""
+    return 1 + max(REGISTER[name].number for name in geometry_values(g))

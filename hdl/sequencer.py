@@ -1,4 +1,4 @@
-"""The order of things: deliver, update, tell the host; and when the next step begins."""
+"""The order of things: deliver, update, learn, tell the host; and when the next step begins."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ class Sequencer(Component):
             ``pace_set``, it is another one from now on, and the next step waits for nothing.
         delivered: everything due in this step is in the accumulators.
         updated: all neurons are written.
+        learn, learned: plastic synapses and traces change; they have changed (with ``learning``).
         idle: between steps.
         start: first cycle of a step (the core is still ``idle`` in it).
         update: the update begins.
         end: last cycle of a step; ``cycles`` is its length, this cycle included.
         late: a step begins later than ``pace`` asks for.
+
+    Args:
+        learning: the core learns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, learning: bool = False) -> None:
+        self._learning = learning
         super().__init__(
             {
                 "wanted": In(1),
@@ -42,11 +47,12 @@ class Sequencer(Component):
                 "end": Out(1),
                 "cycles": Out(32),
                 "late": Out(1),
+                **({"learn": Out(1), "learned": In(1)} if learning else {}),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Four states; one counter, from `start` on, for the step's length and for the pace."""
+        """A state for each part; one counter from `start` on, for its length and the pace."""
         m = Module()
         following, due, overdue = Signal(), Signal(), Signal()
         # `cycles` is one ahead of the cycles since the step's beginning. Between runs it rests, and
@@ -80,6 +86,12 @@ class Sequencer(Component):
                 m.next = "UPDATE"
             with m.State("UPDATE"), m.If(self.updated):
                 m.next = "END"
+                if self._learning:
+                    m.d.comb += self.learn.eq(1)
+                    m.next = "LEARN"
+            if self._learning:
+                with m.State("LEARN"), m.If(self.learned):
+                    m.next = "END"
             with m.State("END"):
                 m.d.comb += self.end.eq(1)
                 m.next = "IDLE"

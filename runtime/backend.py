@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..errors import DeviceError, UnsupportedError
+from ..errors import DeviceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -237,22 +237,6 @@ class CoreWeights:
         """A copy that may be changed."""
         delay = None if self.delay is None else self.delay.copy()
         return CoreWeights(self.sparse.copy(), self.dense.copy(), delay)
-
-
-def refuse_learning(program: Program, device: str) -> None:
-    """What a device does first in ``load`` as long as it cannot learn.
-
-    Raises:
-        UnsupportedError: the Program has rules.
-    """
-    if program.rules:
-        names = [program.projections[rule.projection].name for rule in program.rules]
-        raise UnsupportedError(
-            f"device {device!r} cannot learn in this version",
-            found="rules of " + ", ".join(map(repr, names[:5])) + (", …" if names[5:] else ""),
-            expected="a Program without rules",
-            remedy='use "emulator", or connect with learning=None',
-        )
 
 
 class Backend(ABC):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiler.microcode import When
 from ..compiler.program import DENSE, LINEAR, MASK, PERIODIC, RESET_SUBTRACT, SPARSE
 from ..counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term
 from ..errors import FitError
@@ -23,6 +24,9 @@ from ..hdl.cycles import SenderRows
 from ..hdl.geometry import FLAGS
 from ..hdl.layout import dense_part_bits, layout
 from .backend import CoreWeights, State
+from .learning_image import LearningImage, changes_of
+from .row_cost import plastic_rows
+from .row_plan import plan_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +48,8 @@ class HardwareImage:
         tables: its memories.
         words: words of synapse memory in use.
         sender_rows: by origin number, the rows of each sender and what each lane does in them.
+        plan: the rows that are walked, among them those of ``core``.
+        learning: where everything is that learns; None where nothing does.
         channel_origin: (channels,) origin number of each channel.
         channel_sends: (channels,) whether its spikes reach a synapse; others need not be sent.
     """
@@ -59,6 +65,10 @@ class HardwareImage:
         self.geometry = geometry
         self.tables = layout(geometry)
         self._part_bits = dense_part_bits(geometry)
+        self.plan = plan_rows(program, core)
+        self.learning = None
+        if program.rules:
+            self.learning = LearningImage(program, geometry, self.tables, self.plan)
         self._place_rows()
         self._place_senders()
         check_fit(self)
@@ -68,11 +78,11 @@ class HardwareImage:
     def _place_rows(self) -> None:
         """Give each row its first entry, each synapse its own."""
         rows, P, bits = self.core.rows, self.geometry.lanes, self._part_bits
-        dense = rows["kind"] == DENSE
+        dense = (rows["kind"] == DENSE) & (rows["rule"] == 0)
         base, count = rows["base"].astype(np.int64), rows["count"].astype(np.int64)
         first, last = base // P, (base + count - 1) // P  # groups of a dense row
         takes = (np.arange(P) - base[:, None]) % P < count[:, None]
-        row, lane, rank = self._rank_sparse()
+        self._sparse, row, lane, rank = self._rank_sparse()
         walked = np.where(dense[:, None] & takes, (last - first + 1)[:, None], 0)
         np.maximum.at(walked, (row, lane), rank + 1)
         self._walked = walked
@@ -82,6 +92,7 @@ class HardwareImage:
         self._end = np.where(dense, last % (1 << bits), 0)
 
         self._sparse_entry = (self._start[row] + rank) * P + lane
+        self._dense = _static(rows, DENSE)
         own = np.flatnonzero(dense)
         own = own[np.argsort(rows["offset"][own], kind="stable")]
         row = np.repeat(own, count[own])
@@ -94,22 +105,24 @@ class HardwareImage:
         row, lane = np.nonzero(entries)
         self._last_entry = (self._start[row] + entries[row, lane] - 1) * P + lane
 
-    def _rank_sparse(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Row and lane of each sparse synapse, and how many of the same come before it."""
+    def _rank_sparse(self) -> tuple[NDArray[np.int64], ...]:
+        """The sparse synapses of static rows: which they are, their rows and lanes, and how many of
+        the same come before each."""
         core, P = self.core, self.geometry.lanes
         rows = core.rows
-        sparse = rows["kind"] == SPARSE
+        here = _static(rows, SPARSE)
+        sparse = (rows["kind"] == SPARSE) & (rows["rule"] == 0)
         counts = np.where(sparse, rows["count"], 0).astype(np.int64)
         order = np.argsort(np.where(sparse, rows["offset"], -1), kind="stable")
         row = np.repeat(order, counts[order])  # of each synapse; all have an owner
-        lane = core.sparse_target.astype(np.int64) % P
+        lane = core.sparse_target[here].astype(np.int64) % P
         by_lane = np.lexsort((lane, row))
         run = (row * P + lane)[by_lane]
         first = np.flatnonzero(np.diff(run, prepend=-1))
         length = np.diff(np.append(first, len(run)))
         rank = np.empty(len(row), np.int64)
         rank[by_lane] = np.arange(len(row)) - np.repeat(first, length)
-        return row, lane, rank
+        return here, row, lane, rank
 
     def _place_senders(self) -> None:
         """Destination lists, without axons that have no rows: these could only waste time."""
@@ -120,15 +133,16 @@ class HardwareImage:
         self.channel_origin[driven] = g.first_generator + np.arange(len(driven))
         self.channel_origin[hosted] = g.first_channel + np.arange(len(hosted))
         self.hosted = len(hosted)
-        first, count = core.axon_start[:-1].astype(np.int64), np.diff(core.axon_start)
+        plan = self.plan
+        first, count = plan.axon_start[:-1], np.diff(plan.axon_start)
         parts = []
         for start, to, origin in (
-            (core.spike_start, core.spike_to, np.arange(core.neurons)),
-            (program.channel_start, program.channel_to, self.channel_origin),
+            (plan.neuron_start, plan.neuron_axon, np.arange(core.neurons)),
+            (plan.channel_start, plan.channel_axon, self.channel_origin),
         ):
             sender = np.repeat(origin, np.diff(start))
-            useful = count[to["axon"]] > 0
-            parts.append((sender[useful], to["axon"][useful].astype(np.int64)))
+            useful = count[to] > 0
+            parts.append((sender[useful], to[useful]))
         sender = np.concatenate([p[0] for p in parts])
         axon = np.concatenate([p[1] for p in parts])
         order = np.argsort(sender, kind="stable")
@@ -142,7 +156,10 @@ class HardwareImage:
         row += np.repeat(first[axon] - (ends - count[axon]), count[axon])
         of_sender = np.bincount(sender[order], count[axon], size).astype(np.int64)
         self.sender_rows = SenderRows(
-            np.append(0, np.cumsum(of_sender)), row.astype(np.int32), self._walked.astype(np.int32)
+            np.append(0, np.cumsum(of_sender)),
+            row.astype(np.int32),
+            np.where(plan.rule[:, None] == 0, self._walked[plan.row], 0).astype(np.int32),
+            plastic_rows(program, plan, g.lanes),
         )
 
     # ------------------------------------------------------------------ parameters
@@ -172,8 +189,7 @@ class HardwareImage:
             "keep_adapt": ONE - profiles["adapt_decay"].astype(np.int64),
             "adapt_step": profiles["adapt_step"],
         }
-        rows = core.rows
-        dense = rows["kind"] == DENSE
+        plan = self.plan
         neuron: dict[str, NDArray] = {"threshold": core.threshold}
         if g.bias:
             neuron["bias"] = core.bias
@@ -182,21 +198,42 @@ class HardwareImage:
         values = {
             "origin": {"start": np.where(count > 0, np.cumsum(count) - count, 0), "count": count},
             "destination": {"axon": self._destinations},
-            "axon": {"start": np.where(np.diff(core.axon_start), core.axon_start[:-1], 0),
-                     "count": np.diff(core.axon_start)},
-            "row": {"address": self._start, "dense": dense, "receptor": rows["receptor"],
-                    "exponent": rows["exponent"], "group": rows["base"] // g.lanes,
-                    "delay": rows["delay"], "synapses": rows["count"],
-                    **({"end": self._end} if self._part_bits else {}),
-                    **_masks(self._walked > 0)},
+            "axon": {"start": np.where(np.diff(plan.axon_start), plan.axon_start[:-1], 0),
+                     "count": np.diff(plan.axon_start)},
+            "row": self._row_fields(),
             "profile": {k: v for k, v in profile.items() if self.tables["profile"].has(k)},
             "select": {"profile": core.profile, "sends": sends},
             "neuron": neuron,
         }  # fmt: skip
-        return {
+        tables = {
             name: self.tables[name].encode(len(next(iter(fields.values()))), fields)
             for name, fields in values.items()
         }
+        return tables if self.learning is None else {**tables, **self.learning.parameters()}
+
+    def _row_fields(self) -> dict[str, NDArray[np.int64]]:
+        """Table `row`: plastic rows only say where they are in table `walk`."""
+        plan, rows, g = self.plan, self.core.rows, self.geometry
+        own = plan.row
+        if not len(rows):
+            return {"address": np.zeros(0, np.int64)}
+        static = plan.rule == 0
+        given = {
+            "address": self._start, "dense": rows["kind"] == DENSE, "receptor": rows["receptor"],
+            "exponent": rows["exponent"], "group": rows["base"] // g.lanes,
+            "delay": rows["delay"], "end": self._end, **_masks(self._walked > 0),
+        }  # fmt: skip
+        if not self._part_bits:
+            del given["end"]
+        fields = {name: np.where(static, values[own], 0) for name, values in given.items()}
+        counted = (own >= 0) & (plan.layer == 0)
+        fields["synapses"] = np.where(counted, rows["count"][own], 0)
+        if self.learning is not None:
+            fields["plastic"] = ~static
+            fields["walk"] = self.learning.entry
+            changes = [0, *(changes_of(rule, When.PRE) for rule in self.program.rules)]
+            fields["changes"] = np.array(changes)[plan.rule]
+        return fields
 
     def generators(self, step: int) -> Columns:
         """The generators as they stand before ``step``."""
@@ -229,30 +266,32 @@ class HardwareImage:
         last[self._last_entry] = 1
         columns = table.encode(len(last), {"last": last})
         sparse = table.encode(
-            len(core.sparse_target),
+            len(self._sparse),
             {
-                "weight": weights.sparse,
-                "group": core.sparse_target // g.lanes,
-                "delay": core.sparse_delay,
+                "weight": weights.sparse[self._sparse],
+                "group": core.sparse_target[self._sparse] // g.lanes,
+                "delay": core.sparse_delay[self._sparse],
             },
         )
         for column, values in zip(columns, sparse, strict=True):
             column[self._sparse_entry] |= values
         mask = (1 << g.weight_bits) - 1
-        parts = (weights.dense.astype(np.int64) & mask) << self._dense_shift
+        parts = (weights.dense[self._dense].astype(np.int64) & mask) << self._dense_shift
         np.bitwise_or.at(columns[0], self._dense_entry, parts.astype(np.uint32))
         return columns
 
-    def weights(self, columns: Columns) -> CoreWeights:
-        """The inverse of ``synapses``."""
+    def weights(self, columns: Columns, plastic: Columns | None = None) -> CoreWeights:
+        """The inverse of ``synapses``; of table `plastic`, too, where something learns."""
         core, bits = self.core, self.geometry.weight_bits
         dense = columns[0][self._dense_entry].astype(np.int64) >> self._dense_shift
         sparse = columns[0][self._sparse_entry].astype(np.int64)
         half, mask = 1 << bits - 1, (1 << bits) - 1
-        return CoreWeights(
-            (((sparse & mask) ^ half) - half).astype(core.sparse_weight.dtype),
-            (((dense & mask) ^ half) - half).astype(core.dense_weight.dtype),
-        )
+        found = CoreWeights(np.zeros_like(core.sparse_weight), np.zeros_like(core.dense_weight))
+        found.sparse[self._sparse] = ((sparse & mask) ^ half) - half
+        found.dense[self._dense] = ((dense & mask) ^ half) - half
+        if self.learning is None or plastic is None:
+            return found
+        return self.learning.take(plastic, found)
 
     # ------------------------------------------------------------------ state
 
@@ -316,9 +355,18 @@ def _stack(entries: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     height = np.zeros(entries.shape[1], np.int64)
     for row, own in enumerate(entries):
         lanes = np.flatnonzero(own)
+        if not len(lanes):
+            continue  # nothing of it lies here
         starts[row] = start = height[lanes].max()
         height[lanes] = start + own[lanes]
     return starts, int(height.max())
+
+
+def _static(rows: NDArray[np.void], kind: int) -> NDArray[np.int64]:
+    """Which synapses of a kind belong to rows that do not learn."""
+    own = rows[rows["kind"] == kind]
+    own = own[np.argsort(own["offset"], kind="stable")]
+    return np.flatnonzero(np.repeat(own["rule"] == 0, own["count"]))
 
 
 def _masks(lanes: NDArray) -> dict[str, NDArray[np.int64]]:
@@ -355,8 +403,8 @@ def check_fit(image: HardwareImage) -> None:
     used = parts_used(core)
     needs = (
         ("neurons", core.neurons, g.neurons),
-        ("axons", core.axons, g.axons),
-        ("rows", len(core.rows), g.rows),
+        ("axons", len(image.plan.axon_start) - 1, g.axons),
+        ("rows", len(image.plan.row), g.rows),
         ("words", image.words, g.words),
         ("destinations", len(image._destinations), g.destinations),
         ("channels", image.hosted, g.channels),
@@ -371,12 +419,16 @@ def check_fit(image: HardwareImage) -> None:
         ("exponents", int(core.rows["exponent"].max(initial=0)), g.exponents),
         ("shifts", int(core.profiles["shift"].max(initial=0)), g.shifts),
         *((name, int(used[name]), int(getattr(g, name))) for name in FLAGS),
-    )
+        *((name, needed, int(getattr(g, name)))
+          for name, needed in (image.learning.needs if image.learning else {}).items()),
+    )  # fmt: skip
     missing = [
         f"{name}: {needed} needed, {there} there" for name, needed, there in needs if needed > there
     ]
     if target.state_bits != g.state_bits:
         missing.append(f"state_bits: exactly {target.state_bits} needed, {g.state_bits} there")
+    if image.learning is not None and image.learning.unplaceable():
+        missing.append(str(image.learning.unplaceable()))
     if missing:
         raise FitError(
             "the program does not fit the hardware core",

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..hdl.cycles import StepWork
+from ..hdl.cycles import LEARN, StepWork
+from .backend import LearningState
+from .learning_work import LearningWork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +23,7 @@ def step_work(
     run: RunData,
     events: Events,
     fired: NDArray[np.integer] | None = None,
+    start: tuple[int, LearningState] | None = None,
 ) -> StepWork:
     """The work of each step of a run.
 
@@ -29,8 +32,17 @@ def step_work(
         run: with the spikes of all neurons and channels.
         events: its input.
         fired: (neurons,) who fired in the step before the run; by default nobody.
+        start: number of the run's first step and state of learning before it, where something
+            learns; by default the beginning.
     """
     g, program = image.geometry, image.program
+    first, learning = start or (0, LearningState.initial(program))
+    learned: NDArray[np.int64] | int = LEARN if g.rules else 0
+    if learning is not None:
+        spikes = (run.neuron_step, run.neuron)
+        learned = LearningWork(program, g.lanes).cycles(
+            first, steps, spikes, events, learning.fired_before, learning.on
+        )
     before = np.flatnonzero([] if fired is None else fired)
     # A neuron's spike is walked in the next step.
     due = run.neuron_step + 1 < steps
@@ -53,4 +65,6 @@ def step_work(
         graded=np.bincount(events.graded_step, minlength=steps)[:steps],
         groups=-(-image.core.neurons // g.update_lanes),
         generator_groups=-(-len(program.generators) // g.update_lanes),
+        on=learning is not None and learning.on,
+        learned=learned,
     )

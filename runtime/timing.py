@@ -14,6 +14,9 @@ import numpy as np
 from ..compiler.program import DENSE
 from ..hdl.cycles import PASS, SenderRows, cycles_around, walk_rows
 from ..hdl.geometry import QUEUE, default_update_lanes
+from .learning_work import LearningWork
+from .row_cost import plastic_rows
+from .row_plan import plan_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +42,7 @@ class Timing:
         why_not: why cycles are not counted, or nothing where they are.
         queue: rows that may wait in each lane.
         gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
+        learning: what happens after the update, where something learns.
     """
 
     rows: SenderRows | None = None
@@ -47,19 +51,18 @@ class Timing:
     why_not: str = ""
     queue: int = QUEUE
     gap: int = PASS
+    learning: LearningWork | None = None
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:
         """The timing of a verified Program.
 
         Args:
-            program: of any number of cores; cycles are known where it is one and nothing learns.
+            program: of any number of cores; cycles are known where it is one.
             lanes: of the hardware, a power of two; by default the target's.
         """
         cores, why_not = len(program.cores), ""
-        if program.rules:
-            why_not = "a program that learns, which the generated hardware cannot in this version"
-        elif cores != 1:
+        if cores != 1:
             why_not = (
                 f"a program of {cores} cores, and what cores do to each other's time is "
                 "not defined in this version"
@@ -69,29 +72,35 @@ class Timing:
         P = program.target.lanes if lanes is None else lanes
         U = default_update_lanes(P)
         core = program.cores[0]
-        starts = (program.channel_start, core.spike_start[1:] + len(program.channel_to))
-        axon = np.concatenate([program.channel_to["axon"], core.spike_to["axon"]])
-        first, count = core.axon_start[axon].astype(np.int64), np.diff(core.axon_start)[axon]
+        plan = plan_rows(program)
+        starts = (plan.channel_start, plan.neuron_start[1:] + len(plan.channel_axon))
+        axon = np.concatenate([plan.channel_axon, plan.neuron_axon])
+        first, count = plan.axon_start[axon], np.diff(plan.axon_start)[axon]
         ends = np.cumsum(count, dtype=np.int64)
         row = np.arange(int(ends[-1]) if len(ends) else 0)
         row += np.repeat(first - (ends - count), count)
+        entries = row_entries(core, P)
+        if program.rules:
+            entries = np.where(plan.rule[:, None] == 0, entries[plan.row], 0).astype(np.int32)
         return Timing(
             SenderRows(
                 np.append(0, ends)[np.concatenate(starts)],
                 row.astype(np.int32),
-                row_entries(core, P),
+                entries,
+                plastic_rows(program, plan, P),
             ),
             groups=-(-core.neurons // U),
             generator_groups=-(-len(program.generators) // U),
+            learning=LearningWork(program, P) if program.rules else None,
         )
 
     def walk(
-        self, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64]
+        self, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64], on: bool
     ) -> NDArray[np.int64]:
         """``hdl.cycles.walk_rows`` with these rows."""
         if self.rows is None:
             raise ValueError(f"cycles are not counted: {self.why_not}")
-        return walk_rows(self.rows, senders, sent, earliest)
+        return walk_rows(self.rows, senders, sent, earliest, on=on)
 
 
 class CycleCounter:

@@ -88,8 +88,7 @@ class EmulatorBackend(Backend):
     def run(self, steps: int, events: Events, record: Record) -> RunData:
         """Compute ``steps`` steps from where the last run ended.
 
-        Cycles are those of the generated hardware, known for Programs of one core without
-        rules.
+        Cycles are those of the generated hardware, known for Programs of one core.
 
         Raises:
             DeviceError: the arguments do not belong to the loaded Program.

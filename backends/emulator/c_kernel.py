@@ -288,17 +288,23 @@ class CKernel:
         machine.hosts, machine.gradeds = len(events.spike_step), len(events.graded_step)
         keep = self._learning and self._learning.take_input(machine, events)
         if self._clock is not None:
-            self._clock.begin(steps, events, self._fired())
+            self._clock.begin(steps, events, self._fired(), bool(machine.learning))
         recorder = Recorder(self._program, self._clock, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
         first = machine.step
+        work = self._timing.learning
+        before, on = self._learning and work and self._learning.fired_before(), machine.learning
         try:
             self._compute(steps, recorder)
         finally:
             if self._learning is not None:
                 self._learning.finish(events, machine.step - first)
         del keep, inputs  # which the machine has read until now
-        return replace(recorder.data(), why_no_cycles=self._timing.why_not)
+        data = replace(recorder.data(), why_no_cycles=self._timing.why_not)
+        if work is None or before is None or data.cycles is None:
+            return data
+        learned = work.cycles(first, steps, recorder.spikes(), events, before, bool(on))
+        return replace(data, cycles=data.cycles + learned)
 
     def _compute(self, steps: int, recorder: Recorder) -> None:
         """Compute ``steps`` steps in calls of a bounded time."""

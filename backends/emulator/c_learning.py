@@ -186,17 +186,23 @@ class CLearning:
                 exponential = post.traces[k].kind == TraceKind.EXPONENTIAL
                 values = y["value" if exponential else "stored"][k]
                 state.y[post.rows, k][post.key] = values
-            state.fired_before[post.rows][post.key] = y["fired_before"]
         return LearningState(
             on=bool(machine.learning),
             x=state.x,
             y=state.y,
-            fired_before=state.fired_before,
+            fired_before=self.fired_before(),
             third_factor=state.third_factor,
             modulator=int(machine.modulator),
             sparse_tag=tuple(sparse.copy() for sparse, _ in self._synapses.tags),
             dense_tag=tuple(dense.copy() for _, dense in self._synapses.tags),
         )
+
+    def fired_before(self) -> NDArray[np.uint64]:
+        """``LearningState.fired_before``."""
+        before = np.zeros(int(self._program.trace_start[-1, 1]), np.uint64)
+        for table, y in zip(self._tables, self._y, strict=True):
+            before[table.post.rows][table.post.key] = y["fired_before"]
+        return before
 
     def take_input(self, machine: native.Machine, events: Events) -> list[NDArray]:
         """Hand a run's learning input to the machine; the arrays must outlive the run."""

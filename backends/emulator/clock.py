@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...hdl.cycles import AFTER_PLASTIC, AFTER_ROWS, PREPARE, WRITTEN
 from ...runtime.timing import CycleCounter
 from . import native
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ...runtime.backend import Events
     from ...runtime.timing import Timing
 
-_LAST_PART = 128
+_LAST_PART, _PLASTIC, _MADE = 128, 64, 28
 """As in kernel.h."""
 
 
@@ -35,8 +36,12 @@ class Clock:
         self._library, self._timing = library, timing
         rows = timing.rows
         assert rows is not None
-        entries = rows.entries[rows.row]
-        row, lane = np.nonzero(entries)
+        entries = rows.entries
+        if rows.plastic is not None:  # a lane of their own
+            entries = np.append(entries, rows.plastic.groups[:, None], axis=1)
+        entries = entries[rows.row]
+        row, place = np.nonzero(entries)
+        lane = np.where(place == rows.entries.shape[1], _PLASTIC, place)
         part = lane.astype(np.uint8)
         part[np.flatnonzero(np.diff(row, append=-1))] |= _LAST_PART
         first = np.searchsorted(row, np.arange(len(entries) + 1))
@@ -46,21 +51,38 @@ class Clock:
         self._arrays = {
             "start": first[rows.start].astype(np.int64),
             "part": part,
-            "cost": entries[row, lane],
+            "cost": entries[row, place],
             "driven": np.packbits(driven, axis=1, bitorder="little").view(np.uint64),
             "set": np.zeros(words, np.uint64),
             "before": np.zeros(max(1, program.neurons), np.uint32),
         }
+        # What plastic rows cost, with learning off and on.
+        self._costs = [self._arrays["cost"]]
+        if rows.plastic is not None:
+            self._costs = [
+                np.where(lane == _PLASTIC, (taken | made << _MADE)[rows.row[row]], part).astype(
+                    np.int32
+                )
+                for taken, made in (rows.plastic.costs(on) for on in (False, True))
+                for part in self._costs
+            ]
         self._counter = native.Counter(
             lanes=rows.entries.shape[1],
             queue=timing.queue,
             pass_=timing.gap,
+            prepare=PREPARE,
+            after_rows=AFTER_ROWS,
+            after_plastic=AFTER_PLASTIC,
+            written=WRITTEN,
             channels=program.channels,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
 
-    def begin(self, steps: int, events: Events, fired: NDArray[np.int32]) -> None:
+    def begin(
+        self, steps: int, events: Events, fired: NDArray[np.int32], learning: bool = False
+    ) -> None:
         """A run of so many steps begins after one in which ``fired`` fired."""
+        self._counter.cost = self._costs[learning and len(self._costs) > 1].ctypes.data
         self._cycles = CycleCounter(self._timing, steps, events)
         self._arrays["before"][: len(fired)] = fired
         self._counter.before_count, self._counter.host = len(fired), 0

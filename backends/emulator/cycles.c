@@ -14,11 +14,16 @@ typedef struct {
     int64_t room[LANES];         /* when each lane has room for another row */
     int64_t left[LANES][SLOTS];  /* when its last rows left its queue, row k in slot k mod SLOTS */
     uint32_t rows[LANES];        /* how many it was handed */
+    int64_t last;                /* when all of them are through */
+    int64_t learned;             /* when the last plastic row is */
+    int64_t free, prepared;      /* when another one may begin, and be prepared */
 } Core;
 
 static void begin(const Counter *c, Core *core)
 {
     core->at = -1;
+    core->last = 0;
+    core->learned = core->free = core->prepared = -((int64_t)1 << 40);
     for (int64_t l = 0; l < c->lanes; l++) {
         core->through[l] = core->room[l] = core->rows[l] = 0;
         memset(core->left[l], 0, sizeof core->left[l]);
@@ -31,8 +36,23 @@ static inline void hand(const Counter *c, Core *core, int l, int32_t cost, int64
     int64_t from = core->through[l] > at ? core->through[l] : at;
     uint32_t row = core->rows[l]++;
     core->through[l] = from + cost;
+    core->last = from + cost > core->last ? from + cost : core->last;
     core->left[l][row % SLOTS] = from;
     core->room[l] = core->left[l][(row + 1 - (uint32_t)c->queue) % SLOTS] + c->pass;
+}
+
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* A plastic row: all lanes walk it together. Returns when it is due. */
+static inline int64_t learn(const Counter *c, Core *core, int32_t cost, int64_t at)
+{
+    int64_t made = cost >> MADE, taken = cost & ((1 << MADE) - 1);
+    at = later(at, core->prepared);
+    core->prepared = at + made;
+    int64_t from = later(at + c->prepare + made, later(core->free, core->last + c->after_rows));
+    core->learned = from + taken;
+    core->free = from + later(taken, made);
+    return at;
 }
 
 /* The rows of one spike. `earliest` is positive and later than a row that never was: zero. */
@@ -41,7 +61,12 @@ static inline void walk_source(const Counter *c, Core *core, int64_t source, int
     int64_t at = core->at, end = c->start[source + 1];
     for (int64_t first = c->start[source]; first < end;) {
         int64_t k = first;
-        at = at + 1 > earliest ? at + 1 : earliest;
+        at = later(at + 1, earliest);
+        if ((c->part[k] & LANE) == PLASTIC) {
+            at = learn(c, core, c->cost[first++], at);
+            continue;
+        }
+        at = later(at, core->learned + c->after_plastic);
         do {
             int64_t room = core->room[c->part[k] & LANE];
             at = room > at ? room : at;
@@ -97,10 +122,7 @@ void sl_walk(Counter *c, const Machine *m, int64_t steps)
             any |= count != 0;
         }
         if (any) walk_generators(c, &core, c->earliest[2 * c->stride + s]);
-        int64_t last = 0;
-        for (int64_t l = 0; l < c->lanes; l++)
-            last = core.through[l] > last ? core.through[l] : last;
-        c->walked[s] = last;
+        c->walked[s] = later(core.last, core.learned + c->written);
         /* Threads own neurons in ascending order, so the lists end to end are ascending, too. */
         c->before_count = 0;
         for (int64_t j = 0; j < m->threads; j++) {

@@ -217,9 +217,11 @@ typedef struct {
  * A source has a part for every lane that takes part in one of its rows, row after row. */
 typedef struct {
     int64_t lanes, queue, pass, channels;
+    int64_t prepare, after_rows, after_plastic, written; /* as in hdl/cycles.py */
     const int64_t *start;   /* (sources + 1,) first part of each source */
-    const uint8_t *part;    /* its lane, and whether it is the last one of its row */
-    const int32_t *cost;    /* cycles that the lane takes */
+    const uint8_t *part;    /* its lane, and whether it is the last one of its row; or PLASTIC */
+    const int32_t *cost;    /* cycles that the lane takes; of a plastic row with those of its
+                             * preparation from bit MADE on */
     const uint64_t *driven; /* a bit per channel: whether a generator drives it */
     uint64_t *set;          /* a bit per channel, all clear between steps */
     uint32_t *before;       /* neurons that fired in the last step */
@@ -227,7 +229,7 @@ typedef struct {
     const int64_t *earliest; /* (3, stride) first cycles for neurons, host, generators, by step */
     int64_t *walked;         /* (stride,) when the last lane is through, 0 without any spike */
 } Counter;
-enum { LANE = 63, LAST_PART = 128 };
+enum { LANE = 127, PLASTIC = 64, LAST_PART = 128, MADE = 28 };
 
 /* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
 enum { ROW_BYTES = 28 };

@@ -134,7 +134,9 @@ class Counter(ctypes.Structure):
     """What clock cycles follow from."""
 
     _fields_ = [
-        *_fields(int64="lanes queue pass_ channels", pointer="start part cost driven set before"),
+        *_fields(int64="lanes queue pass_ channels"),
+        *_fields(int64="prepare after_rows after_plastic written"),
+        *_fields(pointer="start part cost driven set before"),
         *_fields(int64="before_count host stride", pointer="earliest walked"),
     ]
 

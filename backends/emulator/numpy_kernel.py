@@ -6,6 +6,7 @@ neuron of the Program uses (second receptor, adaptation, delayed reset …) is n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,10 @@ class NumpyKernel:
             np.searchsorted(step, np.arange(steps + 1))
             for step in (events.teacher_step, events.factor_step, events.modulator_step)
         ]
-        neurons, channels = [], []
+        work, first = self._timing.learning, self._step
+        before = self._learning and work and self._learning.fired_before()
+        on = self._learning is not None and self._learning.on
+        neurons, channels, everyone = [], [], []
         senders: tuple[list, list, list] = ([], [], [])
         for i in range(steps):
             host = events.spike_channel[spike_at[i] : spike_at[i + 1]].astype(np.int64)
@@ -201,19 +205,24 @@ class NumpyKernel:
                 self._learning.step(self._step - 1, channel, arrived, self._fired, teacher)
             for (variable, which), values in zip(record.states, states, strict=True):
                 values[i] = self._value(variable)[which]
+            everyone.append(self._fired)
             neurons.append(self._fired[record.neurons[self._fired]])
             channels.append(np.sort(channel[record.channels[channel]]))
         counter = CycleCounter(self._timing, steps, events)
-        counter.add(steps, partial(self._walk, senders))
-        return RunData(*_flat(neurons), *_flat(channels), states, *counter.result())
+        counter.add(steps, partial(self._walk, senders, on))
+        data = RunData(*_flat(neurons), *_flat(channels), states, *counter.result())
+        if work is None or before is None or data.cycles is None:
+            return data
+        learned = work.cycles(first, steps, _flat(everyone), events, before, on)
+        return replace(data, cycles=data.cycles + learned)
 
     def _walk(
-        self, senders: tuple[list, list, list], earliest: NDArray[np.int64]
+        self, senders: tuple[list, list, list], on: bool, earliest: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """When the hardware's lanes are through, in each step; ``senders`` by step."""
         sent = np.array([[len(some) for some in kind] for kind in senders], np.int64)
         neurons, host, generators = (np.concatenate(kind) for kind in senders)
-        return self._timing.walk((neurons, host, generators), sent, earliest)
+        return self._timing.walk((neurons, host, generators), sent, earliest, on)
 
     def _value(self, variable: str) -> NDArray[np.int32]:
         if variable == "threshold":

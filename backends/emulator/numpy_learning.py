@@ -253,6 +253,14 @@ class NumpyLearning:
             plastic.fired_before[:] = state.fired_before[post.rows][post.key]
         self._flat.write_tags(state.sparse_tag, state.dense_tag)
 
+    def fired_before(self) -> NDArray[np.uint64]:
+        """``LearningState.fired_before``."""
+        before = np.zeros(int(self._program.trace_start[-1, 1]), np.uint64)
+        for plastic in self._plastic:
+            post = plastic.table.post
+            before[post.rows][post.key] = plastic.fired_before
+        return before
+
     def read(self) -> LearningState:
         """A copy of the state."""
         state = LearningState.initial(self._program)
@@ -261,13 +269,12 @@ class NumpyLearning:
             pre, post = plastic.table.pre, plastic.table.post
             state.x[pre.rows] = plastic.x.stored.T
             state.y[post.rows][post.key] = plastic.y.stored.T
-            state.fired_before[post.rows][post.key] = plastic.fired_before
         sparse, dense = self._flat.read_tags()
         return LearningState(
             on=self.on,
             x=state.x,
             y=state.y,
-            fired_before=state.fired_before,
+            fired_before=self.fired_before(),
             third_factor=self.third_factor.astype(np.int16),
             modulator=self.modulator,
             sparse_tag=sparse,

@@ -49,6 +49,8 @@ class Recorder:
     ) -> None:
         self._neurons, self._channels = program.neurons, program.channels
         self._clock = clock
+        self._learns = clock is not None and bool(program.rules)
+        self._all_neurons: list[NDArray[np.int64]] = []
         self._wanted = record
         self._neuron_mask = np.ascontiguousarray(record.neurons).astype(np.uint8)
         self._channel_mask = np.ascontiguousarray(record.channels).astype(np.uint8)
@@ -116,7 +118,8 @@ class Recorder:
             (0, self._found_neurons, self._neuron_buffer, self._wanted.neurons),
             (1, self._found_channels, self._channel_buffer, self._wanted.channels),
         ):
-            if not wanted.any():
+            all_ = self._learns and kind == 0
+            if not (wanted.any() or all_):
                 continue
             for k in range(machine.threads):
                 lane = machine.lanes[k]
@@ -124,6 +127,12 @@ class Recorder:
                 steps = np.arange(done, done + computed)
                 place = np.repeat(steps, self._per_step[kind, k, :computed]) * len(wanted) + index
                 found.append(place if wanted.all() else place[wanted[index]])
+                if all_:
+                    self._all_neurons.append(place)
+
+    def spikes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Step and number of all neurons' spikes, where a clock asks for them of what learns."""
+        return _sorted(self._all_neurons, self._neurons)
 
     def data(self) -> RunData:
         """Everything that was recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,12 @@ from ...hdl.streams import (
 from ...runtime.backend import (
     Backend,
     CoreWeights,
+    LearningState,
     RunData,
     State,
     check_state,
     check_weights,
     lane_count,
-    refuse_learning,
 )
 from ...runtime.images import HardwareImage
 from .fit import geometry_for
@@ -77,11 +78,10 @@ class RtlBackend(Backend):
         """Take a verified Program and reset everything to its beginning.
 
         Raises:
-            UnsupportedError: it has rules, or more than one core.
+            UnsupportedError: it has more than one core.
             FitError: the given geometry does not hold it.
             DeviceError: the core could not be built.
         """
-        refuse_learning(program, self.scheme)
         if len(program.cores) != 1:
             raise UnsupportedError(
                 "the generated hardware is a single core in this version",
@@ -103,12 +103,14 @@ class RtlBackend(Backend):
             if name in model.tables:
                 model.load_table(name, [np.zeros(0, np.uint32)] * len(model.tables[name].widths))
         core = program.cores[0]
-        self.write_weights((CoreWeights(core.sparse_weight, core.dense_weight),))
         groups = -(-core.neurons // geometry.update_lanes)
         self._write("GROUPS", max(1, groups))
         self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.update_lanes))
         self._write("CONTROL", CONTROL_HOST_INPUT)
         self._write("PACE", 0)
+        if geometry.rules:
+            self._write("RULES", len(program.rules))
+        self.write_weights(CoreWeights.initial(program))
         self.write_state(State.initial(program))
 
     @property
@@ -155,7 +157,7 @@ class RtlBackend(Backend):
                 where="device 'rtl'",
                 remedy="generate it with graded=True",
             )
-        parts, states = self._compute(steps, self._input(steps, events), record)
+        parts, states = self._compute(steps, self._input(steps, events), record, events)
         items = np.concatenate([np.zeros((0, 3), np.int64), *parts])
         self._step += steps
 
@@ -180,16 +182,52 @@ class RtlBackend(Backend):
         )
 
     def _compute(
-        self, steps: int, given: NDArray[np.int64], record: Record
+        self, steps: int, given: NDArray[np.int64], record: Record, events: Events
     ) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int32], ...]]:
         """What came out of the core, and the recorded states."""
         states = tuple(np.zeros((steps, len(which)), np.int32) for _, which in record.states)
         parts = []
-        for start, count, piece in batches(given, 1 if record.states else BATCH):
+        for start, count, piece in self._pieces(given, 1 if record.states else BATCH, events):
             parts.append(self._steps(count, piece))
             for (variable, which), values in zip(record.states, states, strict=True):
                 values[start] = self._value(variable)[which]
         return parts, states
+
+    def _pieces(
+        self, given: NDArray[np.int64], batch: int, events: Events
+    ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        """As ``batches``; before each piece the device has what learning is told for it."""
+        learning = self._image.learning
+        if learning is None:
+            yield from batches(given, batch)
+            return
+        cuts = np.concatenate([
+            events.teacher_step, events.teacher_step + 1, events.factor_step, events.modulator_step
+        ])  # fmt: skip
+        done = 0
+        for start, count, piece in batches(given, batch, cuts):
+            low, high = np.searchsorted(events.factor_step, (done, start + 1))
+            self._third[events.factor_neuron[low:high]] = events.factor_value[low:high]
+            teacher = np.zeros(len(self._third), np.bool_)
+            teacher[events.teacher_neuron[events.teacher_step == start]] = True
+            self._send_factors(teacher)
+            last = int(np.searchsorted(events.modulator_step, start, side="right"))
+            if last and events.modulator_value[last - 1] != self._modulator:
+                self._send_modulator(int(events.modulator_value[last - 1]))
+            done = start + 1
+            yield start, count, piece
+
+    def _send_factors(self, teacher: NDArray[np.bool_]) -> None:
+        """Third factors and teacher events, if the device has others."""
+        assert self._image.learning is not None
+        columns = self._image.learning.factors(self._third, teacher)
+        if self._sent is None or (columns[0] != self._sent).any():
+            self.model.load_table("factor", columns)
+            self._sent = columns[0]
+
+    def _send_modulator(self, value: int) -> None:
+        self._write("MODULATOR", value & 0xFF)
+        self._modulator = value
 
     def _input(self, steps: int, events: Events) -> NDArray[np.int64]:
         """(n, 3): per step the graded events, the spikes, an END."""
@@ -252,7 +290,14 @@ class RtlBackend(Backend):
             saturations=self._saturations(),
             spikes=self._base["SPIKES"] + self._counter("SPIKES"),
             synaptic_events=self._base["EVENTS"] + self._counter("EVENTS"),
+            learning=self._learning_state(),
         )
+
+    def _learning_state(self) -> LearningState | None:
+        learning = self._image.learning
+        if learning is None:
+            return None
+        return learning.state(self.model.table, self._on, self._third, self._modulator)
 
     def _saturations(self) -> NDArray[np.int64]:
         return np.array([[self._base[n] + self._counter(n) for n in CLIPPED]], np.int64)
@@ -277,6 +322,8 @@ class RtlBackend(Backend):
         tables, fired = self._image.state_tables(state)
         for name, columns in tables.items():
             self.model.load_table(name, columns)
+        if state.learning is not None:
+            self._write_learning(state.learning)
         self._write("FIRED", fired)
         self._write("STEP", state.step & 0xFFFFFFFF)
         self._step = int(state.step)
@@ -289,11 +336,31 @@ class RtlBackend(Backend):
         for name in self._base:
             self._base[name] -= self._counter(name)
 
+    def _write_learning(self, state: LearningState) -> None:
+        """Traces, tags, and what the host sends."""
+        learning = self._image.learning
+        assert learning is not None
+        for name, columns in learning.state_tables(state).items():
+            self.model.load_table(name, columns)
+        (weights,) = self.read_weights()
+        self.model.load_table("plastic", learning.synapses(weights, state))
+        self._third, self._sent = state.third_factor.astype(np.int16), None
+        self._send_factors(np.zeros(len(self._third), np.bool_))
+        self._send_modulator(int(state.modulator))
+        self.set_learning(state.on)
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change synapses, or not; traces go on in any case."""
+        if self._image.learning is not None:
+            self._write("LEARNING", int(on))
+            self._on = bool(on)
+
     # ------------------------------------------------------------------ weights
 
     def read_weights(self) -> tuple[CoreWeights, ...]:
-        """A copy of the weights."""
-        return (self._image.weights(self.model.table("synapse")),)
+        """A copy of the weights, and of learned delays."""
+        plastic = None if self._image.learning is None else self.model.table("plastic")
+        return (self._image.weights(self.model.table("synapse"), plastic),)
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights.
@@ -303,6 +370,10 @@ class RtlBackend(Backend):
         """
         check_weights(self._program, weights)
         self.model.load_table("synapse", self._image.synapses(weights[0]))
+        learning = self._image.learning
+        if learning is not None:
+            tags = learning.tags(self.model.table("plastic"))
+            self.model.load_table("plastic", learning.synapses(weights[0], tags))
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``spikeloom devices`` and ``doctor``."""
@@ -324,11 +395,16 @@ class RtlBackend(Backend):
             self._model = None
 
 
-def batches(given: NDArray[np.int64], batch: int) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """First step, number of steps and input of each so many steps."""
+def batches(
+    given: NDArray[np.int64], batch: int, cuts: NDArray[np.int64] | None = None
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """First step, number of steps and input of each so many steps, or fewer up to a cut."""
     at = np.append(0, np.flatnonzero(given[:, 0] == INPUT_END) + 1)
-    for start in range(0, len(at) - 1, batch):
-        stop = min(start + batch, len(at) - 1)
+    steps = len(at) - 1
+    starts = np.arange(0, steps, batch)
+    if cuts is not None:
+        starts = np.union1d(starts, cuts[cuts < steps])
+    for start, stop in pairwise([*starts.tolist(), steps]):
         yield start, stop - start, given[at[start] : at[stop]]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...hdl.geometry import Geometry
+from ...hdl.geometry import LEARNING_FLAGS, Geometry
 from ...runtime.images import HardwareImage, parts_used
+from ...runtime.row_plan import plan_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,13 +27,14 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
     core, target = program.cores[0], program.target
     generators = len(program.generators)
     P = target.lanes if lanes is None else lanes
+    plan = plan_rows(program)
     geometry = Geometry(
         neurons=min(4096, _room(core.neurons, P)),
         lanes=P,
-        axons=_room(core.axons),
-        rows=_room(len(core.rows)),
+        axons=_room(len(plan.axon_start) - 1),
+        rows=_room(len(plan.row)),
         words=1 << 22,
-        destinations=_room(len(core.spike_to) + len(program.channel_to)),
+        destinations=_room(len(plan.neuron_axon) + len(plan.channel_axon)),
         channels=_room(program.channels - generators),
         generators=_room(generators, P) if generators else 0,
         profiles=min(4096, _room(len(core.profiles))),
@@ -46,9 +48,33 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
         exponents=(1 << _bits(core.rows["exponent"], range(5))) - 1,
         shifts=(1 << _bits(core.profiles["shift"], (0, 4))) - 1,
         **_parts(core),
+        **(_LEARNING if program.rules else {}),
     )
     # How many words the synapses take depends on the lanes and widths, but not on the room.
-    return replace(geometry, words=_room(HardwareImage(program, geometry).words))
+    image = HardwareImage(program, geometry)
+    return replace(geometry, words=_room(image.words), **_learning(image))
+
+
+_LEARNING: dict[str, Any] = {
+    "rules": 64, "plastic": 1 << 20, "slots": 1 << 12, "code": 1 << 10, "factors": 3,
+    **dict.fromkeys(LEARNING_FLAGS, True),
+}  # fmt: skip
+"""The largest learning engine."""
+
+
+def _learning(image: HardwareImage) -> dict[str, Any]:
+    """The learning engine that a Program needs."""
+    if image.learning is None:
+        return {}
+    needs = image.learning.needs
+    return {
+        "rules": _room(needs["rules"], 1),
+        "plastic": _room(needs["plastic"]),
+        "slots": _room(needs["slots"], 2),
+        "code": _room(needs["code"], 4),
+        "factors": max(1, needs["factors"]),
+        **{name: bool(needs[name]) for name in LEARNING_FLAGS},
+    }
 
 
 def _parts(core: CoreImage) -> dict[str, bool]:

@@ -32,7 +32,7 @@ from ...hdl.streams import (
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
 from ...runtime.link.session import Session, Timing
-from .backend import BATCH, RtlBackend, batches
+from .backend import BATCH, RtlBackend
 from .model import Model, StepOutput
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ class RemoteBackend(RtlBackend):
         self._model = self._linked
 
     def _compute(
-        self, steps: int, given: NDArray[np.int64], record: Record
+        self, steps: int, given: NDArray[np.int64], record: Record, events: Events
     ) -> tuple[list[NDArray[np.int64]], tuple[NDArray[np.int32], ...]]:
         """As the simulated core, but the device itself looks at the recorded states in each step.
 
@@ -303,10 +303,10 @@ class RemoteBackend(RtlBackend):
         )
         if len(addresses) > self._linked.most_probes:
             self._linked.probe(addresses[:0])
-            return super()._compute(steps, given, record)
+            return super()._compute(steps, given, record, events)
         self._linked.probe(addresses)
         parts, probed = [], [np.zeros((0, len(addresses)), np.int32)]
-        for _, count, piece in batches(given, BATCH):
+        for _, count, piece in self._pieces(given, BATCH, events):
             parts.append(self._steps(count, piece))
             if len(addresses):
                 probed.append(self._linked.probed)

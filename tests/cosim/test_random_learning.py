@@ -293,17 +293,6 @@ def test_poisson_channels_one_to_one_learn(name):
     device.close()
 
 
-@pytest.mark.parametrize("name", list(EMULATORS))
-def test_a_learning_program_has_no_cycles(name):
-    program = with_rule(tiny_program([{}], [Synapse("c0", 0, 5)], channels=1), PAIR)
-    device = loaded(EMULATORS[name], program)
-    data = device.run(3, Events.none(), record_everything(program))
-    assert data.cycles is None
-    assert data.why_no_cycles == (
-        "a program that learns, which the generated hardware cannot in this version"
-    )
-
-
 def test_the_random_networks_do_learn():
     """What the comparisons are worth: weights, tags and delays move, in both kinds of row."""
     moved = {"sparse": 0, "dense": 0, "delay": 0, "tag": 0, "x": 0, "y": 0, "before": 0}

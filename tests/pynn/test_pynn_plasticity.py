@@ -257,12 +257,3 @@ def test_stdp_that_the_machine_does_not_have_is_refused(rule, delay, found):
     with pytest.raises(sl.UnsupportedError) as caught:
         sim.run(1.0)
     assert caught.value.found == found
-
-
-def test_a_device_that_cannot_learn_says_so():
-    sim.setup(timestep=1.0, device="rtl")
-    cells = sim.Population(3, sim.IF_curr_exp(tau_refrac=1.0))
-    synapse = sim.STDPMechanism(sim.SpikePairRule(), sim.AdditiveWeightDependence(), weight=0.1)
-    sim.Projection(cells, cells, sim.AllToAllConnector(), synapse)
-    with pytest.raises(sl.UnsupportedError, match="device 'rtl' cannot learn"):
-        sim.run(1.0)

@@ -13,7 +13,7 @@ from support.devices import DEVICES, install_broken
 from support.programs import random_events, random_plastic_program, record_everything
 
 import spikeloom as sl
-from spikeloom import FileError, InputError, Snapshot, UnsupportedError
+from spikeloom import FileError, InputError, Snapshot
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.runtime.files import read_inputs
 from spikeloom.runtime.npz import read_npz, write_npz
@@ -151,19 +151,6 @@ def test_what_does_not_learn_says_so():
     )
     with pytest.raises(InputError, match="learning is either on or off\n  found: 'yes'"):
         device.learning = "yes"
-
-
-@pytest.mark.parametrize("url", ["rtl"])
-def test_devices_that_cannot_learn_refuse_before_a_run(url):
-    with sl.open(url) as device:
-        with pytest.raises(UnsupportedError) as caught:
-            device.load(PROGRAM)
-        assert str(caught.value) == (
-            f"device '{url}' cannot learn in this version\n"
-            "  found: rules of 'pre->post'\n"
-            "  expected: a Program without rules\n"
-            '  remedy: use "emulator", or connect with learning=None'
-        )
 
 
 def test_written_weights_keep_the_rules_limits():

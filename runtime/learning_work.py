@@ -1,0 +1,158 @@
+"""What learning after the update takes the generated hardware, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..compiler.microcode import LearningRule, TraceKind, When
+from ..hdl.cycles import LEARN
+from .learning_image import changes_of
+from .row_plan import plan_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..compiler.program import Program
+    from .backend import Events
+
+BEGIN, WALKED = 14, 10
+"""Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
+and from the last synapse to the end."""
+AGES = 4
+"""Cycles of a group of a trace by age, besides its ages."""
+
+
+class LearningWork:
+    """The rules of a Program on hardware of so many lanes.
+
+    Args:
+        program: of one core.
+        lanes: of the hardware.
+    """
+
+    def __init__(self, program: Program, lanes: int) -> None:
+        self._program, self._lanes = program, lanes
+        plan = plan_rows(program)
+        groups = plan.last // lanes - plan.first // lanes + 1
+        self._rules = []
+        for number, rule in enumerate(program.rules, 1):
+            own = np.flatnonzero(plan.rule == number)
+            # As ``LearningImage`` numbers them: the last one counts by itself.
+            post = program.population(program.projections[rule.projection].post)
+            assert post is not None
+            slots = post.slot.astype(np.int64)
+            turn = _turns(plan.pre[own])
+            own = own[np.lexsort((plan.pre[own], turn))]
+            self._rules.append(
+                _RuleWork(
+                    rule,
+                    program.global_neurons(post),
+                    int(slots.max() // lanes - slots.min() // lanes + 1),
+                    -(-len(own) // lanes),
+                    groups[own],
+                )
+            )
+
+    def cycles(
+        self,
+        first: int,
+        steps: int,
+        spikes: tuple[NDArray[np.int64], NDArray[np.int32]],
+        events: Events,
+        before: NDArray[np.uint64],
+        on: bool,
+    ) -> NDArray[np.int64]:
+        """(steps,) cycles of learning.
+
+        Args:
+            first: number of the first step.
+            steps: how many.
+            spikes: steps, from 0 on, and numbers of all neurons that fired.
+            events: the input.
+            before: ``LearningState.fired_before`` before the first step.
+            on: learning is on.
+        """
+        program = self._program
+        total = np.full(steps, LEARN, np.int64)
+        fired = np.zeros((steps, program.neurons), np.bool_)
+        fired[spikes[0], spikes[1]] = True
+        teacher = np.zeros_like(fired)
+        here = events.teacher_step < steps
+        teacher[events.teacher_step[here], events.teacher_neuron[here]] = True
+        for work, start in zip(self._rules, program.trace_start[:, 1].tolist(), strict=False):
+            own = before[start : start + len(work.post)]
+            total += work.cycles(first, fired, teacher, own, on)
+        return total
+
+
+class _RuleWork:
+    """One rule: its neurons, groups of them and of rows, and the groups that each row touches."""
+
+    def __init__(
+        self,
+        rule: LearningRule,
+        post: NDArray[np.int64],
+        groups: int,
+        xgroups: int,
+        rows: NDArray[np.int64],
+    ) -> None:
+        self.rule, self.post = rule, post
+        self.groups, self.xgroups, self.rows = groups, xgroups, rows
+
+    def cycles(
+        self,
+        first: int,
+        fired: NDArray[np.bool_],
+        teacher: NDArray[np.bool_],
+        before: NDArray[np.uint64],
+        on: bool,
+    ) -> NDArray[np.int64]:
+        rule, steps = self.rule, len(fired)
+        total = np.full(steps, 3 + self._traces(), np.int64)  # find the rule; is it an epoch?
+        products, numbers = self._of(When.POST)
+        if on and products:
+            late = rule.post_delay
+            ages = np.arange(late, 0, -1).astype(np.uint64)
+            earlier = (before >> (ages[:, None] - np.uint64(1)) & np.uint64(1)) != 0
+            y0 = np.concatenate([earlier, fired[:, self.post]])[:steps]
+            due = (y0 | teacher[:, self.post]).sum(axis=1)
+            each = self.xgroups * products
+            walks = (due - 1) * max(each, numbers) + each
+            total += self.groups + 2 + np.where(due > 0, BEGIN + numbers + walks + WALKED - 1, 0)
+        products, numbers = self._of(When.EPOCH)
+        if on and products:
+            each = self.rows * products
+            walks = int(np.maximum(each[:-1], numbers).sum() + each[-1])
+            ends = (first + np.arange(steps) + 1) % (1 << rule.period_log2) == 0
+            total += ends * (BEGIN - 1 + numbers + walks + WALKED)
+        return total
+
+    def _of(self, when: When) -> tuple[int, int]:
+        """Products of an event, and cycles that its random numbers take."""
+        products = sum(len(group.products) for group in self.rule.groups if group.when == when)
+        return products, max(1, 2 * changes_of(self.rule, when))
+
+    def _traces(self) -> int:
+        """Cycles of the passes over traces and earlier spikes."""
+        rule = self.rule
+        used = [trace for trace in (rule.x1, rule.x2) if trace.kind != TraceKind.NONE]
+        passes = [(trace, self.xgroups) for trace in used or [rule.x1]]
+        passes += [
+            (trace, self.groups) for trace in (rule.y1, rule.y2) if trace.kind != TraceKind.NONE
+        ]
+        total = 1 + (1 + self.groups if rule.post_delay else 0)
+        for trace, groups in passes:
+            window = trace.kind == TraceKind.WINDOW
+            total += 1 + groups * (AGES + len(trace.table) if window else 1)
+        return total
+
+
+def _turns(pre: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the same come before each."""
+    order = np.argsort(pre, kind="stable")
+    first = np.flatnonzero(np.diff(pre[order], prepend=-1))
+    turn = np.empty(len(pre), np.int64)
+    turn[order] = np.arange(len(pre)) - np.repeat(first, np.diff(np.append(first, len(pre))))
+    return turn

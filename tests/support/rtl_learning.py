@@ -1,0 +1,54 @@
+"""Cores that learn, each built once, on which many random plastic Programs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikeloom.backends.rtl import RtlBackend
+from spikeloom.compiler.program import Program
+from spikeloom.errors import FitError
+from spikeloom.hdl.geometry import Geometry
+from spikeloom.runtime.images import HardwareImage
+from support.plastic import with_random_rules
+from support.rtl import program_that_fits
+
+_ROOM: dict[str, Any] = {
+    "axons": 1024, "rows": 2048, "words": 2048, "destinations": 1024, "channels": 64,
+    "generators": 64, "accumulator_bits": 31, "rules": 8, "slots": 512, "code": 512,
+}  # fmt: skip
+
+LEARNING_GEOMETRIES: dict[str, Geometry] = {
+    "4 lanes, everything": Geometry(
+        neurons=60, lanes=4, weight_bits=16, delay_slots=64, receptors=2, plastic=1 << 14,
+        factors=3, tags=True, delays=True, windows=True, post_delays=True, **_ROOM,
+    ),
+    "2 lanes, 16 bits": Geometry(
+        neurons=33, lanes=2, state_bits=16, weight_bits=8, delay_slots=8, receptors=1,
+        adaptation=False, graded=False, plastic=1 << 14, factors=3, tags=True, delays=True,
+        windows=True, post_delays=True, **_ROOM,
+    ),
+}  # fmt: skip
+
+
+def learning_device(name: str) -> RtlBackend:
+    """The compiled core of that name."""
+    return RtlBackend(simulator="cxxrtl", geometry=LEARNING_GEOMETRIES[name])
+
+
+def plastic_program_for(name: str, seed: int) -> Program:
+    """A random plastic Program that the core of that name can hold, and learn."""
+    g = LEARNING_GEOMETRIES[name]
+    for attempt in range(1000):
+        rng = np.random.default_rng([seed, attempt])
+        program = with_random_rules(program_that_fits(g, int(rng.integers(1 << 30))), rng)
+        if not program.rules:
+            continue
+        program.verify()
+        try:
+            HardwareImage(program, g)
+        except FitError:
+            continue
+        return program
+    raise AssertionError(f"no Program fits {name}")
