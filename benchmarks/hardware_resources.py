@@ -1,7 +1,7 @@
 """Logic, memory and multipliers that a generated core takes, counted by yosys; or the link alone.
 
     python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7|ice40]
-    python benchmarks/hardware_resources.py link link-small --family ice40
+    python benchmarks/hardware_resources.py link link-small frames frames-small --family ice40
 
 These are counts after synthesis, not a placed design; docs/hardware.md records them.
 """
@@ -21,7 +21,7 @@ from spikeloom.hdl.core import Core
 from spikeloom.hdl.core_regions import describe
 from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.link.link import UartLink
+from spikeloom.hdl.link.link import UartFrames, UartLink
 
 _BASE = Geometry(
     neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
@@ -56,6 +56,9 @@ LINKS = {
 }
 """UART and link with nothing behind them, by the sizes of their buffers."""
 
+FRAMES = {"frames": "link", "frames-small": "link-small"}
+"""The same without what executes commands."""
+
 GROUPS = {
     "LUT": ("LUT", "INV", "SB_LUT"),
     "carry bits": ("CCU2C", "CARRY4", "SB_CARRY"),
@@ -74,6 +77,9 @@ def design(name: str) -> Any:
     if name in LINKS:
         descriptor = describe(CONFIGURATIONS["256-static"], build="0" * 16, **LINKS[name])
         return UartLink(descriptor, 12)
+    if name in FRAMES:
+        sizes = LINKS[FRAMES[name]]
+        return UartFrames(describe(CONFIGURATIONS["256-static"], build="0" * 16, **sizes), 12)
     return Core(CONFIGURATIONS[name])
 
 
@@ -100,7 +106,7 @@ def summed(cells: dict[str, int]) -> dict[str, int]:
 def main() -> None:
     """Print one line per configuration and family."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("configurations", nargs="*", default=[*CONFIGURATIONS, *LINKS])
+    parser.add_argument("configurations", nargs="*", default=[*CONFIGURATIONS, *LINKS, *FRAMES])
     parser.add_argument("--family", choices=SYNTHESIS, action="append")
     given = parser.parse_args()
     for name in given.configurations:

@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     program = sl.compile(network(given.neurons))
     raster = np.random.default_rng(1).random((STEPS, given.neurons)) < 0.1
-    with sl.open("rtl", simulator="cxxrtl", lanes=given.lanes) as device:
+    with sl.open("rtl", simulator="compiled", lanes=given.lanes) as device:
         start = time.perf_counter()
         device.load(program)
         print(f"load {time.perf_counter() - start:.1f} s", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from .origin import did_you_mean, user_origin
+from .program import MAX_SIDES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,6 +165,18 @@ def check_size(reasons: Reasons, size: object) -> int:
         reasons.add(f"size must be a positive integer, got {size!r}")
         return 1
     return int(size)
+
+
+def check_shape(reasons: Reasons, size: object) -> tuple[int, tuple[int, ...]]:
+    """A size, or the sides of a layer, as the number of neurons and the sides."""
+    if not isinstance(size, tuple):
+        checked = check_size(reasons, size)
+        return checked, (checked,)
+    if not 1 <= len(size) <= MAX_SIDES:
+        reasons.add(f"a shape has 1 to {MAX_SIDES} sides, got {len(size)}")
+        return 1, (1,)
+    sides = tuple(check_size(reasons, side) for side in size)
+    return math.prod(sides), sides
 
 
 def _describe(value: object) -> str:

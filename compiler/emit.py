@@ -73,6 +73,7 @@ class Emit:
                 if edge.plastic is not None and edge.plastic.microcode is not None
             ),
             report=_report(ir),
+            shapes=dict(graph.shapes),
         )
 
 

@@ -64,7 +64,7 @@ class ImportNetwork:
             for index, p in enumerate(network.projections.values())
         ]
         empty = Graph("real", network.name, network.dt, network.seed, nx.MultiDiGraph())
-        return build(empty, nodes, edges, probes=tuple(network.probes))
+        return build(empty, nodes, edges, probes=tuple(network.probes), shapes=dict(network.shapes))
 
 
 def _plastic(projection: Projection, index: int, seed: int) -> Plastic | None:

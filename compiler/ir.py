@@ -197,6 +197,7 @@ class Graph:
         probes: what a run records.
         findings: warnings and notes so far.
         report: what quantisation found (integer graph).
+        shapes: sides of the layers that have several.
     """
 
     level: Level
@@ -208,6 +209,7 @@ class Graph:
     probes: tuple[Probe, ...] = ()
     findings: tuple[Finding, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[SourceNode, ...]:

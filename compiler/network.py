@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 
 from ..errors import NetworkError
-from .checks import Reasons, check_name, check_size, numbers, show
+from .checks import Reasons, check_name, check_shape, numbers, show
 from .connectors import Connector, Table
 from .learning import Rule
 from .learning_limits import check_learning
@@ -127,6 +127,10 @@ class Network:
         probes: what a run records.
         quantization: how it becomes integers unless ``compile`` is told otherwise; None: automatic
             scales. Set by importers whose networks are exact at a scale.
+        shapes: source or population → the sides of its layer, such as (channels, height, width),
+            of those that were made with several; neuron ``i`` is element ``i`` in C order.
+        metadata: remarks of the file it was imported from, by the name of the node; "" is the
+            whole graph's. Nothing depends on them.
         latency: population → steps by which it runs behind the model it was imported from, where
             an importer had to shift it (docs/nir.md); empty otherwise.
 
@@ -146,23 +150,27 @@ class Network:
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         self.probes: list[Probe] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.metadata: dict[str, dict[str, Any]] = {}
         self.latency: dict[str, int] = {}
         self.quantization: Quantization | None = None
         self.origin = user_origin()
 
-    def source(self, name: str, size: int, generator: Poisson | Periodic | None = None) -> Source:
+    def source(
+        self, name: str, size: int | tuple[int, ...], generator: Poisson | Periodic | None = None
+    ) -> Source:
         """Add a source.
 
         Args:
             name: unique among sources and populations.
-            size: number of source neurons.
+            size: number of source neurons, or the sides of a layer of them.
             generator: None: the host says which neurons fire when (``inputs={name: …}``).
 
         Raises:
             NetworkError: with everything that is wrong.
         """
         reasons = Reasons(f"source {name!r}")
-        size = self._check_node(reasons, name, size)
+        size, shape = self._check_node(reasons, name, size)
         value = np.zeros(size, np.int64)
         phase = np.zeros(size, np.int64)
         seed = self.seed
@@ -176,21 +184,23 @@ class Network:
         reasons.done()
         source = Source(name, size, generator, value, phase, seed, user_origin())
         self.sources[name] = source
+        if len(shape) > 1:
+            self.shapes[name] = shape
         return source
 
-    def population(self, name: str, size: int, neuron: LIF) -> Population:
+    def population(self, name: str, size: int | tuple[int, ...], neuron: LIF) -> Population:
         """Add a population.
 
         Args:
             name: unique among sources and populations.
-            size: number of neurons.
+            size: number of neurons, or the sides of a layer of them.
             neuron: the model; its arrays have one value per neuron.
 
         Raises:
             NetworkError: with everything that is wrong.
         """
         reasons = Reasons(f"population {name!r}")
-        size = self._check_node(reasons, name, size)
+        size, shape = self._check_node(reasons, name, size)
         if not isinstance(neuron, LIF):
             reasons.add(f"neuron must be sl.LIF(…), sl.LI(…) or sl.IF(…), got {neuron!r}")
             reasons.done()
@@ -198,6 +208,8 @@ class Network:
         reasons.done()
         population = Population(name, size, neuron, params, user_origin())
         self.populations[name] = population
+        if len(shape) > 1:
+            self.shapes[name] = shape
         return population
 
     def connect(
@@ -302,17 +314,19 @@ class Network:
             f"{len(self.populations)} populations, {len(self.projections)} projections>"
         )
 
-    def _check_node(self, reasons: Reasons, name: str, size: int) -> int:
+    def _check_node(
+        self, reasons: Reasons, name: str, size: int | tuple[int, ...]
+    ) -> tuple[int, tuple[int, ...]]:
         check_name(reasons, name)
         for kind, known in (("source", self.sources), ("population", self.populations)):
             if isinstance(name, str) and name in known:
                 reasons.add(f"the name is taken by the {kind} made at {known[name].origin}")
-        checked = check_size(reasons, size)
+        checked, shape = check_shape(reasons, size)
         taken = sum(p.size for p in (*self.sources.values(), *self.populations.values()))
         if checked + taken > MAX_NEURONS:
             reasons.add(f"a network has at most 2^31 neurons; with this one {checked + taken}")
             reasons.done()
-        return checked
+        return checked, shape
 
     def _own(self, obj: _Object | str, known: dict[str, Any], role: str) -> _Object:
         """The object itself, if it belongs to this network."""

@@ -82,7 +82,7 @@ class LIF:
         refractory_mode: ``"hold"`` freezes v while refractory, ``"mask"`` only keeps the neuron
             from firing.
         leak: ``"exponential"`` (``tau_mem``) or ``"linear"`` (``leak_rate``).
-        leak_rate: by how much |v| shrinks per second (linear leak).
+        leak_rate: by how much the size of v shrinks per second (linear leak).
         threshold_step: by how much a spike raises the neuron's own threshold.
         tau_threshold: seconds in which a raised threshold decays; None or inf: never.
         v_init: v before the first step.

@@ -58,6 +58,9 @@ PROFILE = np.dtype(
 )
 """One parameter set, shared by all neurons that name it."""
 
+MAX_SIDES = 8
+"""Sides that the shape of a layer may have."""
+
 ROW = np.dtype(
     [
         ("kind", "u1"),  # SPARSE or DENSE
@@ -228,6 +231,8 @@ class Program:
         probes: what a run records.
         rules: microcode of the plastic projections, in the order of ``projections``.
         report: what the compiler found worth telling, plain JSON data.
+        shapes: source or population → sides of its layer, of those that have several; neuron ``i``
+            is element ``i`` in C order.
     """
 
     target: Target
@@ -243,6 +248,7 @@ class Program:
     probes: tuple[Probe, ...] = ()
     rules: tuple[LearningRule, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property
     def core_base(self) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from .program import (
     HOLD,
     LINEAR,
     MASK,
+    MAX_SIDES,
     PERIODIC,
     POISSON,
     PROFILE,
@@ -121,6 +122,11 @@ def _check_symbols(program: Program) -> None:
     _require(channel == program.channels, "channels", "sources do not cover them", channel)
     sources = {s.name for s in program.sources}
     populations = {p.name for p in program.populations}
+    size = {s.name: s.size for s in (*program.sources, *program.populations)}
+    for name, sides in program.shapes.items():
+        whole = all(type(side) is int and side >= 1 for side in sides) and len(sides) <= MAX_SIDES
+        fits = whole and name in size and math.prod(sides) == size[name]
+        _require(fits, "shapes", f"the shape of {name[:50]!r} is not that of its neurons", sides)
     for projection in program.projections:
         where = f"projection {projection.name!r}"
         _require(projection.post in populations, where, "no such target", projection.post)

@@ -118,7 +118,9 @@ def _arrays(program: Program) -> dict[str, NDArray[Any]]:
 
 
 def _manifest(program: Program) -> dict[str, Any]:
+    shapes = {name: list(sides) for name, sides in program.shapes.items()}
     return {
+        **({"shapes": shapes} if shapes else {}),  # most have none
         "format": FORMAT,
         "version": VERSION,
         "target": program.target.to_dict(),
@@ -410,6 +412,7 @@ def _assemble(manifest: dict[str, Any], target: Target, arrays: dict[str, NDArra
         probes=tuple(_record(Probe, p) for p in manifest["probes"]),
         rules=tuple(rule_of(rule) for rule in manifest["rules"]),
         report=manifest["report"],
+        shapes={name: tuple(sides) for name, sides in manifest.get("shapes", {}).items()},
     )
 
 

@@ -110,6 +110,7 @@ def part_of(program: Program, kept: Kept) -> Program:
         probes=tuple(probe for probe in program.probes if probe.of in names),
         rules=tuple(replace(r, projection=projections.index(r.projection)) for r in rules),
         report={},
+        shapes={},  # what is left of a layer has no sides
     )
     part.verify()
     return part

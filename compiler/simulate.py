@@ -310,7 +310,8 @@ class _Recorder:
             events = channels if node in self.ir.sources else fired
             own = (events[:, 1] >= node.first) & (events[:, 1] < node.first + node.size)
             spikes[probe.of] = events[own] - np.array([0, node.first])
-        return Result(self.steps, 0, self.ir.dt, spikes, states, sizes, "simulation")
+        shapes = {n: s for n, s in self.ir.shapes.items() if n in sizes}
+        return Result(self.steps, 0, self.ir.dt, spikes, states, sizes, "simulation", shapes=shapes)
 
 
 def _events(by_step: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -58,24 +58,29 @@ class Accumulators(Component):
         bits = self.geometry.accumulator_bits
         read_index = Signal.like(self.index)
         index, receptor = Signal.like(self.index), Signal()
-        adding, clear, again = Signal(), Signal(), Signal()
-        before, total = Signal(signed(bits)), Signal(signed(bits))
+        adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
+        total = Signal(signed(bits))
+        before = Signal(signed(bits), reset_less=True)
         m.d.comb += read_index.eq(Mux(self.take, self.take_index, self.index))
         m.d.sync += [
             index.eq(read_index),
             receptor.eq(self.receptor),
             adding.eq(self.add),
             clear.eq(self.take & ~self.look),
-            again.eq(adding & (self.index == index) & (self.receptor == receptor)),
-            before.eq(total),
+            # Added is what was read, or the sum that the read missed: the other one is 0.
+            keep.eq(~again & ~self.take),
+            before.eq(0),
         ]
+        m.d.comb += again.eq(adding & (read_index == index) & (self.receptor == receptor))
+        with m.If(again):
+            m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
             found = Mux(receptor, self.banks[1].get("sum"), found)
         stored = Signal(signed(bits))
         given = self.banks[0].host_value("sum").as_signed()  # with `look`, whichever bank is meant
         m.d.comb += [
-            stored.eq(Mux(self.look, given, Mux(clear, 0, Mux(again, before, found)))),
+            stored.eq(Mux(keep, found, 0) | before | Mux(self.look, given, 0)),
             total.eq(self.value + stored),
         ]
         for r, bank in enumerate(self.banks):
@@ -100,14 +105,16 @@ class SynapseLane(Component):
         push, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
         take, take_index: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
-            the cycle after. ``look``: while the host has access.
+            the cycle after.
+        look: while the host has access; the synapses that it reads are those of the row that it
+            pushes.
         sum0, sum1: what was taken.
         host_synapse, host0, host1: the host's ports.
     """
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.synapses = Bank(layout(g)["synapse"])
+        self.synapses = Bank(layout(g)["synapse"], through=True)
         self.accumulators = Accumulators(g)
         members: dict[str, Any] = {
             "push": In(1),
@@ -139,7 +146,8 @@ class SynapseLane(Component):
             rows.last.eq(synapses.get("last")),
             self.full.eq(rows.full),
             self.busy.eq(rows.busy),
-            synapses.read_enable.eq(1),
+            rows.look.eq(self.look),
+            synapses.read_enable.eq(rows.read),
             synapses.read_index.eq(rows.address),
         ]
 

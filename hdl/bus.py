@@ -81,8 +81,7 @@ class BusDecoder(Component):
         Args:
             table: its name.
             ports: of the banks.
-            shown: where what is read can be seen, if not at the ports: of entry ``i`` at place
-                ``i`` modulo their number.
+            shown: where what is read can be seen, if not at the ports; 0 where nothing is asked.
         """
         self._ports.append((self.tables[table], ports, shown))
 
@@ -119,30 +118,25 @@ class BusDecoder(Component):
 
         of_register = Signal()
         m.d.sync += of_register.eq(~to_memory)
-        answers: list[Any] = [Mux(of_register, self.register_read, 0)]
+        answers: list[Any] = []
         for table, ports, shown in self._ports:
             bits = (table.banks - 1).bit_length() if table.kind == BANKED else 0
             here = Signal(name=f"at_{table.name}")
             m.d.comb += here.eq(region == table.region)
             for number, port in enumerate(ports):
-                asked = Signal(name=f"asked_{table.name}{number}")
-                # A register keeps the decoding out of every bit's logic; the access has time.
-                m.d.sync += asked.eq(here & (index[:bits] == number) if bits else here)
+                first = bool(bits) or number == 0  # of copies, one is enough to read
                 m.d.comb += [
-                    port.asked.eq(asked if bits or number == 0 else 0),
+                    port.asked.eq(here & (index[:bits] == number) if bits else here),
                     port.access.eq(self.access),
-                    port.write.eq(write & asked),
+                    port.reads.eq(first),
+                    port.write.eq(write & to_memory),
                     port.index.eq(index[bits:]),
                     port.column.eq(column),
                     port.data.eq(bus.data),
                 ]
-                if shown is None and (bits or number == 0):  # of copies, one is enough
+                if shown is None and first:
                     answers.append(port.read)
-            for number, value in enumerate(shown or ()):
-                low = (len(shown or ()) - 1).bit_length()
-                asked = Signal(name=f"shown_{table.name}{number}")
-                m.d.sync += asked.eq(here & (index[:low] == number) if low else here)
-                answers.append(Mux(asked, value, 0))
+            answers += shown or ()
         with m.If(bus.ready):
-            m.d.sync += bus.read.eq(tree(or_, answers))
+            m.d.sync += bus.read.eq(Mux(of_register, self.register_read, tree(or_, answers)))
         return m

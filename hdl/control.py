@@ -23,7 +23,7 @@ class Control(Component):
         write, data: for one cycle, writing it.
         host_input: steps wait for their input. wanted: another step is to be computed.
         pace, step, groups, generator_groups: registers of that name; ``pace_set`` when written.
-        busy, late, refused: for STATUS. started, working, next_step: from the sequencer.
+        busy, late, refused: for STATUS. working, next_step: from the sequencer.
         spikes, clipped_u, clipped_v, clipped_threshold, events: added to the counters every cycle.
         fired: for FIRED; ``set_fired`` when it is written.
     """
@@ -50,7 +50,7 @@ class Control(Component):
                 "step": Out(32), "groups": Out(count_bits(g.update_groups)),
                 "generator_groups": Out(count_bits(g.generator_groups)),
                 "busy": In(1), "late": In(1), "refused": In(1),
-                "started": In(1), "working": In(1), "next_step": In(1),
+                "working": In(1), "next_step": In(1),
                 **{name.lower(): In(count_bits(self.most[name])) for name in COUNTERS[:-1]},
                 "fired": In(count_bits(g.update_groups)), "set_fired": Out(1),
             }
@@ -60,11 +60,10 @@ class Control(Component):
         """Written registers, then what of reading is not as it was written."""
         m = Module()
         m.submodules.counters = counters = self.counters
-        late, refused, free_run, run = Signal(), Signal(), Signal(), Signal(32)
+        late, refused, free_run = Signal(), Signal(), Signal()
+        running, target = Signal(), Signal(32)  # until the step's number is the target's
 
-        with m.If(self.started & ~free_run):
-            m.d.sync += run.eq(run - 1)
-        m.d.comb += self.wanted.eq((run != 0) | free_run)
+        m.d.comb += self.wanted.eq((running & (self.step != target)) | free_run)
         with m.If(self.next_step):
             m.d.sync += self.step.eq(self.step + 1)
         with m.If(self.late):
@@ -80,9 +79,13 @@ class Control(Component):
         with written("STATUS"):
             m.d.sync += [late.eq(self.data[1]), refused.eq(self.data[2])]
         with written("STOP"):
-            m.d.sync += [run.eq(0), free_run.eq(0)]
+            m.d.sync += [running.eq(0), free_run.eq(0)]
+        with written("RUN"):
+            m.d.sync += [running.eq(1), target.eq(self.step + self.data)]
+        with written("STEP"):
+            m.d.sync += running.eq(0)
         for name, register in (
-            ("RUN", run), ("PACE", self.pace), ("STEP", self.step), ("GROUPS", self.groups),
+            ("PACE", self.pace), ("STEP", self.step), ("GROUPS", self.groups),
             ("GENERATOR_GROUPS", self.generator_groups),
         ):  # fmt: skip
             with written(name):

@@ -157,18 +157,17 @@ class Core(Component):
             sequencer.pace_set.eq(control.pace_set),
             control.busy.eq(~sequencer.idle | control.wanted),
             control.late.eq(sequencer.late),
-            control.started.eq(sequencer.start),
             control.working.eq(~sequencer.idle | sequencer.start),
             control.next_step.eq(array.taken),
             control.spikes.eq(array.spikes),
             control.clipped_u.eq(array.clipped_u),
             control.clipped_v.eq(array.clipped_v),
             control.clipped_threshold.eq(array.clipped_threshold),
-            control.events.eq(Mux(fetch.counted, fetch.synapses, 0)),
             control.fired.eq(fired.count),
             fired.set_count.eq(control.set_fired),
             fired.new_count.eq(decoder.data),
         ]
+        m.d.sync += control.events.eq(Mux(fetch.counted, fetch.synapses, 0))
 
     def _random(
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
@@ -268,6 +267,8 @@ class Core(Component):
         m.d.comb += [
             taken.eq(Mux(decoder.access, index[lane_bits:], of_step)),
             array.look.eq(decoder.access),
+            fetch.look.eq(decoder.access),
+            fetch.look_address.eq(index[lane_bits:]),
             array.look_part.eq(index[unit_bits:lane_bits]),
         ]
         for i, lane in enumerate(synapses):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _READ_WHILE_WRITTEN = re.compile(
     r"(parameter \\COLLISION_X_MASK (\d+)')0+"
@@ -11,6 +16,18 @@ _READ_WHILE_WRITTEN = re.compile(
     re.MULTILINE,
 )
 """Of reads at a clock edge; the others see what is written one cycle later, without any logic."""
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Millions of small objects are made and kept: to look for garbage among them takes longer."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def to_rtlil(component: Any, name: str) -> str:
@@ -26,5 +43,6 @@ def to_rtlil(component: Any, name: str) -> str:
     """
     from amaranth.back import rtlil
 
-    text = rtlil.convert(component, name=name, emit_src=False)
+    with _no_collections():
+        text = rtlil.convert(component, name=name, emit_src=False)
     return _READ_WHILE_WRITTEN.sub(lambda m: f"{m[1]}{'1' * int(m[2])}{m[3]}", text)

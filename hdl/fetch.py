@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,6 +32,7 @@ class Fetch(Component):
         input: origin numbers; their destination lists are not empty, nor are the axons' rows.
         full: lanes that have no room for another row.
         push, next_row: a row for the lanes that ``push`` names: those that have a part in it.
+        look, look_address: the host reads the synapses there: they go to all lanes as a row.
         counted, synapses: once per row, how many synapses it has.
         busy: something is on its way.
         host_origin, host_destination, host_axon, host_row: the host's ports.
@@ -46,6 +47,8 @@ class Fetch(Component):
             "full": In(g.lanes),
             "push": Out(g.lanes),
             "next_row": Out(row_layout(g)),
+            "look": In(1),
+            "look_address": In(row_layout(g)["address"].shape),
             "counted": Out(1),
             "synapses": Out(tables["row"].field("synapses").width),
             "busy": Out(1),
@@ -76,13 +79,17 @@ class Fetch(Component):
         _feed_lookup(m, groups, row)
 
         lanes = Cat(row.get(f"mask{i}") for i in range(0, self.geometry.lanes, 32))
+        looked = Signal()
+        m.d.sync += looked.eq(self.look)
         m.d.comb += [
             row.ready.eq(~(lanes & self.full).any()),
             self.counted.eq(row.valid & row.ready),
             self.synapses.eq(row.get("synapses")),
-            self.push.eq(Mux(self.counted, lanes, 0)),
+            self.push.eq(Mux(self.counted, lanes, (self.look & ~looked).replicate(len(lanes)))),
             *(self.next_row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
         ]
+        with m.If(self.look):
+            m.d.comb += self.next_row.address.eq(self.look_address)
         m.d.comb += self.busy.eq(
             Cat(
                 *(lookup.valid for lookup in self.lookups.values()),

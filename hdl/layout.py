@@ -34,6 +34,9 @@ COLUMN_BITS = 32
 NEW_COLUMN = "new column"
 """Among fields: what follows is read at another time, and so stands in a memory of its own."""
 
+NINTH_BIT_WORDS = 2048
+"""Up to so many words, a block RAM has nine bits for every eight."""
+
 REGION_SHIFT, INDEX_SHIFT = 27, 3
 """A host address is ``region << 27 | entry << 3 | column``, in words of 32 bits."""
 REGISTERS = 0
@@ -170,7 +173,8 @@ def _synapse(g: Geometry) -> Table:
     return _table(
         "synapse", 4, BANKED, g.lanes, g.words,
         [("weight", g.weight_bits, True), ("group", index_bits(g.groups)),
-         ("delay", index_bits(g.delay_slots)), ("last", 1)],
+         ("delay", index_bits(g.delay_slots)),
+         (NEW_COLUMN, 0) if g.words > NINTH_BIT_WORDS else None, ("last", 1)],
         "A sparse synapse: mantissa, group of its target, wheel delay; or several dense mantissas,"
         " that of group `j` at place `j` mod their number, the lowest bits first; the `last` entry"
         " of a row in its lane",

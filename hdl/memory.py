@@ -25,11 +25,12 @@ BLOCK_BITS = 256
 class HostPort(wiring.Signature):
     """How the host reaches a bank while the core is idle.
 
-    ``asked`` says whether this bank is meant. ``access`` gives the address ports of *all* banks to
-    the host, so that one multiplexer serves all banks that the core addresses alike; ``write`` then
-    writes this one. All of them stay as they are for some cycles (``bus.ACCESS``), so that index
-    and data may pass through the core's own registers. ``read`` follows by a few cycles; it is 0
-    unless the bank is asked, so that the banks' answers can be ORed.
+    ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
+    all banks that the core addresses alike; ``asked`` says whether this bank is meant, and one
+    cycle later ``write`` writes it. All of them stay as they are for some cycles (``bus.ACCESS``),
+    so that index and data may pass through the core's own registers. ``reads``, which is constant,
+    says whether the host ever reads this bank. ``read`` follows by a few cycles; during an access
+    it is 0 unless the bank is asked, so that the banks' answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class HostPort(wiring.Signature):
             {
                 "access": Out(1),
                 "asked": Out(1),
+                "reads": Out(1),
                 "write": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
@@ -75,7 +77,8 @@ class Bank(Component):
         writes: the core writes it, too.
         apart: the core reads each column at a time of its own: then there are ``read_enable0``,
             ``read_index0``, … instead of ``read_enable`` and ``read_index``.
-        through: while the host has access, addresses and data come from the core all the same.
+        through: while the host has access, what is read, and what is written if the core writes,
+            is what the core says all the same.
 
     Attributes:
         read_enable, read_index, read0 …: the core's reading side.
@@ -105,7 +108,11 @@ class Bank(Component):
                 shape=width,
                 depth=table.depth,
                 init=[],
-                attrs={"ram_style": "block"} if width * table.depth >= BLOCK_BITS else None,
+                attrs={
+                    # What is read of an entry that is just being written matters to nobody.
+                    "no_rw_check": 1,
+                    **({"ram_style": "block"} if width * table.depth >= BLOCK_BITS else {}),
+                },
             )
             for width in table.widths
         ]
@@ -146,22 +153,30 @@ class Bank(Component):
         columns = range(len(self.table.widths))
         for i in columns:
             m.submodules[f"column{i}"] = column = self.memories[i]
-            write, read = column.write_port(), column.read_port()
+            write, read = column.write_port(), column.read_port(domain="comb")
             suffix = str(i) if self.apart else ""
             enable = getattr(self, f"read_enable{suffix}")
             index = getattr(self, f"read_index{suffix}")
+            # The register is the memory's own; it and its reset cost nothing in block RAM.
+            held = Signal(column.data.shape, name=f"held{i}", reset_less=True)
+            hidden = Signal(name=f"hidden{i}")
+            m.d.sync += hidden.eq(host.access & ~(host.asked & (host.column == i)))
+            looks = 0 if self.through else host.access & host.reads
+            with m.If(hidden):
+                m.d.sync += held.eq(0)
+            with m.Elif(enable | looks):
+                m.d.sync += held.eq(read.data)
             m.d.comb += [
-                read.en.eq(enable | host.access),
-                read.addr.eq(index if self.through else Mux(host.access, host.index, index)),
-                getattr(self, f"read{i}").eq(read.data),
-                write.en.eq(host.write & (host.column == i)),
+                read.addr.eq(Mux(looks, host.index, index)),
+                getattr(self, f"read{i}").eq(held),
+                write.en.eq(host.write & ~hidden),
                 write.addr.eq(host.index),
                 write.data.eq(host.data),
             ]
             if self.writes:
                 own = getattr(self, f"write{i}")
                 m.d.comb += [
-                    write.en.eq(self.write_enable | (host.write & (host.column == i))),
+                    write.en.eq(self.write_enable | (host.write & ~hidden)),
                     write.addr.eq(self.write_index),
                     write.data.eq(own),
                 ]
@@ -170,8 +185,5 @@ class Bank(Component):
                         write.addr.eq(Mux(host.access, host.index, self.write_index)),
                         write.data.eq(Mux(host.access, host.data, own)),
                     ]
-        shown = [Signal(name=f"shown{i}") for i in columns]
-        m.d.sync += [shown[i].eq(host.asked & (host.column == i)) for i in columns]
-        answers = (Mux(shown[i], getattr(self, f"read{i}"), 0) for i in columns)
-        m.d.comb += host.read.eq(tree(or_, answers))
+        m.d.comb += host.read.eq(tree(or_, (getattr(self, f"read{i}") for i in columns)))
         return m

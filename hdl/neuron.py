@@ -100,8 +100,8 @@ class Neuron(Component):
         early = g.adaptation or g.late
         last = 4 if g.late else Neuron.LATENCY
         return {
-            "bias": 3,
-            "injected": 3,
+            "bias": 1,
+            "injected": 1,
             "threshold": 3 if early else 5,
             "v_reset": last,
             "refractory": last,
@@ -159,60 +159,67 @@ class Neuron(Component):
         new: dict[str, Value] = {}
         for r in self._receptors:
             new[f"u{r}_product"] = p[f"u{r}"] * p[f"u{r}_factor"]
+            new[f"u{r}_negative"] = p[f"u{r}"][-1]
             total = p[f"sum{r}"].as_signed()
             new[f"sum{r}_shifted"] = total << p.shift if g.shifts else total
         if g.adaptation:
             new["adapt_product"] = p.adapt * p.adapt_factor
         if g.exponential:
             new["v_product"] = p.v * p.v_factor
+            new["v_negative"] = p.v[-1]
         if g.linear:
             negative = p.v[-1]
             shrunk = Mux(negative, p.v + p.leak, p.v - p.leak)
             across = shrunk[-1] ^ negative
             new["v_shrunk"] = Mux(across, 0, shrunk)[: g.state_bits].as_signed()
+        drive: Any = self.neuron.bias if g.bias else None
+        if g.graded:
+            drive = self.injected if drive is None else drive + self.injected
+        if drive is not None:
+            new["drive"] = Mux(p.frozen, 0, drive).as_signed() if self._freezes else drive
         p.advance(
             drop="u0 u1 u0_factor u1_factor sum0 sum1 adapt_factor v v_factor leak shift", **new
         )
 
     def _currents(self, p: Pipeline) -> None:
-        """Stage 3: u is complete, and what is left of v but for its rounding."""
+        """Stage 3: u is complete; to what is left of v comes what moves it from outside."""
         g = self.geometry
         new: dict[str, Value] = {}
         for r in self._receptors:
-            kept, carry = _towards_zero(p[f"u{r}_product"])
-            total = _add(kept, p[f"sum{r}_shifted"], carry)
+            total = _decayed(p[f"u{r}_product"], p[f"u{r}_negative"], p[f"sum{r}_shifted"])
             u, new[f"u{r}_clipped"] = self._saturate(total, self.given[f"u{r}"])
             new[f"u{r}"] = u
             new[f"current{r}"] = Mux(p.frozen, 0, u).as_signed() if self._freezes else u
-        left, carry = _towards_zero(p.v_product) if g.exponential else (p.v_shrunk, Const(0, 1))
-        if g.linear and g.exponential:
-            left, carry = Mux(p.linear, p.v_shrunk, left), carry & ~p.linear
+        kept, negative = (p.v_product, p.v_negative) if g.exponential else (None, Const(0, 1))
+        if g.linear:
+            shrunk = Cat(Const(0, _FRACTION), p.v_shrunk).as_signed()
+            if kept is None:
+                kept = shrunk
+            else:
+                kept, negative = Mux(p.linear, shrunk, kept), negative & ~p.linear
+        left = _decayed(kept, negative, p.drive if g.bias or g.graded else Const(0, signed(1)))
         p.advance(
-            drop="u0_product u1_product sum0_shifted sum1_shifted v_product v_shrunk linear",
-            left=left, left_carry=carry, **new,
+            drop="u0_product u1_product u0_negative u1_negative sum0_shifted sum1_shifted"
+            " v_product v_negative v_shrunk linear drive frozen",
+            left=left, **new,
         )  # fmt: skip
 
     def _integrate(self, p: Pipeline) -> None:
-        """Stage 4: v and its currents; beside it all that else moves it."""
+        """Stage 4: v and its currents."""
         g = self.geometry
         new: dict[str, Value] = {}
-        total = _add(p.left, p.current0, p.left_carry)
+        total = p.left + p.current0
         if g.receptors == 2:
             total = total + p.current1
-        drive: Any = self.neuron.bias if g.bias else None
-        if g.graded:
-            drive = self.injected if drive is None else drive + self.injected
-        if drive is not None:
-            new["drive"] = Mux(p.frozen, 0, drive) if self._freezes else drive
         if self._threshold_early:
             adapt: Any = p.adapt if g.adaptation else 0
             new["threshold"] = self.neuron.threshold + adapt
-        p.advance(drop="left left_carry current0 current1 frozen adapt", total=total, **new)
+        p.advance(drop="left current0 current1 adapt", total=total, **new)
 
     def _membrane(self, p: Pipeline) -> None:
         """Stage 5: v, unless a delayed reset is due; meanwhile θa has decayed."""
         g = self.geometry
-        base = p.total + p.drive if g.bias or g.graded else p.total
+        base = p.total
         new: dict[str, Value] = {}
         if g.late:
             late: Any = self.profile.v_reset
@@ -227,7 +234,7 @@ class Neuron(Component):
         v, clipped = self._saturate(base, self.given.v)
         if g.adaptation:
             new["adapt"] = (p.adapt_product + self.random[20:])[12:]
-        p.advance(drop="total drive pending adapt_product", v=v, v_clipped=clipped, **new)
+        p.advance(drop="total pending adapt_product", v=v, v_clipped=clipped, **new)
 
     def _fire(self, p: Pipeline) -> None:
         """Stage 6: the comparison and the subtraction."""
@@ -247,7 +254,10 @@ class Neuron(Component):
         fire = p.spiking & over & ~self.load
         if g.refractory_bits:
             fire = fire & ~p.held
-        p.advance(drop="threshold spiking held", fire=fire, **new)
+            # While the host writes, nothing: so that what it gives need only be added.
+            new["refractory"] = Mux(self.load, 0, p.refractory)
+            new["held"] = p.held & ~self.load
+        p.advance(drop="threshold spiking", fire=fire, **new)
 
     def _reset(self, m: Module, p: Pipeline) -> None:
         """What is written: the state after the step."""
@@ -274,8 +284,9 @@ class Neuron(Component):
             made["adapt"] = Mux(clipped_threshold, top, adapt)
         if g.refractory_bits:
             period = p.period if g.late else self.profile.refractory
-            left = p.refractory - (p.refractory != 0)
-            made["refractory"] = Mux(fire, period, left[: g.refractory_bits])
+            left = (p.refractory - p.held)[: g.refractory_bits]
+            written = Mux(self.load, self.given.refractory, 0)
+            m.d.comb += self.next_state.refractory.eq(Mux(fire, period, left) | written)
         made["saturated"] = p.saturated | Cat(clipped_u != 0, clipped_v != 0, clipped_threshold)
         m.d.comb += [
             *(self.next_state[f"u{r}"].eq(p[f"u{r}"]) for r in self._receptors),
@@ -317,12 +328,10 @@ class Neuron(Component):
         return Cat(low, high).as_signed(), clipped
 
 
-def _add(a: Value, b: Value, carry: Value) -> Value:
-    """The exact sum of two signed numbers and a bit, by one adder."""
-    total = Cat(Const(1, 1), a).as_signed() + Cat(carry, b).as_signed()
-    return total[1:].as_signed()
+_FRACTION = 12
+"""Bits after the point of a decay constant, and of a product with it."""
 
 
-def _towards_zero(product: Value) -> tuple[Value, Value]:
-    """A signed product by 2^12, and what must be added to truncate it toward zero."""
-    return product[12:].as_signed(), product[-1] & product[:12].any()
+def _decayed(product: Value, negative: Value, more: Value) -> Value:
+    """A signed product by 2^12, truncated toward zero, and ``more``: one adder, in a DSP if any."""
+    return (product + Cat(negative.replicate(_FRACTION), more).as_signed())[_FRACTION:].as_signed()

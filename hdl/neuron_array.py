@@ -79,7 +79,7 @@ class NeuronUnit(Component):
         m.d.comb += [
             select.read_enable.eq(turn[0]),
             select.read_index.eq(group[0]),
-            state.read_enable.eq(turn[1]),
+            state.read_enable.eq(turn[1] | host.access),
             state.read_index.eq(Mux(host.access, host.index, group[1])),
             *(neuron.profile[f.name].eq(profile.get(f.name)) for f in profile.table.fields),
             *(neuron.neuron[f.name].eq(banks[NEURON].get(f.name))

@@ -56,7 +56,7 @@ _LIST = [
     Register("RUN", 4, "w", "start to compute so many steps"),
     Register("STOP", 5, "w", "stop after the current step"),
     Register("PACE", 6, "w", "clock cycles from one step to the next, 0: as fast as possible"),
-    Register("STEP", 7, "rw", "number of the next step, modulo 2^32"),
+    Register("STEP", 7, "rw", "number of the next step, modulo 2^32; writing it ends a run"),
     Register("GROUPS", 8, "rw", "groups of neurons in use"),
     Register("GENERATOR_GROUPS", 9, "rw", "groups of generators in use"),
     Register("FIRED", 10, "rw", "entries of `fired` in use"),

@@ -40,8 +40,9 @@ class RowWalker(Component):
     Attributes:
         push, row: a row that has at least one entry in this lane; never while ``full``.
         full: ``QUEUE`` rows are waiting.
+        look: the rows that come are only to be read, their first entries at that: the host's way.
         busy: rows are waiting, or an entry is on the memory's output.
-        address: what the memory is to read.
+        read, address: the memory is to read, and what.
         last: of the entry on the memory's output.
         valid, walked: a weight of the entry on the memory's output is due, and of which row; in a
             dense row, ``walked.group`` is the group of this weight.
@@ -54,7 +55,9 @@ class RowWalker(Component):
                 "push": In(1),
                 "row": In(self._row),
                 "full": Out(1),
+                "look": In(1),
                 "busy": Out(1),
+                "read": Out(1),
                 "address": Out(index_bits(g.words)),
                 "last": In(1),
                 "valid": Out(1),
@@ -79,8 +82,9 @@ class RowWalker(Component):
             free.eq(~self.valid | (self.last & ended)),
             self.address.eq(Mux(free, head.address, walked.address + onward)),
             self.busy.eq(waiting | self.valid),
+            self.read.eq(~free | waiting),
         ]
-        m.d.sync += self.valid.eq(~free | waiting)
+        m.d.sync += self.valid.eq(self.read & ~self.look)
         with m.If(free):
             m.d.sync += walked.eq(head)
         with m.Else():

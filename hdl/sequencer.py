@@ -51,8 +51,12 @@ class Sequencer(Component):
         following, due, overdue = Signal(), Signal(), Signal()
         # `cycles` is one ahead of the cycles since the step's beginning. Between runs it rests, and
         # the whole core with it: what does not change costs no power, and no time in simulation.
+        with m.If(self.start):
+            m.d.sync += self.cycles.eq(2)
+        with m.Elif(following | ~self.idle):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.If(following | ~self.idle):
-            m.d.sync += [self.cycles.eq(self.cycles + 1), overdue.eq(due)]
+            m.d.sync += overdue.eq(due)
             with m.If(self.cycles == self.pace):
                 m.d.sync += due.eq(1)
         with m.FSM():
@@ -64,7 +68,6 @@ class Sequencer(Component):
                         self.late.eq(following & overdue & (self.pace != 0)),
                     ]
                     m.d.sync += [
-                        self.cycles.eq(2),
                         due.eq(self.pace[1:] == 0),
                         overdue.eq(0),
                         following.eq(1),

@@ -43,27 +43,28 @@ class Walker(Component):
         """A register for the list in hand; the next is taken with the last address."""
         m = Module()
         given, made = self.input.p, self.output.p
-        left = Signal.like(given.count)
+        # Bits of the number of addresses that are left, inverted: counting up takes fewer gates.
+        left = Signal.like(given.count, init=(1 << len(given.count)) - 1)
         free = Signal()
         m.d.comb += [
-            self.output.valid.eq(left != 0),
-            free.eq((left == 0) | ((left == 1) & self.output.ready)),
+            self.output.valid.eq(~left.all()),
+            free.eq(left[1:].all() & (left[0] | self.output.ready)),
             self.input.ready.eq(free),
             made.first.eq(made.place == 0),
         ]
         address, place, tag = (Signal.like(made[n]) for n in ("address", "place", "tag"))
         m.d.comb += [made.address.eq(address), made.place.eq(place), made.tag.eq(tag)]
         with m.If(free):
-            m.d.sync += left.eq(0)
+            m.d.sync += left.eq(left.init)
             with m.If(self.input.valid):
                 m.d.sync += [
                     address.eq(given.start),
-                    left.eq(given.count),
+                    left.eq(~given.count),
                     tag.eq(given.tag),
                     place.eq(0),
                 ]
         with m.Elif(self.output.valid & self.output.ready):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1), place.eq(place + 1)]
+            m.d.sync += [address.eq(address + 1), left.eq(left + 1), place.eq(place + 1)]
         return m
 
 

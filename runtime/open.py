@@ -25,6 +25,7 @@ BACKENDS = {
 ADDRESSED = {
     "serial": ("backends.rtl.remote", "SerialBackend", "boards at a serial port"),
     "tcp": ("backends.rtl.remote", "TcpBackend", "boards behind a network"),
+    "replay": ("backends.rtl.remote", "ReplayBackend", "recorded sessions with a board"),
 }
 """The same for devices with an address: ``scheme://address?name=value``."""
 

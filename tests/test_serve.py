@@ -209,3 +209,22 @@ def test_exported_verilog(net, tmp_path, capsys):
         "  found: --divisor 3\n"
         "  expected: at least 4\n"
     )
+
+
+@needs_compiler
+def test_a_bad_line_and_its_recording(net, tmp_path, capsys):
+    """Served with faults, run and recorded by the command line, replayed without any device."""
+    path, out = tmp_path / "session.jsonl", [tmp_path / name for name in ("a.npz", "b.npz")]
+    spikes = tmp_path / "spikes.npz"
+    np.savez(spikes, pixels=np.array(EVENTS["pixels"]))
+    run = ["run", str(net), "--inputs", str(spikes), "--steps", str(STEPS)]
+    with served("model", "--for", str(net), "--faults", "flip=3e-4,lose=3e-4,split") as told:
+        device = ["--device", told["url"], "--record", str(path)]
+        assert main([*run, *device, "-o", str(out[0])]) == 0
+    assert main([*run, "--device", f"replay://{path}", "-o", str(out[1])]) == 0
+    with np.load(out[0]) as first, np.load(out[1]) as second:
+        for name in set(first) - {"meta"}:
+            np.testing.assert_array_equal(first[name], second[name])
+    capsys.readouterr()
+    assert main(["serve", "model", "--for", str(net), "--faults", "flop"]) == 7
+    assert "this is no description of faults" in capsys.readouterr().err

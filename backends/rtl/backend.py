@@ -29,7 +29,7 @@ from ...runtime.backend import (
 )
 from ...runtime.images import HardwareImage
 from .fit import geometry_for
-from .tools import missing_tools
+from .tools import compiler_line, missing_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ...runtime.backend import Events, Record, Variable
     from .model import Model
 
-SIMULATORS = ("auto", "cxxrtl", "amaranth")
+SIMULATORS = ("auto", "compiled", "amaranth")
 BATCH = 4096
 """Most steps per call of the simulator; bounds the memory for its output."""
 CLIPPED = ("CLIPPED_U", "CLIPPED_V", "CLIPPED_THRESHOLD")
@@ -54,7 +54,7 @@ class RtlBackend(Backend):
 
     Args:
         lanes: build the core with so many lanes instead of the target's; changes cycles only.
-        simulator: "cxxrtl" (compiled, fast), "amaranth" (slow, needs no compiler), or "auto".
+        simulator: "compiled" (compiled, fast), "amaranth" (slow, needs no compiler), or "auto".
         geometry: build exactly this core; by default one that fits the Program.
     """
 
@@ -310,7 +310,8 @@ class RtlBackend(Backend):
             "scheme": self.scheme,
             "simulator": self._simulator,
             "cycles": True,
-            "compiler": missing_tools() or "there",
+            "simulators": "compiled if it can be, else amaranth (slower)",
+            "compiler": missing_tools() or compiler_line(),
         }
         if self._model is not None:
             facts["geometry"] = self._model.geometry.to_dict()
@@ -345,7 +346,7 @@ def chosen_simulator(simulator: str) -> str:
             where="device 'rtl'",
         )
     problem = missing_tools()
-    if simulator == "cxxrtl" and problem:
+    if simulator == "compiled" and problem:
         raise DeviceError(
             "the core cannot be compiled here",
             found=problem,
@@ -353,7 +354,7 @@ def chosen_simulator(simulator: str) -> str:
             remedy='install it, or open "rtl?simulator=amaranth", which is slower',
         )
     if simulator == "auto":
-        simulator = "amaranth" if problem else "cxxrtl"
+        simulator = "amaranth" if problem else "compiled"
     return simulator
 
 
@@ -363,7 +364,7 @@ def make_model(simulator: str, geometry: Geometry) -> Model:
     Raises:
         DeviceError: it cannot be had.
     """
-    if chosen_simulator(simulator) == "cxxrtl":
+    if chosen_simulator(simulator) == "compiled":
         from .compiled import CompiledModel
 
         return CompiledModel(geometry)

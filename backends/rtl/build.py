@@ -1,60 +1,45 @@
-"""From a geometry to a shared library, built once and kept in the user's cache folder."""
+"""From a design to a shared library, built once and kept in the user's cache folder."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
-import json
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DeviceError
+from ...hdl.export import to_rtlil
 from ...hdl.layout import layout, path
+from ...hdl.source_hash import source_hash
 from ...hdl.streams import OUTPUT_END, input_layout, output_layout
 from . import tools
-from .quick import FLAGS, quicken
+from .netlist import SCRIPT, Netlist
+from .translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ...hdl.geometry import Geometry
 
-NO_HARDWARE = ("cycles.py", "document.py")
-"""Modules of `hdl` that can change without the circuit's changing."""
-
 DRIVER = Path(__file__).with_name("driver.cpp")
+MAKERS = (
+    "build.py", "cells.py", "netlist.py", "operands.py", "parts.py", "tools.py", "translate.py",
+)  # fmt: skip
+"""Modules that a model depends on, beside the design's own."""
 
-SCRIPT = """
-read_rtlil core.il
-delete */t:$meminit_v2 core.control.counters/* %d
-hierarchy -top core
-proc
-flatten
-select -module core
-connect -set rst 1'0
-delete -port w:rst
-select -clear
-opt -full
-opt_clean -purge
-splitnets -driver
-opt_clean -purge
-write_cxxrtl -g0 core.cc
-"""
-"""Without reset and initial contents, which the driver writes anyway, the circuit is half as large
-to compile; split nets leave no false loops, which would cost a second evaluation per cycle."""
+_ZEROS = re.compile(
+    r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*?  end\n",
+    re.MULTILINE,
+)
+"""Initial contents of a memory that are nothing but zeros, as it begins anyway."""
 
 
 def build_hash(geometry: Geometry) -> str:
-    """Names a build: the design's sources, its parameters, and the tools that make it."""
-    digest = hashlib.sha256()
-    design = (Path(__file__).parents[2] / "hdl").glob("*.py")
-    sources = [*sorted(path for path in design if path.name not in NO_HARDWARE)]
-    sources += [DRIVER, *(Path(__file__).with_name(f"{n}.py") for n in ("build", "quick", "tools"))]
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    digest.update(json.dumps([geometry.to_dict(), tools.versions()]).encode())
-    return digest.hexdigest()
+    """Names a build of a core: the design's sources, its parameters, and the tools that make it."""
+    return _hash(source_hash(geometry.to_dict()), DRIVER.read_text(encoding="utf-8"))
 
 
 def library(geometry: Geometry) -> Path:
@@ -63,22 +48,35 @@ def library(geometry: Geometry) -> Path:
     Raises:
         DeviceError: a tool failed; with its last words.
     """
-    kept = tools.cache_folder() / "rtl" / f"{build_hash(geometry)[:32]}.so"
-    if kept.is_file():
-        return kept
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-            made = _build(geometry, Path(folder))
-            os.replace(made, kept)  # whoever builds the same at the same time loses nothing
-    except OSError as error:
+    name = build_hash(geometry)
+    return _kept(name, lambda folder: _build_core(geometry, int(name[:8], 16), folder))
+
+
+def compile_design(design: Any, harness: str) -> ctypes.CDLL:
+    """A design's model, wrapped by C++ code that exports C functions.
+
+    Args:
+        design: an Amaranth component; its ports are fields of ``Circuit``, and
+            ``step(Circuit &)`` computes a clock cycle.
+        harness: C++ source that follows the model's.
+
+    Raises:
+        DeviceError: a tool is missing, or fails.
+    """
+    text = to_rtlil(design, "top")
+
+    def make(folder: Path) -> Path:
+        _, model = _translated(text, "top", folder)
+        return _compiled(model + harness, folder)
+
+    missing = tools.missing_tools()
+    if missing:
         raise DeviceError(
-            "the compiled core cannot be kept",
-            found=error,
-            where=kept.parent,
-            remedy="set SPIKELOOM_CACHE to a folder that can be written",
-        ) from error
-    return kept
+            "the hardware cannot be simulated: a tool is missing",
+            found=missing,
+            remedy="install it, then try again",
+        )
+    return ctypes.CDLL(str(_kept(_hash(text, harness), make)))
 
 
 def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
@@ -91,37 +89,82 @@ def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
     ]
 
 
-def _build(geometry: Geometry, folder: Path) -> Path:
-    """RTLIL, CXXRTL, then the compiler."""
+def _hash(*parts: str) -> str:
+    makers = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in MAKERS)
+    digest = hashlib.sha256()
+    for part in (*parts, *makers, *tools.versions()):
+        digest.update(len(part).to_bytes(8, "little") + part.encode())
+    return digest.hexdigest()
+
+
+def _kept(name: str, make: Callable[[Path], Path]) -> Path:
+    """The library of this name in the cache; made in a folder of its own if it is not there."""
+    kept = tools.cache_folder() / "rtl" / f"{name[:32]}.so"
+    if kept.is_file():
+        return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            made = make(Path(folder))
+            os.replace(made, kept)  # whoever builds the same at the same time loses nothing
+    except OSError as error:
+        raise DeviceError(
+            "the compiled model cannot be kept",
+            found=error,
+            where=kept.parent,
+            remedy="set SPIKELOOM_CACHE to a folder that can be written",
+        ) from error
+    return kept
+
+
+def _translated(text: str, top: str, folder: Path) -> tuple[Netlist, str]:
+    """RTLIL, yosys' netlist, C++."""
+    (folder / f"{top}.il").write_text(_ZEROS.sub("", text), encoding="utf-8")
+    tools.run_yosys(SCRIPT.format(top=top), folder)
+    netlist = Netlist(folder / f"{top}.json", top)
+    return netlist, translate(netlist)
+
+
+def _compiled(text: str, folder: Path) -> Path:
+    (folder / "model.cpp").write_text(text, encoding="utf-8")
+    return tools.run_compiler("model.cpp", "model.so", folder)
+
+
+def _build_core(geometry: Geometry, build: int, folder: Path) -> Path:
     from ...hdl.core import Core
-    from ...hdl.export import to_rtlil
 
-    core = Core(geometry, build=int(build_hash(geometry)[:8], 16))
-    (folder / "core.il").write_text(to_rtlil(core, "core"))
-    tools.run_yosys(SCRIPT, folder)
-    made = folder / "core.cc"
-    made.write_text(quicken(made.read_text(), "p_core"))
-
-    entries = " ".join(
-        f"SL_MEMORY({number}, {_member(place)})"
-        for number, (_, _, _, place) in enumerate(memory_names(geometry))
+    text = _without_reset(to_rtlil(Core(geometry, build=build), "core"), "core")
+    netlist, model = _translated(text, "core", folder)
+    entries = (
+        f"SL_MEMORY({number}, m{memory.number}, {lane}, {memory.lanes})"
+        for number, (memory, lane) in enumerate(
+            netlist.memories[place] for *_, place in memory_names(geometry)
+        )
     )
-    text = (
-        '#include "core.cc"\n'
-        f"#define SL_MEMORIES {entries}\n"
+    head = (
+        f"#define SL_MEMORIES {' '.join(entries)}\n"
         f"#define SL_INPUT_PLACES {_places(input_layout(geometry).values())}\n"
         f"#define SL_OUTPUT_PLACES {_places(output_layout(geometry).values())}\n"
         f"#define SL_OUTPUT_END {OUTPUT_END}\n"
     )
-    (folder / "all.cpp").write_text(text + DRIVER.read_text())
-    return tools.run_compiler("all.cpp", "core.so", folder, FLAGS)
+    return _compiled(model + head + DRIVER.read_text(encoding="utf-8"), folder)
 
 
-def _member(place: str) -> str:
-    """The name that CXXRTL gives a memory in C++."""
-    return "memory_p_" + "".join(
-        "__" if c == "_" else c if c.isalnum() else f"_{ord(c):02x}_" for c in place
-    )
+def _without_reset(text: str, top: str) -> str:
+    """A design in RTLIL whose reset is never active: the driver makes a new one instead."""
+    begin = text.index(f"\nmodule \\{top}\n")
+    end = text.index("\nend\n", begin)
+    module, found = re.subn(
+        r"^  wire width 1 input \d+\s+\\rst$", r"  wire width 1 \\rst",
+        text[begin:end], flags=re.MULTILINE,
+    )  # fmt: skip
+    if found != 1:
+        raise DeviceError(
+            "the generated core is not as expected",
+            found=f"{found} resets",
+            remedy="install the version of Amaranth that `spikeloom[rtl]` asks for",
+        )
+    return f"{text[:begin]}{module}\n  connect \\rst 1'0{text[end:]}"
 
 
 def _places(widths: Iterable[int]) -> str:

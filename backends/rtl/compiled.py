@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_int64, c_uint32, c_void_p
+from ctypes import POINTER, byref, c_int64, c_uint32, c_void_p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,7 @@ BUS_LIMIT = 1 << 16
 class CompiledModel(Model):
     """The core as a shared library; its memories are NumPy arrays over the library's own."""
 
-    simulator = "cxxrtl"
+    simulator = "compiled"
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
@@ -36,7 +36,7 @@ class CompiledModel(Model):
         for name, result, arguments in (
             ("sl_create", c_void_p, []),
             ("sl_destroy", None, [c_void_p]),
-            ("sl_memory", POINTER(c_uint32), [c_void_p, c_int64]),
+            ("sl_memory", POINTER(c_uint32), [c_void_p, c_int64, POINTER(c_int64)]),
             ("sl_bus", c_int64, [c_void_p, c_int64, c_int64, c_int64, c_int64]),
             (
                 "sl_run",
@@ -50,11 +50,16 @@ class CompiledModel(Model):
         self._device = code.sl_create()
         tables = layout(geometry)
         self._memories = {
-            (table, lane, column): np.ctypeslib.as_array(
-                code.sl_memory(self._device, number), (tables[table].depth,)
-            )
+            (table, lane, column): self._memory(number, tables[table].depth)
             for number, (table, lane, column, _) in enumerate(memory_names(geometry))
         }
+
+    def _memory(self, number: int, depth: int) -> NDArray[np.uint32]:
+        """A memory's words, which are those of equal memories in turn."""
+        stride = c_int64()
+        first = self._code.sl_memory(self._device, number, byref(stride))
+        words = np.ctypeslib.as_array(first, ((depth - 1) * stride.value + 1,))
+        return words[:: stride.value]
 
     def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
         """The memory itself: what is written into the array is in the core."""

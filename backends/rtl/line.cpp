@@ -1,37 +1,24 @@
-// A simulated device at its line, with a C interface; the generated model is included before this
+// A simulated device at its line, with a C interface; the generated circuit comes before this
 // text. SL_PINS says whether the line is two UART pins (rx, tx) or byte streams (line_in, line_out).
 //
 // Bytes for the device wait in a buffer here and go onto the line one after the other; how long
 // that takes, and every pause, is counted in clock cycles of the device.
 
-#include <cstdint>
 #include <deque>
 
 namespace {
 
-using Top = cxxrtl_design::p_top;
-
 struct Line {
-    Top top;
+    Circuit top;
     std::deque<uint8_t> waiting;  // for the device
     uint64_t clocks = 0, still = 0, framing = 0;
     double bit;  // clock cycles per bit of the host's clock
 
     explicit Line(double bit) : bit(bit) {}
 
-    // What is combinational follows the registers and inputs, then one rising edge. Parts that
-    // rest (gated.py) cost next to nothing here.
-    void settle() {
-        top.p_clk.set<bool>(false);
-        do {
-            cxxrtl_design::sl_evaluated = false;
-            top.eval(nullptr);
-        } while (top.commit());
-    }
-    void edge() {
-        top.p_clk.set<bool>(true);
-        top.eval(nullptr);
-        top.commit();
+    // One clock cycle: outputs follow the inputs and registers, then comes a rising edge.
+    void clock() {
+        step(top);
         ++clocks;
     }
 
@@ -45,7 +32,7 @@ struct Line {
     double sample = 0;
     unsigned received = 0;
 
-    void set_level(bool level) { top.p_rx.set<bool>(level); }
+    void set_level(bool level) { top.rx = level; }
 
     bool send() {
         const double now = double(clocks);
@@ -65,8 +52,8 @@ struct Line {
     }
 
     bool receive(uint8_t *out, long &got) {
-        const bool level = top.p_tx.get<bool>();
-        const double now = double(clocks);
+        const bool level = top.tx;
+        const double now = double(clocks - 1);
         if (bit_number < 0) {
             if (!level) {
                 bit_number = 0;
@@ -89,43 +76,37 @@ struct Line {
 
     // One clock cycle; whether anything moved on the line.
     bool cycle(uint8_t *out, long &got) {
-        bool moved = send();
-        settle();
-        moved |= receive(out, got);
-        edge();
-        return moved;
+        const bool moved = send();
+        clock();
+        return receive(out, got) | moved;
     }
 #else
     void set_level(bool) {}
 
     bool cycle(uint8_t *out, long &got) {
         const bool offered = !waiting.empty();
-        top.p_line__in____valid.set<bool>(offered);
-        if (offered) top.p_line__in____payload.set<uint8_t>(waiting.front());
-        top.p_line__out____ready.set<bool>(true);
-        settle();
+        top.line_in__valid = offered;
+        if (offered) top.line_in__payload = waiting.front();
+        top.line_out__ready = 1;
+        clock();
         bool moved = false;
-        if (offered && top.p_line__in____ready.get<bool>()) {
+        if (offered && top.line_in__ready) {
             waiting.pop_front();
             moved = true;
         }
-        if (top.p_line__out____valid.get<bool>()) {
-            out[got++] = top.p_line__out____payload.get<uint8_t>();
+        if (top.line_out__valid) {
+            out[got++] = uint8_t(top.line_out__payload);
             moved = true;
         }
-        edge();
         return moved;
     }
 #endif
 
     void reset() {
         set_level(true);
-        top.p_rst.set<bool>(true);
-        for (int i = 0; i < 4; ++i) {
-            settle();
-            edge();
-        }
-        top.p_rst.set<bool>(false);
+        top.rst = 1;
+        for (int i = 0; i < 4; ++i) clock();
+        top.rst = 0;
     }
 };
 
@@ -174,10 +155,7 @@ long sl_run(void *model, uint8_t *out, long room, uint64_t quiet, uint64_t pause
 void sl_low(void *model, uint64_t cycles) {
     auto &self = line(model);
     self.set_level(false);
-    for (uint64_t i = 0; i < cycles; ++i) {
-        self.settle();
-        self.edge();
-    }
+    for (uint64_t i = 0; i < cycles; ++i) self.clock();
     self.set_level(true);
     self.still = 0;
 }

@@ -11,7 +11,7 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
-from .cxxrtl import compile_model
+from .build import compile_design
 
 HARNESS = Path(__file__).with_name("line.cpp")
 
@@ -31,7 +31,7 @@ class LineModel:
 
     def __init__(self, design: Any, bit: float = 0.0, quiet: int = 5000):
         text = f"#define SL_PINS {int(bit > 0)}\n{HARNESS.read_text(encoding='utf-8')}"
-        self._library = library = compile_model(design, text)
+        self._library = library = compile_design(design, text)
         pointer, number = ctypes.c_void_p, ctypes.c_uint64
         for name, result, arguments in (
             ("sl_new", pointer, [ctypes.c_double]),

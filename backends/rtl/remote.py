@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 _FIELD = {"v": "v", "u0": "u0", "u1": "u1", "threshold": "adapt"}
 """Where a recorded variable is in table `state`."""
 
+_COUNTERS = sorted(
+    r.address >> INDEX_SHIFT for n, r in REGISTER.items() if n.endswith(("_LOW", "_HIGH"))
+)
+"""Registers that only a run changes, which are read all at once."""
+
 _RUN = REGISTER["RUN"].address
 _STEP = REGISTER["STEP"].address
 
@@ -64,6 +69,8 @@ class LinkedModel(Model):
         self._step = client.session.poll()["step"]
         self._probes = b""
         self._digests: dict[str, int] = {}
+        self._queued: dict[str, bytes] = {}
+        self._counted: dict[int, int] = {}
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
         self.probed = np.zeros((0, 0), np.int32)
 
@@ -95,11 +102,7 @@ class LinkedModel(Model):
         return len(self.table(table)[0]) > self.tables[table].depth
 
     def _load(self, name: str, column: int, words: NDArray[np.uint32]) -> None:
-        """Fill a region; its digest says that it holds just this.
-
-        What is there already is not sent again: zeros at the end, and all of a region that the
-        core itself writes, which often has come back to where it began.
-        """
+        """Fill a region, together with others, before anything else is done."""
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
         whole = np.zeros(spec.depth, np.uint32)
@@ -107,12 +110,28 @@ class LinkedModel(Model):
         image = pack_words(whole, spec)
         if not spec.volatile:
             self._digests[region] = zlib.crc32(image)
-        if spec.volatile and self.client.digest(region) == zlib.crc32(image):
-            return
-        used = 1 + int(np.flatnonzero(whole).max(initial=-1))
-        self.client.write(region, 0, image[: used * spec.word_bytes])
-        if self.client.digest(region) != zlib.crc32(image):
-            self.client.load({region: image})
+        self._queued[region] = image
+
+    def _settle(self) -> None:
+        """Send what is to be loaded; digests say that it is there, all asked for at once.
+
+        What is there already is not sent again: zeros at the end, and all of a region that the
+        core itself writes, which often has come back to where it began.
+        """
+        images, self._queued = self._queued, {}
+        known = self.client.descriptor.region
+        depths = {region: known(region)[1].depth for region in images}
+        there = {region: n for region, n in depths.items() if known(region)[1].volatile}
+        for region, found in zip(there, self.client.digests(there), strict=True):
+            if found == zlib.crc32(images[region]):
+                del images[region], depths[region]
+        for region, image in images.items():
+            size = known(region)[1].word_bytes
+            used = -(-len(image.rstrip(b"\0")) // size)
+            self.client.write(region, 0, image[: used * size])
+        for region, found in zip(depths, self.client.digests(depths), strict=True):
+            if found != zlib.crc32(images[region]):
+                self.client.load({region: images[region]})
 
     def verify(self) -> None:
         """Have the device compute the digest of everything that it does not change by itself.
@@ -120,8 +139,10 @@ class LinkedModel(Model):
         Raises:
             DeviceError: a region does not hold what was loaded.
         """
-        for region, expected in self._digests.items():
-            found = self.client.digest(region)
+        self._settle()
+        depths = {r: self.client.descriptor.region(r)[1].depth for r in self._digests}
+        told = zip(self._digests.items(), self.client.digests(depths), strict=True)
+        for (region, expected), found in told:
             if found != expected:
                 raise DeviceError(
                     "a region does not hold what was loaded any more",
@@ -138,22 +159,31 @@ class LinkedModel(Model):
             return
         if address == _STEP:
             self._step = data
+        self._counted = {}
         self.client.write(REGISTER_REGION, address >> INDEX_SHIFT, data.to_bytes(4, "little"))
 
     def read(self, address: int) -> int:
         """Read a register."""
-        return int.from_bytes(
-            self.client.read(REGISTER_REGION, address >> INDEX_SHIFT, 1), "little"
-        )
+        self._settle()
+        number = address >> INDEX_SHIFT
+        if number in _COUNTERS:
+            if not self._counted:
+                first, count = _COUNTERS[0], _COUNTERS[-1] - _COUNTERS[0] + 1
+                words = np.frombuffer(self.client.read(REGISTER_REGION, first, count), "<u4")
+                self._counted = dict(enumerate(words.tolist(), first))
+            return self._counted[number]
+        return int.from_bytes(self.client.read(REGISTER_REGION, number, 1), "little")
 
     def column(self, name: str, column: int) -> NDArray[np.uint32]:
         """A copy of one column of a table."""
+        self._settle()
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
         return unpack_words(self.client.read(region), spec).astype(np.uint32)
 
     def probe(self, addresses: NDArray[np.int64]) -> None:
         """From now on ``probed`` has the words at these host addresses after each step of a run."""
+        self._settle()
         words = addresses.astype("<u4").tobytes()
         if words != self._probes:
             self.client.write(PROBE_REGION, 0, words)
@@ -167,6 +197,8 @@ class LinkedModel(Model):
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
         """Compute steps; the session watches over their time."""
+        self._settle()
+        self._counted = {}
         done = self.client.run(
             steps, self._events(given), start=self._step, cycles=True, probes=bool(self._probes)
         )
@@ -325,14 +357,17 @@ class SerialBackend(RemoteBackend):
     Args:
         address: the port.
         baud: bits per second.
+        record: a file for all that goes over the line.
     """
 
     scheme = "serial"
 
-    def __init__(self, address: str, baud: int | str = 3_000_000) -> None:
+    def __init__(
+        self, address: str, baud: int | str = 3_000_000, record: str | None = None
+    ) -> None:
         from ...runtime.link.serial_port import SerialPort
 
-        super().__init__(SerialPort(address, _number("baud", baud)))
+        super().__init__(_recorded(SerialPort(address, _number("baud", baud)), record))
 
 
 class TcpBackend(RemoteBackend):
@@ -340,15 +375,39 @@ class TcpBackend(RemoteBackend):
 
     Args:
         address: ``host:port``.
+        record: a file for all that goes over the line.
     """
 
     scheme = "tcp"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, record: str | None = None) -> None:
         from ...runtime.link.tcp import TcpConnection
 
         host, _, port = address.rpartition(":")
-        super().__init__(TcpConnection(host, _number("port", port)))
+        super().__init__(_recorded(TcpConnection(host, _number("port", port)), record))
+
+
+class ReplayBackend(RemoteBackend):
+    """A recorded session in place of a device.
+
+    Args:
+        address: the file.
+    """
+
+    scheme = "replay"
+
+    def __init__(self, address: str) -> None:
+        from ...runtime.link.record import Replay
+
+        super().__init__(Replay(address))
+
+
+def _recorded(line: Transport, path: str | None) -> Transport:
+    if path is None:
+        return line
+    from ...runtime.link.record import Recorder
+
+    return Recorder(line, path)
 
 
 def _number(name: str, value: int | str) -> int:

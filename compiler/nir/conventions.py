@@ -61,6 +61,9 @@ CONVENTIONS: dict[str, Convention] = {
     ),
 }
 
+GAIN_ROUNDING = 4 * np.finfo(np.float64).eps
+"""Rounding of a product of three numbers."""
+
 GAIN_TOLERANCE = 1e-4
 """Rounding of r and τ in float32, amplified by 1 − β close to 0."""
 
@@ -191,9 +194,9 @@ class _Reader:
         return outer * self._snapped(_ratio(w_in, tau_syn) * self.dt)
 
     def _snapped(self, gain: Array) -> Array:
-        """Gains that only rounding keeps from 1 are 1 where the framework knows no other."""
+        """Gains that only rounding keeps from 1 are 1 (float32's where no other gain exists)."""
         if not self.rule.unit_gain:
-            return gain
+            return np.where(np.abs(gain - 1.0) < GAIN_ROUNDING, 1.0, gain)
         lost = np.isnan(gain)  # snnTorch writes β = 1 as τ = r = ∞
         return np.where(lost | (np.abs(gain - 1.0) < GAIN_TOLERANCE), 1.0, gain)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...errors import FileError, UnsupportedError
 from ..origin import warn_user
@@ -13,11 +14,15 @@ from .hdf5 import Limits
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """A graph without sub-graphs; names of inner nodes are joined by dots."""
+    """A graph without sub-graphs; names of inner nodes are joined by dots.
+
+    ``metadata`` has the remarks of nodes and of sub-graphs by name, the whole graph's as "".
+    """
 
     nodes: dict[str, Node]
     edges: list[tuple[str, str]]
     where: str
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def before(self) -> dict[str, list[str]]:
         """Predecessors of every node, in the order of the edges."""
@@ -43,7 +48,8 @@ def flatten(graph: Graph, limits: Limits) -> Flat:
     """
     nodes: dict[str, Node] = {}
     edges: list[tuple[str, str]] = []
-    _flatten_into(graph, "", nodes, edges)
+    metadata: dict[str, dict[str, Any]] = {}
+    _flatten_into(graph, "", nodes, edges, metadata)
     unknown = [(name, n.type) for name, n in nodes.items() if n.type not in FIELDS | _INNER]
     if unknown:
         raise UnsupportedError(
@@ -51,7 +57,7 @@ def flatten(graph: Graph, limits: Limits) -> Flat:
             found=", ".join(f"{name!r} ({kind})" for name, kind in unknown[:20]),
             expected=", ".join(FIELDS),
             where=graph.where,
-            remedy="replace convolutions and pooling by Linear nodes (their unrolled matrix)",
+            remedy="replace them by nodes of this list",
         )
     if len(edges) > limits.edges:
         raise FileError(
@@ -66,25 +72,32 @@ def flatten(graph: Graph, limits: Limits) -> Flat:
             f"{graph.where}: {len(edges) - len(unique)} edges occur twice and are taken once, "
             "as NIR does"
         )
-    return Flat(nodes, unique, graph.where)
+    metadata |= {name: node.metadata for name, node in nodes.items() if node.metadata}
+    return Flat(nodes, unique, graph.where, metadata)
 
 
 _INNER = {"Identity": ((), ())}
 
 
 def _flatten_into(
-    graph: Graph, prefix: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
+    graph: Graph,
+    prefix: str,
+    nodes: dict[str, Node],
+    edges: list[tuple[str, str]],
+    metadata: dict[str, dict[str, Any]],
 ) -> None:
+    if graph.metadata:
+        metadata[prefix.removesuffix(".")] = graph.metadata
     for name, item in graph.nodes.items():
         full = prefix + name
         if isinstance(item, Graph):
-            _flatten_into(item, f"{full}.", nodes, edges)
+            _flatten_into(item, f"{full}.", nodes, edges, metadata)
             continue
         if full in nodes:
             raise FileError("Two nodes have the same name.", found=repr(full), where=graph.where)
         if prefix and item.type in ("Input", "Output"):
             shape = item.fields if item.type == "Input" else {}  # an Output's is only a remark
-            item = Node("Identity", shape, item.where)
+            item = Node("Identity", shape, item.where, metadata=item.metadata)
         nodes[full] = item
     for a, b in graph.edges:
         edges.append((_port(graph, a, "Output", prefix), _port(graph, b, "Input", prefix)))

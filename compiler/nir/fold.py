@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -19,8 +19,9 @@ from ...errors import FileError, NetworkError, UnsupportedError
 from ..checks import show, whole_steps
 from ..origin import warn_user
 from .flat import Flat
-from .graph import LINEAR, READOUTS, Node
+from .graph import CONVOLUTIONS, LINEAR, READOUTS, WINDOWS, Node
 from .shapes import Sizes, spread
+from .windows import count_entries, window_matrix
 
 if TYPE_CHECKING:
     Matrix = NDArray[np.float64] | sp.csr_array
@@ -85,6 +86,12 @@ class Folder:
             self._add(total, Signal({(before, 0): eye}))
         return total
 
+    def origins(self, name: str) -> list[str]:
+        """Sources and neurons whose spikes leave a node, changed or not."""
+        if self._flat.nodes[name].type not in LINEAR:
+            return [name]
+        return list(dict.fromkeys(origin for origin, _ in self._signals[name].terms))
+
     def _order(self) -> list[str]:
         """Linear nodes, each after the linear nodes that feed it."""
         graph = nx.DiGraph()
@@ -114,18 +121,25 @@ class Folder:
                 {key: _scaled(w, scale) for key, w in signal.terms.items()},
                 {start: c * scale for start, c in signal.constants.items()},
             )
-        weight = node.fields["weight"]
+        if node.type in WINDOWS:
+            shape = self._sizes.shapes.before[name]
+            self._check_entries(count_entries(node, shape), 0, name, "its input")
+            weight: Matrix = window_matrix(node, shape)
+        else:
+            weight = node.fields["weight"]
         for origin, delay in signal.terms:
-            entries = weight.shape[0] * self._sizes.of(origin, "out")
-            dense = isinstance(signal.terms[origin, delay], np.ndarray)
-            self._check_entries(entries, entries * weight.shape[1] if dense else 0, name, origin)
+            entries, products = _cost(weight, signal.terms[origin, delay])
+            self._check_entries(entries, products, name, origin)
         result = Signal(
-            {key: np.asarray(weight @ w) for key, w in signal.terms.items()},
+            {key: _product(weight, w) for key, w in signal.terms.items()},
             {start: weight @ c for start, c in signal.constants.items()},
         )
-        if node.type == "Affine":
-            bias = spread(node.fields["bias"], weight.shape[0])
-            result.constants[0] = result.constants.get(0, 0.0) + bias
+        if "bias" in node.fields:
+            bias = node.fields["bias"].reshape(-1)
+            if node.type in CONVOLUTIONS and bias.size > 1:  # one per channel
+                bias = np.repeat(bias, _sides(weight)[0] // bias.size)
+            known = result.constants.get(0, 0.0)
+            result.constants[0] = known + spread(bias, _sides(weight)[0])
         return result
 
     def _delayed(self, name: str, node: Node, signal: Signal) -> Signal:
@@ -191,6 +205,29 @@ class Folder:
                 where=self._flat.where,
                 remedy="put a neuron between the matrices, or split the layer",
             )
+
+
+def _sides(matrix: Any) -> tuple[int, int]:
+    return matrix.shape  # SciPy's stubs have it optional
+
+
+def _cost(a: Matrix, b: Matrix) -> tuple[int, int]:
+    """Entries and multiplications of a product, at most; what identities cost is nothing."""
+    (rows, inner), columns = _sides(a), _sides(b)[1]
+    entries = rows * columns
+    if isinstance(b, np.ndarray):
+        return entries, (entries * inner if isinstance(a, np.ndarray) else a.nnz * columns)
+    if isinstance(a, np.ndarray):
+        return entries, rows * b.nnz
+    pairs = np.bincount(a.indices, minlength=inner) @ np.diff(b.indptr).astype(np.int64)
+    return min(entries, int(pairs)), int(pairs)
+
+
+def _product(a: Matrix, b: Matrix) -> Matrix:
+    product = a @ b
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.asarray(product)
+    return sp.csr_array(product)
 
 
 def _scaled(matrix: Matrix, rows: NDArray[np.float64]) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FileError
 from .hdf5 import Limits, check_name
+from .metadata import take_metadata
 
 FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Input": (("shape",), ()),
@@ -28,6 +29,10 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Delay": (("delay",), ()),
     "Flatten": ((), ("input_type", "start_dim", "end_dim")),
     "Threshold": (("threshold",), ()),
+    "Conv1d": (("weight", "stride", "padding", "dilation", "groups"), ("bias", "input_shape")),
+    "Conv2d": (("weight", "stride", "padding", "dilation", "groups"), ("bias", "input_shape")),
+    "SumPool2d": (("kernel_size", "stride", "padding"), ()),
+    "AvgPool2d": (("kernel_size", "stride", "padding"), ()),
 }
 """Required and optional fields of every node type that is imported."""
 
@@ -39,7 +44,12 @@ MAY_BE_INFINITE = {"tau", "tau_mem", "tau_syn", "r", "w_in"}
 
 SPIKING = {"LIF", "CubaLIF", "IF", "Threshold"}
 READOUTS = {"LI", "CubaLI", "I"}
-LINEAR = {"Affine", "Linear", "Scale", "Delay", "Flatten", "Identity"}
+CONVOLUTIONS = {"Conv1d", "Conv2d"}
+WINDOWS = CONVOLUTIONS | {"SumPool2d", "AvgPool2d"}
+LINEAR = {"Affine", "Linear", "Scale", "Delay", "Flatten", "Identity"} | WINDOWS
+
+TEXTS = {"padding"}
+"""Fields that may be a text instead of numbers."""
 
 MAX_SIZE = 1 << 20
 """Elements of one layer; far above any chip, far below what would hurt."""
@@ -47,23 +57,32 @@ MAX_SIZE = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One node; `fields` are float64 arrays of their original shape."""
+    """One node; `fields` are float64 arrays of their original shape, `texts` what is no number."""
 
     type: str
     fields: dict[str, NDArray[np.float64]]
     where: str
+    texts: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Nodes and identity edges, as NIR has them."""
 
-    nodes: dict[str, Node | Graph]
+    nodes: Mapping[str, Node | Graph]
     edges: list[tuple[str, str]]
     where: str
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def make_node(kind: str, fields: Mapping[str, NDArray[np.float64]], where: str) -> Node:
+def make_node(
+    kind: str,
+    fields: Mapping[str, NDArray[np.float64]],
+    where: str,
+    texts: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Node:
     """Check the values of one node.
 
     Raises:
@@ -71,7 +90,7 @@ def make_node(kind: str, fields: Mapping[str, NDArray[np.float64]], where: str) 
     """
     required = FIELDS[kind][0] if kind in FIELDS else ()
     for name in required:
-        if name not in fields:
+        if name not in fields and name not in (texts or {}):
             raise FileError(
                 f"The {kind} node lacks {name}.",
                 found=", ".join(sorted(fields)) or "no fields",
@@ -88,27 +107,28 @@ def make_node(kind: str, fields: Mapping[str, NDArray[np.float64]], where: str) 
                 expected="finite numbers",
                 where=where,
             )
-    node = Node(kind, dict(fields), where)
+    node = Node(kind, dict(fields), where, dict(texts or {}), dict(metadata or {}))
     _check_matrix(node)
     return node
 
 
 def _check_matrix(node: Node) -> None:
-    if node.type not in ("Affine", "Linear"):
+    if node.type not in {"Affine", "Linear"} | CONVOLUTIONS:
         return
     weight = node.fields["weight"]
-    if weight.ndim != 2 or 0 in weight.shape:
+    if node.type not in CONVOLUTIONS and (weight.ndim != 2 or 0 in weight.shape):
         raise FileError(
             f"The weights of this {node.type} node are no matrix.",
             found=f"shape {weight.shape}",
             expected="(outputs, inputs)",
             where=node.where,
         )
-    if node.type == "Affine" and node.fields["bias"].size not in (1, weight.shape[0]):
+    bias = node.fields.get("bias")
+    if bias is not None and bias.size not in (1, *weight.shape[:1]):
         raise FileError(
             "The bias does not fit the weights.",
-            found=f"bias of shape {node.fields['bias'].shape}",
-            expected=f"({weight.shape[0]},), one per row of the weights {weight.shape}",
+            found=f"bias of shape {bias.shape}",
+            expected=f"({len(weight)},), one per output channel of the weights {weight.shape}",
             where=node.where,
         )
 
@@ -152,25 +172,32 @@ def _graph_from_object(
         if kind == "NIRGraph":
             nodes[str(name)] = _graph_from_object(item, at, limits, depth + 1, count)
         else:
-            nodes[str(name)] = make_node(kind, _fields_of(item, kind, at), at)
+            fields, texts = _fields_of(item, kind, at)
+            remarks = take_metadata(getattr(item, "metadata", None), at)
+            nodes[str(name)] = make_node(kind, fields, at, texts, remarks)
     edges = [(str(a), str(b)) for a, b in graph.edges]
-    return Graph(nodes, edges, where)
+    return Graph(nodes, edges, where, take_metadata(getattr(graph, "metadata", None), where))
 
 
-def _fields_of(item: Any, kind: str, where: str) -> dict[str, NDArray[np.float64]]:
+def _fields_of(
+    item: Any, kind: str, where: str
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
     fields: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, str] = {}
     for name in sum(FIELDS.get(kind, ((), ())), ()):
         if name in ("shape", "input_type"):
             types = getattr(item, "input_type", None) or {}
             value = types.get("input") if isinstance(types, Mapping) else types
         else:
             value = getattr(item, name, None)
-        if value is not None:
+        if name in TEXTS and isinstance(value, str):
+            texts[name] = value
+        elif value is not None:
             try:
                 fields[name] = np.array(value, dtype=np.float64)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise FileError(f"{name} is not numeric.", found=str(error), where=where) from error
-    return fields
+    return fields, texts
 
 
 def check_depth(depth: int, where: str, limits: Limits) -> None:

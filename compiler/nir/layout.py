@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from ...errors import FileError
 from ..origin import warn_user
 from .datasets import check_numbers, read_numbers
-from .graph import BOOKKEEPING, FIELDS, Graph, Node, check_count, check_depth, make_node
+from .graph import (
+    BOOKKEEPING,
+    FIELDS,
+    TEXTS,
+    Graph,
+    Node,
+    check_count,
+    check_depth,
+    make_node,
+)
 from .hdf5 import Budget, Limits, child, members, open_file
+from .metadata import load_metadata, plan_metadata
 from .texts import read_text
 
 
@@ -20,6 +31,8 @@ class _NodePlan:
     type: str
     data: dict[str, h5py.Dataset]
     where: str
+    texts: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -27,6 +40,7 @@ class _GraphPlan:
     nodes: dict[str, _NodePlan | _GraphPlan]
     edges: list[tuple[str, str]]
     where: str
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def read_graph(path: Path, limits: Limits) -> Graph:
@@ -68,12 +82,21 @@ def _plan(
         raise FileError("A node is not a group.", found="a dataset", where=where)
     names = members(group, where, budget, 64)
     kind = _text_member(group, "type", names, where, budget)
+    metadata: dict[str, Any] = {}
+    if "metadata" in names:
+        remarks = child(group, "metadata", where, budget)
+        if not isinstance(remarks, h5py.Group):
+            raise FileError("metadata is no group.", where=where)
+        metadata = plan_metadata(remarks, f"{where}/metadata", budget)
     if kind == "NIRGraph":
-        return _plan_graph(group, names, where, budget, depth, counts)
+        graph = _plan_graph(group, names, where, budget, depth, counts)
+        graph.metadata = metadata
+        return graph
     data: dict[str, h5py.Dataset] = {}
+    texts: dict[str, str] = {}
     required, optional = FIELDS.get(kind, ((), ()))
     for name in names:
-        if name not in required + optional:
+        if name not in required + optional or name == "metadata":
             if kind in FIELDS and name not in BOOKKEEPING:
                 warn_user(f"{where}: {name!r} is not used")
             continue
@@ -82,11 +105,17 @@ def _plan(
             continue
         if not isinstance(item, h5py.Dataset):
             raise FileError(f"{name} is a group, not a dataset.", where=where)
-        if name == "input_type" and h5py.check_string_dtype(item.dtype) is not None:
-            continue
+        if h5py.check_string_dtype(item.dtype) is not None and item.shape is not None:
+            if name == "input_type":
+                continue
+            if name in TEXTS:
+                texts[name] = "".join(read_text(item, f"{where}/{name}", budget))
+                continue
+        if item.shape is None and name in optional:
+            continue  # None, as some writers put it
         check_numbers(item, f"{where}/{name}", budget)
         data[name] = item
-    return _NodePlan(kind, data, where)
+    return _NodePlan(kind, data, where, texts, metadata)
 
 
 def _plan_graph(
@@ -159,5 +188,6 @@ def _load(plan: _GraphPlan) -> Graph:
             nodes[name] = _load(item)
         else:
             fields = {k: read_numbers(d, f"{item.where}/{k}") for k, d in item.data.items()}
-            nodes[name] = make_node(item.type, fields, item.where)
-    return Graph(nodes, plan.edges, plan.where)
+            remarks = load_metadata(item.metadata, item.where)
+            nodes[name] = make_node(item.type, fields, item.where, item.texts, remarks)
+    return Graph(nodes, plan.edges, plan.where, load_metadata(plan.metadata, plan.where))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FileError
 from ..origin import warn_user
 from .flat import Flat
-from .graph import MAX_SIZE, Node, shape_size
+from .geometry import Shapes
+from .graph import MAX_SIZE, WINDOWS, Node, shape_size
 
 Port = tuple[str, str]
 
@@ -19,11 +22,15 @@ class Sizes:
     Elementwise nodes have one size, matrices two; an edge joins an output and an input of equal
     size. A parameter with a single value fits any size (snnTorch and Norse write scalars).
 
+    Attributes:
+        shapes: of the layers, as far as they are known.
+
     Raises:
-        FileError: two sizes meet that differ, or nothing determines a size.
+        FileError: two sizes meet that differ, or nothing determines a size or a window's shape.
     """
 
     def __init__(self, flat: Flat) -> None:
+        self.shapes = Shapes(flat)
         self._parent: dict[Port, Port] = {}
         self._known: dict[Port, tuple[int, str]] = {}
         self._where = flat.where
@@ -33,7 +40,7 @@ class Sizes:
             if flat.nodes[b].type != "Output":
                 self._join((a, "out"), (b, "in"))
         for name, node in flat.nodes.items():
-            if node.type not in ("Affine", "Linear", "Output"):
+            if node.type not in {"Affine", "Linear", "Output"} | WINDOWS:
                 self._known.setdefault(self._root((name, "in")), (1, name))
         self._check_outputs(flat)
 
@@ -41,11 +48,31 @@ class Sizes:
         """Elements of a node's input (or output)."""
         return self._known[self._root((name, side))][0]
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a node's output, without a batch of one; (elements,) where it is not known."""
+        size, shape = self.of(name, "out"), self.shapes.after.get(name, ())
+        if math.prod(shape) != size:
+            return (size,)
+        while len(shape) > 3 and shape[0] == 1:
+            shape = shape[1:]
+        return shape or (size,)
+
     def _declare(self, name: str, node: Node) -> None:
         if node.type in ("Affine", "Linear"):
             rows, columns = node.fields["weight"].shape
             self._set((name, "in"), columns, name)
             self._set((name, "out"), rows, name)
+            return
+        if node.type in WINDOWS:
+            if name not in self.shapes.after:
+                raise FileError(
+                    f"The shape of what enters this {node.type} node is not known.",
+                    expected="an Input with a shape of (channels, height, width)",
+                    where=node.where,
+                    remedy="write it into the file: input_shape of convolutions, shape of Inputs",
+                )
+            self._set((name, "in"), math.prod(self.shapes.before[name]), name)
+            self._set((name, "out"), math.prod(self.shapes.after[name]), name)
             return
         self._join((name, "in"), (name, "out"))
         for field, values in node.fields.items():

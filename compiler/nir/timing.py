@@ -65,17 +65,25 @@ def schedule(
                 where=where,
             )
     recurrent = {(str(a), str(b)) for a, b in back_edges}
-    recurrent |= _back_arcs(set(arcs) - recurrent, sources, populations, where)
-    return Timing(_levels(arcs, sources, populations, recurrent, where), recurrent)
+    rest = set(arcs) - recurrent
+    recurrent |= recurrent_arcs(rest, sources, populations, where)
+    try:
+        return Timing(_levels(arcs, sources, populations, recurrent, where), recurrent)
+    except UnsupportedError:
+        _refuse_ambiguity(rest - recurrent, where)
+        raise
 
 
-def _back_arcs(
+def recurrent_arcs(
     arcs: set[tuple[str, str]],
     sources: Collection[str],
     populations: Collection[str],
     where: str,
 ) -> set[tuple[str, str]]:
     """Arcs u → v where every way from the inputs to u passes v.
+
+    Raises:
+        FileError: a loop that no input reaches.
 
     Executors start at the inputs and go forward; when they reach u, v has run in this step in
     whatever order they took the rest, so only the value of the step before can go into v.
@@ -94,18 +102,22 @@ def _back_arcs(
             where=where,
             remedy="say which connections carry the step before: back_edges=[(from, to), …]",
         )
-    back = {(a, b) for a, b in arcs if a == b} | _dominated(graph, arcs)
-    graph.remove_edges_from(back)
-    if not nx.is_directed_acyclic_graph(graph):
-        loop = [a for a, _ in nx.find_cycle(graph)]
-        raise FileError(
-            "A loop has several entries, so it is undecided which of its connections carries the "
-            "step before.",
-            found=" -> ".join(map(repr, [*loop[:8], loop[0]])),
-            where=where,
-            remedy="say which one it is: back_edges=[(from, to)]",
-        )
-    return back
+    return {(a, b) for a, b in arcs if a == b} | _dominated(graph, arcs)
+
+
+def _refuse_ambiguity(arcs: Collection[tuple[str, str]], where: str) -> None:
+    """Of loops that have several entries only those are determined that have delays enough."""
+    graph = nx.DiGraph(arcs)
+    if nx.is_directed_acyclic_graph(graph):
+        return
+    loop = [a for a, _ in nx.find_cycle(graph)]
+    raise FileError(
+        "A loop has several entries, so it is undecided which of its connections carries the "
+        "step before.",
+        found=" -> ".join(map(repr, [*loop[:8], loop[0]])),
+        where=where,
+        remedy="say which one it is: back_edges=[(from, to)]",
+    )
 
 
 def _dominated(graph: nx.DiGraph, arcs: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,28 +28,28 @@ class CobsDecoder(wiring.Component):
         """A code byte stands for the zero before its block, but for the first and after 255."""
         m = Module()
         byte, token = self.data.payload, self.tokens.payload
-        left = Signal(8)
+        left = Signal(8, init=1)  # bytes up to the next code byte, this one included
         inside = Signal()  # a frame has begun
         zero = Signal()  # the next code byte stands for a zero
         emit = Signal()
         m.d.comb += [
             token.data.eq(byte),
             token.end.eq(byte == 0),
-            token.bad.eq(left != 0),
+            token.bad.eq(left != 1),
             self.tokens.valid.eq(self.data.valid & emit),
             self.data.ready.eq(self.tokens.ready | ~emit),
         ]
         with m.If(byte == 0):
             m.d.comb += emit.eq(inside)
-        with m.Elif(left == 0):
+        with m.Elif(left == 1):
             m.d.comb += [emit.eq(inside & zero), token.data.eq(0)]
         with m.Else():
             m.d.comb += emit.eq(1)
         with m.If(self.data.valid & self.data.ready):
             with m.If(byte == 0):
-                m.d.sync += [left.eq(0), inside.eq(0)]
-            with m.Elif(left == 0):
-                m.d.sync += [left.eq(byte - 1), inside.eq(1), zero.eq(byte <= COBS_RUN)]
+                m.d.sync += [left.eq(1), inside.eq(0)]
+            with m.Elif(left == 1):
+                m.d.sync += [left.eq(byte), inside.eq(1), zero.eq(byte <= COBS_RUN)]
             with m.Else():
                 m.d.sync += left.eq(left - 1)
         return m
@@ -71,51 +71,43 @@ class CobsEncoder(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """One write port: a data byte or a code byte per cycle."""
+        """One write port: a data byte, a code byte or the delimiter per cycle.
+
+        The delimiter takes the place that was kept free for the code of a block that is not.
+        """
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.DEPTH, init=[])
         write, read = ring.write_port(), ring.read_port()
         at = Signal(range(self.DEPTH), init=1)  # next data byte
-        code_at = Signal(range(self.DEPTH))  # code byte of the block being filled
-        complete = Signal(range(self.DEPTH))  # the reader may go to here
+        code_at = Signal(range(self.DEPTH))  # place before the block: the reader may go to here
         taken = Signal(range(self.DEPTH))  # what the reader has taken
         code = Signal(8, init=1)
-        last = Signal()
-        used = Signal(range(self.DEPTH))
-        m.d.comb += used.eq(at - taken)
-
-        def close_block() -> None:
-            m.d.comb += [write.en.eq(1), write.addr.eq(code_at), write.data.eq(code)]
-
-        def open_block(where: Any) -> None:
-            m.d.sync += [code_at.eq(where), at.eq(where + 1), complete.eq(where), code.eq(1)]
-
-        byte = self.data.payload
-        with m.FSM():
-            with m.State("FILL"):
-                m.d.comb += self.data.ready.eq(used < self.DEPTH - 4)
-                with m.If(self.data.valid & self.data.ready):
-                    m.d.sync += last.eq(byte.last)
-                    with m.If(byte.data == 0):
-                        close_block()
-                        open_block(at)
-                        with m.If(byte.last):
-                            m.next = "CLOSE"
-                    with m.Else():
-                        m.d.comb += [write.en.eq(1), write.addr.eq(at), write.data.eq(byte.data)]
-                        m.d.sync += [at.eq(at + 1), code.eq(code + 1)]
-                        with m.If(byte.last | (code == COBS_RUN)):
-                            m.next = "CLOSE"
-            with m.State("CLOSE"):
-                close_block()
-                m.next = "DELIMITER"
-                with m.If(~last):
-                    open_block(at)
-                    m.next = "FILL"
-            with m.State("DELIMITER"):
-                m.d.comb += [write.en.eq(1), write.addr.eq(at), write.data.eq(0)]
-                open_block((at + 1)[: len(at)])
-                m.next = "FILL"
+        closing, last, zero, ended = Signal(), Signal(), Signal(), Signal()
+        byte, granule = self.data.payload, len(at) - 5
+        m.d.comb += [
+            # At least a thirty-second of the ring is kept free.
+            self.data.ready.eq(~closing & ((at[granule:] + 1)[:5] != taken[granule:])),
+            write.en.eq(closing | (self.data.valid & self.data.ready & (byte.data != 0))),
+            write.addr.eq(Mux(closing, code_at, at)),
+            write.data.eq(Mux(closing, Mux(ended, 0, code), byte.data)),
+        ]
+        with m.If(closing):
+            # The block's code, of a last zero the next block's as well, and the delimiter.
+            m.d.sync += [
+                code_at.eq(at),
+                code.eq(1),
+                closing.eq(last),
+                zero.eq(0),
+                ended.eq(last & ~zero & ~ended),
+            ]
+            with m.If(ended):
+                m.d.sync += closing.eq(0)
+        with m.Elif(self.data.valid & self.data.ready):
+            m.d.sync += [last.eq(byte.last), zero.eq(byte.data == 0)]
+            m.d.sync += closing.eq(byte.last | (byte.data == 0) | (code == COBS_RUN))
+            m.d.sync += code.eq(code + (byte.data != 0))
+        with m.If(write.en):
+            m.d.sync += at.eq(at + 1)
 
         fetched = Signal()
         m.d.comb += [
@@ -126,6 +118,6 @@ class CobsEncoder(wiring.Component):
         with m.If(fetched):
             with m.If(self.line.ready):
                 m.d.sync += [fetched.eq(0), taken.eq(taken + 1)]
-        with m.Elif(taken != complete):
+        with m.Elif(taken != code_at):
             m.d.sync += fetched.eq(1)
         return m

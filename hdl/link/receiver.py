@@ -1,100 +1,114 @@
-"""Tokens become frames: header and CRC are checked, payload bytes go to the inbox on the way."""
+"""What comes from the line: bytes are buffered, frames unpacked and checked on their way."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc import catalog
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .. import protocol
+from ..protocol import CRC_BYTES, HEADER, HELLO_REQUEST
 from .cobs import Token
+from .crc import BitCrc
 
-HEADER_LAYOUT = data.StructLayout({field.name: 8 * field.size for field in protocol.HEADER.fields})
-"""The header's fields, from ``protocol.HEADER``."""
+HEAD = HEADER.size + HELLO_REQUEST.size
+"""Bytes at the beginning of a frame that the sequencer looks at."""
 
 
-Received = data.StructLayout({"good": 1, "header": HEADER_LAYOUT, "length": 16, "argument": 16})
-"""What is known of a frame at its end; ``length`` is its payload's."""
+class LineBuffer(wiring.Component):
+    """A ring of bytes between line and decoder, so that nothing is lost while a frame is judged.
+
+    Args:
+        depth: bytes, a power of two from 32 on; all but a thirty-second can wait at least.
+    """
+
+    def __init__(self, depth: int):
+        self.depth = depth
+        byte = stream.Signature(8)
+        super().__init__({"line": In(byte), "data": Out(byte)})
+
+    def elaborate(self, platform: Any) -> Module:
+        """A byte is fetched in the cycle after the one before it was taken."""
+        m = Module()
+        m.submodules.ring = ring = memory.Memory(shape=8, depth=self.depth, init=[])
+        write, read = ring.write_port(), ring.read_port()
+        put, get = Signal(range(self.depth)), Signal(range(self.depth))
+        fetched, granule = Signal(), len(put) - 5
+        m.d.comb += [
+            # Compared coarsely, which takes less logic.
+            self.line.ready.eq((put[granule:] + 1)[:5] != get[granule:]),
+            write.addr.eq(put),
+            write.data.eq(self.line.payload),
+            write.en.eq(self.line.valid & self.line.ready),
+            read.addr.eq(get),
+            self.data.payload.eq(read.data),
+            self.data.valid.eq(fetched),
+        ]
+        with m.If(write.en):
+            m.d.sync += put.eq(put + 1)
+        m.d.sync += fetched.eq((put != get) & ~(fetched & self.data.ready))
+        with m.If(fetched & self.data.ready):
+            m.d.sync += get.eq(get + 1)
+        return m
 
 
 class Receiver(wiring.Component):
-    """Checks frames.
+    """Checks a frame's CRC and length while it comes, and keeps it until it is released.
 
     Attributes:
         tokens: from the decoder.
-        frame: one item per frame, damaged ones included.
-        write: a payload byte (or one of the CRC behind it), ``index`` in its frame.
+        head, place, byte: a byte of the first ``HEAD``, for the sequencer, when ``head_ready``.
+        payload, byte: a byte behind the header, be it the CRC's.
+        pending, intact, count: a frame has come; with so many bytes, header and CRC included.
+        release: go on with the next one.
 
     Args:
         max_payload: frames with more are damaged.
     """
 
     def __init__(self, max_payload: int):
-        self.max_payload = max_payload
+        self.too_long = HEADER.size + CRC_BYTES + max_payload + 1
         super().__init__(
             {
                 "tokens": In(stream.Signature(Token)),
-                "frame": Out(stream.Signature(Received)),
-                "write": Out(1),
-                "index": Out(16),
+                "head": Out(1),
+                "head_ready": In(1),
+                "place": Out(4),
+                "payload": Out(1),
                 "byte": Out(8),
+                "pending": Out(1),
+                "intact": Out(1),
+                "count": Out(range(self.too_long + 1)),
+                "release": In(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """One counter over the frame; the first bytes are the header's."""
+        """Eight cycles for the CRC of a byte, one to hand it on."""
         m = Module()
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(8).create()
-        head, overhead = protocol.HEADER.size, protocol.HEADER.size + protocol.CRC_BYTES
-        too_long = overhead + self.max_payload + 1
-        token, frame = self.tokens.payload, self.frame.payload
-        count = Signal(range(too_long + 1))
-        first = Signal(8 * head)
-        argument = Signal(16)
-        taken = Signal()
+        m.submodules.crc = crc = BitCrc()
+        token = self.tokens.payload
+        bit, full = Signal(4), Signal()
+        byte = self.tokens.valid & ~token.end
+        taken = byte & bit[3] & self.head_ready
         m.d.comb += [
-            taken.eq(self.tokens.valid & ~token.end),
-            # A new frame starts the CRC anew with its first byte.
-            crc.start.eq(taken & (count == 0)),
-            crc.valid.eq(taken),
-            crc.data.eq(token.data),
-            self.write.eq(taken & (count >= head) & (count != too_long)),
-            self.index.eq(count - head),
+            full.eq(self.count == self.too_long),
+            crc.bit.eq(token.data.bit_select(bit[:3], 1)),
+            crc.enable.eq(byte & ~bit[3]),
+            crc.start.eq(self.release),
             self.byte.eq(token.data),
-            frame.header.eq(first),
-            frame.argument.eq(argument),
-            frame.length.eq(count - overhead),
-            frame.good.eq(self._is_good(frame, token, count, too_long, crc.match_detected)),
-            self.frame.valid.eq(self.tokens.valid & token.end),
-            self.tokens.ready.eq(~token.end | self.frame.ready),
+            self.place.eq(self.count),
+            self.head.eq(taken & (self.count < HEAD)),
+            self.payload.eq(taken & (self.count >= HEADER.size) & ~full),
+            self.pending.eq(self.tokens.valid & token.end),
+            self.intact.eq(~token.bad & crc.matches & ~full),
+            self.tokens.ready.eq(taken | self.release),
         ]
-        with m.If(taken):
-            with m.If(count != too_long):
-                m.d.sync += count.eq(count + 1)
-            with m.If(count < head):
-                m.d.sync += first.eq(Cat(first[8:], token.data))
-            with m.Elif(count < head + 2):
-                m.d.sync += argument.eq(Cat(argument[8:], token.data))
-        with m.Elif(self.tokens.valid & self.tokens.ready):
-            m.d.sync += count.eq(0)
+        with m.If(self.release):
+            m.d.sync += self.count.eq(0)
+        with m.Elif(taken):
+            m.d.sync += [bit.eq(0), self.count.eq(self.count + ~full)]
+        with m.Elif(crc.enable):
+            m.d.sync += bit.eq(bit + 1)
         return m
-
-    def _is_good(self, frame: Any, token: Any, count: Any, too_long: int, crc_matches: Any) -> Any:
-        header = frame.header
-        kind, version = header.type, header.version
-        any_version = _is_one_of(kind, protocol.ANY_VERSION)
-        return (
-            ~token.bad
-            & crc_matches
-            & (count >= protocol.HEADER.size + protocol.CRC_BYTES)
-            & (count != too_long)
-            & _is_one_of(kind, protocol.FrameType)
-            & ((version == protocol.VERSION) | any_version)
-        )
-
-
-def _is_one_of(signal: Any, values: Any) -> Any:
-    return signal.matches(*(int(value) for value in values))

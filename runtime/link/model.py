@@ -99,6 +99,7 @@ class DeviceModel:
         self.fault = False
         self.inbox: deque[bytes] = deque()
         self._records: deque[_Record] = deque()
+        self._kept = 0
         self._base = 0
         self._sent = 0
         self._part = bytearray()
@@ -167,7 +168,7 @@ class DeviceModel:
         done = (frame.ack - self._base) % _SEQ
         if done <= len(self._records):
             for _ in range(done):
-                self._records.popleft()
+                self._kept -= self._records.popleft().cost
             sent = (self._sent - self._base) % _SEQ
             self._base = frame.ack
             if done > sent:
@@ -199,20 +200,23 @@ class DeviceModel:
 
     # Replies
 
-    def room(self, extra: int) -> bool:
-        """Whether ``extra`` more bytes of the frame being filled fit."""
-        kept = sum(record.cost for record in self._records)
-        return kept + protocol.RECORD_BYTES + len(self._part) + extra <= self.descriptor.tx_credit
+    def room(self) -> int:
+        """How many more bytes of the frame being filled fit; negative if not even an empty one."""
+        return self.descriptor.tx_credit - self._kept - protocol.RECORD_BYTES - len(self._part)
 
-    def put(self, byte: int) -> None:
-        """One more byte of the reply stream; there must be room."""
-        self._part.append(byte)
+    def put(self, data: bytes) -> int:
+        """More of the reply stream, as much as fits into this frame; how much that was."""
+        count = max(0, min(self.room(), self.descriptor.max_payload - len(self._part), len(data)))
+        self._part += data[:count]
         if len(self._part) == self.descriptor.max_payload:
             self.commit()
+        return count
 
     def commit(self) -> None:
         """Finish the frame being filled."""
-        self._records.append(_Record(self.executed, bytes(self._part)))
+        record = _Record(self.executed, bytes(self._part))
+        self._records.append(record)
+        self._kept += record.cost
         self._part.clear()
 
     @property

@@ -67,8 +67,9 @@ class Executor:
         out = bytearray()
         while len(out) < count:
             if self._frame is not None and self._at < len(self._frame):
-                out.append(self._frame[self._at])
-                self._at += 1
+                piece = self._frame[self._at : self._at + count - len(out)]
+                out += piece
+                self._at += len(piece)
                 continue
             if self._frame is not None:
                 yield from self._finish_frame()
@@ -81,7 +82,7 @@ class Executor:
     def _finish_frame(self) -> Iterator[bool]:
         """All bytes of a frame are used, and what they asked for is done: acknowledge it."""
         device = self._device
-        while not device.room(0):
+        while device.room() < 0:
             yield False
         device.executed = (device.executed + 1) % protocol.SEQUENCES
         if device.executed == device.stop_before:
@@ -92,10 +93,12 @@ class Executor:
         yield True
 
     def _emit(self, data: bytes) -> Iterator[bool]:
-        for byte in data:
-            while not self._device.room(1):
+        at = 0
+        while at < len(data):
+            count = self._device.put(data[at:])
+            at += count
+            if not count:
                 yield False
-            self._device.put(byte)
         yield True
 
     # Memory

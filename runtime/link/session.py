@@ -19,6 +19,8 @@ from .transport import Transport
 
 _SEQ = protocol.SEQUENCES
 _CREDIT = protocol.MAX_CREDIT
+_ACKS = 8
+"""Acknowledgements per window of the device: the fewer, the longer it waits for them."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Statistics:
     out_of_order: int = 0
     polls: int = 0
     resends_asked: int = 0
+    frames_done: int = 0
+    """Numbered frames that have got there, in both directions, each counted once."""
 
 
 class Session:
@@ -54,7 +58,7 @@ class Session:
 
     Args:
         transport: the line.
-        nonce: session number, not 0; random if not given.
+        nonce: session number, not 0; the line's own if it has one, else random.
         timing: patience.
     """
 
@@ -62,6 +66,7 @@ class Session:
         self, transport: Transport, nonce: int | None = None, timing: Timing | None = None
     ):
         self.transport = transport
+        nonce = transport.nonce if nonce is None else nonce
         self.nonce = secrets.randbelow((1 << 32) - 1) + 1 if nonce is None else nonce
         if not 0 < self.nonce < 1 << 32:
             raise ValueError("a session number has 32 bits and is not 0")
@@ -269,7 +274,7 @@ class Session:
             self._take(frame)
         self.statistics.damaged = self._reader.bad
         descriptor = self.descriptor
-        if descriptor is not None and self._unacknowledged * 2 > descriptor.tx_credit:
+        if descriptor is not None and self._unacknowledged * _ACKS > descriptor.tx_credit:
             self._send(FrameType.ACK, self._next())
         self._watch()
         self._send_window()
@@ -299,6 +304,7 @@ class Session:
         done = (frame.ack - self._base) % _SEQ
         if done <= self._highest:
             del self._frames[:done]
+            self.statistics.frames_done += done
             self._base = frame.ack
             self._sent = max(0, self._sent - done)
             self._highest -= done
@@ -309,6 +315,7 @@ class Session:
         if frame.seq == self._received:
             self._inbox += frame.payload
             self._received = (self._received + 1) % _SEQ
+            self.statistics.frames_done += 1
             self._unacknowledged += _cost(frame.payload)
             self._gap_asked = False
         elif (frame.seq - self._received) % _SEQ < _SEQ // 2:

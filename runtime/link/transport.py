@@ -25,6 +25,9 @@ class Transport(ABC):
     latency: float = 0.0
     """Seconds that a byte may be held back by adapters on its way there and back."""
 
+    nonce: int | None = None
+    """The number that a session must have here; None for any."""
+
     @abstractmethod
     def write(self, data: bytes) -> None:
         """Send all of it."""

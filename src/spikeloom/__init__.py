@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .compiler.learning_traces import Trace, Window
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
-    from .compiler.nir import from_nir
+    from .compiler.nir import from_nir, to_nir, write_nir
     from .compiler.pipeline import compile
     from .compiler.program import Program
     from .compiler.program_file import load
@@ -50,11 +50,14 @@ if TYPE_CHECKING:
         SpikeloomError,
         UnsupportedError,
     )
+    from .formats import read_inputs, write_result
+    from .formats.address_events import bin_events
+    from .formats.edges import read_edges
+    from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
     from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
     from .runtime.device import Device
-    from .runtime.files import read_inputs, write_result
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
@@ -108,22 +111,28 @@ __all__ = [
     "UnsupportedError",
     "Window",
     "__version__",
+    "bin_events",
     "compile",
     "cosim",
+    "from_neo",
     "from_networkx",
     "from_nir",
     "from_superneuromat",
     "load",
     "open",
     "rate_errors",
+    "read_edges",
     "read_inputs",
     "reproduce",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
+    "to_neo",
     "to_networkx",
+    "to_nir",
     "to_superneuromat",
     "write_edges",
+    "write_nir",
     "write_result",
 ]
 
@@ -149,7 +158,7 @@ _OWNERS = {
     ),
     "compiler.network": ("Network",),
     "compiler.neurons": ("IF", "LI", "LIF"),
-    "compiler.nir": ("from_nir",),
+    "compiler.nir": ("from_nir", "to_nir", "write_nir"),
     "compiler.pipeline": ("compile",),
     "compiler.program": ("Program",),
     "compiler.program_file": ("load",),
@@ -165,11 +174,14 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "formats": ("read_inputs", "write_result"),
+    "formats.address_events": ("bin_events",),
+    "formats.edges": ("read_edges",),
+    "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
     "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
     "runtime.device": ("Device",),
-    "runtime.files": ("read_inputs", "write_result"),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),

@@ -116,6 +116,8 @@ class Result:
         why_no_cycles: why a device that otherwise counts cycles did not count these.
         learned: plastic projection -> what it had learned by the end, from the floating-point
             simulation; a device is asked by ``read_weights``.
+        shapes: name -> sides of the layer, of those in ``sizes`` that have several;
+            ``result.raster(name).reshape(-1, *result.shapes[name])`` are images.
     """
 
     steps: int
@@ -128,6 +130,7 @@ class Result:
     clock_cycles: NDArray[np.int64] | None = None
     why_no_cycles: str = ""
     learned: dict[str, Learned] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def cycles(self) -> NDArray[np.int64]:
@@ -235,6 +238,7 @@ class Result:
             first.device,
             cycles,
             next((part.why_no_cycles for part in parts if part.why_no_cycles), ""),
+            shapes=first.shapes,
         )
 
 

@@ -151,7 +151,7 @@ def test_graded_events_need_a_core_that_takes_them():
         ),
         (
             "simulator=verilator",
-            "no such simulator\n  found: 'verilator'\n  expected: one of auto, cxxrtl, amaranth\n"
+            "no such simulator\n  found: 'verilator'\n  expected: one of auto, compiled, amaranth\n"
             "  where: device 'rtl'",
         ),
     ],
@@ -167,7 +167,7 @@ def test_without_a_compiler_the_slow_simulator_is_used_and_the_fast_one_explaine
     assert tools.compiler() is None
     assert RtlBackend().describe()["simulator"] == "amaranth"
     with pytest.raises(DeviceError) as error:
-        RtlBackend(simulator="cxxrtl")
+        RtlBackend(simulator="compiled")
     assert str(error.value) == (
         "the core cannot be compiled here\n"
         "  found: no C++ compiler (g++, clang++ or $CXX) on the path\n"

@@ -231,6 +231,13 @@ def test_hostile_manifests(loom, manifest, pattern):
         ("dt", "1"),
         ("seed", -1),
         ("report", []),
+        ("shapes", {"nobody": [2, 2]}),
+        ("shapes", {"pop": [2, 10**30]}),
+        ("shapes", {"pop": [-1, -2]}),
+        ("shapes", {"pop": [1.0, 2.0]}),
+        ("shapes", {"pop": [1] * 1000}),
+        ("shapes", ["pop"]),
+        ("shapes", {"pop": 3}),
     ],
 )
 def test_hostile_values_with_a_true_hash(loom, key, value):

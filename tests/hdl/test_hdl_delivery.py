@@ -43,7 +43,7 @@ def test_the_host_writes_and_reads_single_columns():
         host = bank.host
         context.set(host.access, 1)
         context.set(host.asked, 1)
-        context.set(host.write, 1)
+        context.set(host.reads, 1)
         for index in range(4):
             for column in range(len(table.widths)):
                 for signal, value in (
@@ -51,13 +51,15 @@ def test_the_host_writes_and_reads_single_columns():
                 ):  # fmt: skip
                     context.set(signal, value)
                 await context.tick()
-        context.set(host.write, 0)
+                context.set(host.write, 1)
+                await context.tick()
+                context.set(host.write, 0)
         context.set(host.index, 3)
         context.set(host.column, 1)
-        await context.tick()
+        await context.tick().repeat(2)
         context.set(host.asked, 0)
         assert context.get(host.read) == 31
-        await context.tick()
+        await context.tick().repeat(2)
         assert context.get(host.read) == 0
         for column, words in enumerate(contents(context, bank)):
             assert words[:5] == [column, 10 + column, 20 + column, 30 + column, 0]

@@ -8,13 +8,16 @@ import random
 import numpy as np
 import pytest
 from support.echo import EchoCore, descriptor
-from support.faults import FaultyLine
 
 from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.errors import DeviceError
+from spikeloom.hdl import protocol
 from spikeloom.hdl.link.uart import BREAK_BITS
+from spikeloom.hdl.protocol import FrameType, command
 from spikeloom.runtime.backend import Events
 from spikeloom.runtime.link.client import Client
+from spikeloom.runtime.link.codec import Frame, FrameReader
+from spikeloom.runtime.link.faults import Faults, FaultyLine
 from spikeloom.runtime.link.model import DeviceModel
 from spikeloom.runtime.link.serial_port import SerialPort
 from spikeloom.runtime.link.serve import PtyServer
@@ -71,9 +74,60 @@ def test_a_whole_session_through_the_pins(percent):
 def test_through_damaged_wires():
     device = board()
     device.restart()
-    line = FaultyLine(device.exchange, 2e-3, 7)
+    line = FaultyLine(device.exchange, Faults.parse("flip=5e-4,lose=5e-4,double=5e-4,garbage=5e-4"))
     assert equal(work(line, tries=60))
     assert line.hits > 10
+
+
+def decoded(data: bytes) -> list[Frame]:
+    """All frames of an answer; a damaged one fails."""
+    frames = FrameReader(64).feed(data)
+    assert None not in frames
+    return [frame for frame in frames if frame is not None]
+
+
+def test_no_byte_is_lost_while_the_device_is_sending():
+    """Questions of every kind, far more than were answered, and a new session in the middle of a
+    reply: whatever comes while the line back is busy waits in the device.
+    """
+    device = board()
+    device.restart()
+
+    def frame(kind: FrameType, payload: bytes = b"", session: int = 7, seq: int = 0) -> bytes:
+        return Frame(kind, session, seq, 0, 60000, payload).encode()
+
+    device.exchange(b"\0" + frame(FrameType.HELLO, b"\0\0"))
+    burst = frame(FrameType.DATA, command("READ", region=0, address=0, count=100))
+    burst += frame(FrameType.POLL, seq=1) * 12 + frame(FrameType.POLL, session=6, seq=1)
+    burst += b"damaged\0" + frame(FrameType.RESEND, seq=1)
+    burst += frame(FrameType.HELLO, b"\0\0", session=8) + frame(FrameType.POLL, session=8)
+    burst += frame(FrameType.DATA, command("READ", region=3, address=0, count=4), session=8)
+    frames = decoded(device.exchange(burst))
+    assert {f.type for f in frames if f.session == 7} == {
+        FrameType.DATA, FrameType.STATUS, FrameType.RESEND,
+    }  # fmt: skip
+    assert [f.type for f in frames if f.session == 6] == [FrameType.REFUSED]
+    new = [f for f in frames if f.session == 8]
+    assert [f.type for f in new[:2]] == [FrameType.HELLO, FrameType.STATUS]
+    replies = b"".join(f.payload for f in new if f.type is FrameType.DATA)
+    assert replies.endswith(b"loom")
+    (told,) = decoded(device.exchange(frame(FrameType.POLL, session=8, seq=1)))
+    status = protocol.STATUS.unpack(told.payload)
+    assert (status["line_errors"], status["bad_frames"], status["lost_frames"]) == (0, 1, 0)
+
+
+def test_a_byte_that_the_buffer_cannot_take_is_counted():
+    """A host that keeps to no rule: what is lost is told, and the next session works."""
+    device = board()
+    device.restart()
+    ask = Frame(FrameType.HELLO, 0, 0, 0, 0, b"\0\0").encode()
+    device.exchange(b"\0" + ask)
+    # Each new session waits for the answer to the one before it, which is longer.
+    device.exchange(b"".join(Frame(FrameType.HELLO, n, 0, 0, 0, b"\0\0").encode()
+                             for n in range(1, 100)))  # fmt: skip
+    assert equal(work(device.exchange))
+    frames = decoded(device.exchange(Frame(FrameType.POLL, 99, 0, 0, 0).encode()))
+    assert protocol.STATUS.unpack(frames[-1].payload)["line_errors"] > 0
 
 
 def test_a_break_resets_the_device():

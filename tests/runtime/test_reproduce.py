@@ -266,3 +266,15 @@ def test_no_time_no_case(monkeypatch):
     divergence = sl.cosim(program, ("reference", "broken"), 3)
     assert divergence is not None
     assert sl.reproduce(program, divergence, 3, seconds=1e-9) is None
+
+
+def test_what_is_left_of_a_layer_has_no_sides():
+    net = sl.Network(dt=1e-3)
+    net.source("in", (2, 2))
+    cells = net.population("cells", (2, 2), sl.IF(0.5))
+    net.connect("in", cells, weights=1.0, connector=sl.OneToOne())
+    program = sl.compile(net)
+    assert program.shapes == {"in": (2, 2), "cells": (2, 2)}
+    kept = Kept.everything(program)
+    part = part_of(program, replace(kept, neurons=np.array([1, 1, 1, 0], bool)))
+    assert (part.neurons, part.shapes) == (3, {})

@@ -45,7 +45,8 @@ class EchoCore(ModelCore):
     Probes are ``data[0]`` and ``data[1]``; a step takes 7 cycles and one per spike.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
         self.memory = [bytearray(r.word_bytes * r.depth) for r in REGIONS]
         self.memory[3][:] = FIXED
         self.queue: deque[tuple[bool, int, int, int]] = deque()
@@ -66,7 +67,7 @@ class EchoCore(ModelCore):
         self.memory[region][address * size : (address + 1) * size] = value.to_bytes(size, "little")
 
     def event(self, graded: bool, step: int, index: int, value: int) -> None:
-        assert len(self.queue) < CAPACITY, "the host must not queue more than there is room for"
+        assert len(self.queue) < self.capacity, "the host queues more than there is room for"
         self.queue.append((graded, step, index, value))
 
     def run(

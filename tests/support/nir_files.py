@@ -285,6 +285,40 @@ def _outer_product(file: h5py.File, folder: Path) -> None:
     file["node"].create_dataset("edges", data=edges, dtype=TEXT)
 
 
+def _convolution(file: h5py.File, weight: np.ndarray, padding: object) -> None:
+    """A million inputs straight into a convolution, and on to the neurons."""
+    minimal(file)
+    nodes = file["node/nodes"]
+    del nodes["input"], nodes["linear"], nodes["lif"], nodes["output/shape"], file["node/edges"]
+    node(nodes, "lif", "LIF", tau=0.01, r=1.0, v_leak=0.0, v_threshold=1.0)  # of any size
+    node(nodes, "input", "Input", shape=np.array([16, 250, 250]))
+    one = np.array(1)
+    conv = node(nodes, "c", "Conv2d", stride=one, dilation=one, groups=one, bias=np.zeros(16))
+    conv.create_dataset("weight", data=weight, compression="gzip")
+    conv.create_dataset("padding", data=padding, dtype=TEXT if isinstance(padding, str) else None)
+    edges = [("input", "c"), ("c", "lif"), ("lif", "output")]
+    file["node"].create_dataset("edges", data=edges, dtype=TEXT)
+
+
+def _flood(file: h5py.File, folder: Path) -> None:
+    """Kernels of some kilobytes that would be 37 milliards of synapses."""
+    _convolution(file, np.ones((16, 16, 64, 64)), 0)
+
+
+def _odd_padding(file: h5py.File, folder: Path) -> None:
+    _convolution(file, np.ones((16, 16, 3, 3)), "reflect")
+
+
+def _wide_padding(file: h5py.File, folder: Path) -> None:
+    _convolution(file, np.ones((16, 16, 3, 3)), 2**40)
+
+
+def _deep_remarks(file: h5py.File, folder: Path) -> None:
+    """Metadata that point out of the file."""
+    minimal(file)
+    file["node/nodes/lif"].create_group("metadata")["x"] = h5py.ExternalLink("secret.h5", "/s")
+
+
 HOSTILE: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     "huge claim": (_huge_claim, "A dataset is too large."),
     "medium claim": (_medium_claim, "A dataset claims data that the file does not hold."),
@@ -327,6 +361,10 @@ HOSTILE: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     "lost edge": (_lost_edge, "An edge leads to a node that does not exist."),
     "no graph": (_not_a_graph, "This HDF5 file is not a NIR graph."),
     "single node": (_single_node, "The file holds a single node, not a graph."),
+    "flood": (_flood, "Folding the linear nodes would make a matrix beyond any use."),
+    "odd padding": (_odd_padding, "A padding is impossible."),
+    "wide padding": (_wide_padding, "padding is impossible."),
+    "remarks elsewhere": (_deep_remarks, "Links are not followed."),
     "outer product": (
         _outer_product,
         "Folding the linear nodes would make a matrix beyond any use.",

@@ -67,7 +67,7 @@ needs_compiler = pytest.mark.skipif(
 
 def device(name: str) -> RtlBackend:
     """The compiled core of that name."""
-    return RtlBackend(simulator="cxxrtl", geometry=GEOMETRIES[name])
+    return RtlBackend(simulator="compiled", geometry=GEOMETRIES[name])
 
 
 def within(program: Program, g: Geometry) -> Program:

@@ -56,6 +56,7 @@ class Wire(Transport):
     def _deliver(self) -> None:
         when, piece = self._there.popleft()
         answer = self._exchange(piece)
-        if answer:
-            self._in_free = max(self._in_free, when) + 10 * len(answer) / self.baud
-            self._back.append((self._in_free + self.latency, answer))
+        for at in range(0, len(answer), self.PIECE):
+            piece = answer[at : at + self.PIECE]
+            self._in_free = max(self._in_free, when) + 10 * len(piece) / self.baud
+            self._back.append((self._in_free + self.latency, piece))

@@ -19,7 +19,7 @@ COMMANDS = {
     "info": "say what is in a Program",
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
-    "export": "write the generated hardware as Verilog, or a Program as a script for Lava",
+    "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",
     "devices": "list the kinds of device",
     "doctor": "say what is installed, what is missing, and how to mend it",
 }

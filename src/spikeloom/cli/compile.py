@@ -107,24 +107,28 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
 
 
 def _network(options: argparse.Namespace) -> Network:
-    text = options.network
+    given = {name: getattr(options, name) for name in _NIR}
+    return network_from(options.network, {n: v for n, v in given.items() if v is not None})
+
+
+_NIR = ("dt", "source", "reset", "reset_delay", "tau_scale")
+
+
+def network_from(text: str, settings: dict[str, Any] | None = None) -> Network:
+    """The network that a command's argument names.
+
+    Args:
+        text: ``net.py``, ``net.py:NAME`` (executed), or a NIR file.
+        settings: of :func:`from_nir`, for NIR files.
+    """
     file, separator, name = text.rpartition(":")
     if not separator or not file.endswith(".py"):
         file, name = text, "net"
     if file.endswith(".py"):
         return _from_python(Path(file), name)
-    return _from_nir(file, options)
-
-
-def _from_nir(file: str, options: argparse.Namespace) -> Network:
     from ..compiler.nir import from_nir
 
-    settings: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in ("dt", "source", "reset", "reset_delay", "tau_scale")
-        if getattr(options, name) is not None
-    }
-    return from_nir(file, **settings)
+    return from_nir(file, **(settings or {}))
 
 
 def _from_python(path: Path, name: str) -> Network:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.program import Program
 from ..errors import InputError
+from ..formats import read_inputs
 from ..runtime.cosim import cosim, reproduce
-from ..runtime.files import read_inputs
 from .output import Progress, print_json
 
 if TYPE_CHECKING:

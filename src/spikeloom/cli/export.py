@@ -1,14 +1,14 @@
-"""Write the generated hardware as Verilog, or a Program as a script for Lava."""
+"""Write the generated hardware as Verilog, a Program as a Lava script, a network as NIR."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import export_lava, export_verilog
+from . import export_lava, export_nir, export_verilog
 
-EXAMPLE = f"{export_verilog.EXAMPLE}\n{export_lava.EXAMPLE}"
+EXAMPLE = "\n".join(m.EXAMPLE for m in (export_verilog, export_lava, export_nir))
 
-KINDS = {"verilog": export_verilog, "lava": export_lava}
+KINDS = {"verilog": export_verilog, "lava": export_lava, "nir": export_nir}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..formats import read_inputs, write_result
 from ..recording import Result
-from ..runtime.files import read_inputs, write_result
 from ..runtime.open import open as open_device
 from ..runtime.saturation import SaturationWarning
 from ..runtime.snapshot import Snapshot
@@ -39,15 +39,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("program", metavar="net.loom", help="the Program to run")
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
-    add("--inputs", metavar="spikes.npz", help="spikes, graded values and teaching to feed in")
-    add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
+    add("--inputs", metavar="FILE", help="what to feed in: .npz, .csv, .nirdata, .npy, .aedat4")
+    add("--into", metavar="SOURCE", help="which source gets the events of an .npy or .aedat4 file")
+    add("--sample", type=int, metavar="N", help="which sample of NIRData")
+    add("--steps", type=int, help="how many steps (default: as many as the input has)")
     add(
         "--clock",
         type=float,
         metavar="HZ",
         help="say how long the hardware's clock cycles take at this frequency",
     )
-    add("-o", "--output", metavar="out.npz", help="where to write what the Program probes")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write what the Program probes: .npz, .csv, .nirdata",
+    )
+    add("--record", metavar="FILE", help="write all that goes over the line to a device, as JSON")
     add("--restore", metavar="snapshot.npz", help="go on from this snapshot")
     add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
     add("--no-learning", action="store_true", help="plastic weights stay as they are")
@@ -57,7 +65,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     begun = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, open_device(options.device) as device:
+    how = {} if options.record is None else {"record": options.record}
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        open_device(options.device, **how) as device,
+    ):
         # Collected, and told in the command's own words when the run has ended.
         warnings.simplefilter("always")
         device.load(options.program)
@@ -99,7 +111,8 @@ def _check_clock(clock: float | None, device: Device) -> None:
 
 def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, Any], int]:
     if options.inputs:
-        return read_inputs(options.inputs, program, options.steps)
+        more = {"into": options.into, "sample": options.sample}
+        return read_inputs(options.inputs, program, options.steps, **more)
     if options.steps is None:
         raise InputError(
             "the number of steps is not known",

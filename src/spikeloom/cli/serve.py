@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError
 from ..hdl.protocol import MIN_DIVISOR
+from ..runtime.link.faults import Faults, FaultyLine
 from .output import Waiting, print_json
 from .sizes import add_sizes, geometry_of, needs_hardware_tools
 
@@ -63,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"rtl: clock cycles per bit at the pins (default: {MIN_DIVISOR}, the fastest)",
     )
+    add("--faults", metavar="SPEC", help="damage the line, for example flip=1e-4,lose=1e-4,split")
     add("--once", action="store_true", help="end when the first host has closed the line")
     add_sizes(parser)
 
@@ -72,11 +74,12 @@ def run(options: argparse.Namespace) -> int:
     where = _tcp_address(options)
     geometry = geometry_of(options)
     divisor = _divisor(options)
+    faults = None if options.faults is None else Faults.parse(options.faults)
     with needs_hardware_tools(), Waiting("building the device"):
         device = _device(geometry, divisor)
     with (
         _signals() as stop,
-        _server(device, where, options.once) as server,
+        _server(device, where, faults, options.once) as server,
         _symbolic_link(options.link, server.address),
     ):
         _tell(options, server, device)
@@ -138,14 +141,21 @@ def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
 
 
 def _server(
-    device: SimulatedDevice | ModelledDevice, where: tuple[str, int] | None, once: bool
+    device: SimulatedDevice | ModelledDevice,
+    where: tuple[str, int] | None,
+    faults: Faults | None,
+    once: bool,
 ) -> Server:
     from ..runtime.link.serve import PtyServer, TcpServer
 
-    line: dict[str, Any] = {"linger": device.linger, "waiting": device.waiting, "once": once}
+    exchange, waiting = device.exchange, device.waiting
+    if faults is not None:
+        bad = FaultyLine(device.exchange, faults)
+        exchange, waiting = bad, lambda: device.waiting() + bad.waiting
+    line: dict[str, Any] = {"linger": device.linger, "waiting": waiting, "once": once}
     if where is None:
-        return PtyServer(device.exchange, **line)
-    return TcpServer(device.exchange, host=where[0], port=where[1], **line)
+        return PtyServer(exchange, **line)
+    return TcpServer(exchange, host=where[0], port=where[1], **line)
 
 
 @contextlib.contextmanager

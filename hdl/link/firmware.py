@@ -1,0 +1,661 @@
+"""The sequencer's program: sessions, windows, credit and answers.
+
+``runtime/link/model.py`` says in Python what this does. ``Read``, ``Write`` and ``Event`` are what
+it knows of the circuit around it (``frames.py``).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ..descriptor import Descriptor
+from ..protocol import (
+    CRC_BYTES,
+    HEADER,
+    HELLO_PLACE,
+    HELLO_REQUEST,
+    RECORD_BYTES,
+    STATUS,
+    VERSION,
+    FrameType,
+)
+from .assembler import Assembler
+from .sequencer import Op, When
+
+LENGTH_BYTES = 2
+"""Before each payload in the inbox."""
+
+
+class Read(IntEnum):
+    """Ports that are read."""
+
+    EVENTS = 0
+    FLAGS = 1
+    COUNT = 2  # two: bytes of the frame that has come, CRC included
+    OUTBOX_AT = 4  # two: where the outbox is written
+    LINE_ERRORS = 6
+    INBOX = 7  # the next byte of the inbox
+    STEP = 8  # four
+    OUTBOX = 12  # the next byte of the outbox
+
+
+class Write(IntEnum):
+    """Ports that are written."""
+
+    CONTROL = 0
+    CLEAR = 1  # a new session: reset the executor
+    RELEASE = 2  # the frame that has come is done with
+    INBOX = 3  # a byte to where the inbox is written
+    INBOX_AT = 4  # two: where that is
+    INBOX_END = 6  # two: up to where the executor reads
+    OUTBOX_AT = 8  # two: where the outbox is written
+    OUTBOX = 10  # a byte there
+    FLUSHED = 11  # the executor's wish has been granted
+    OUTBOX_END = 12  # two: up to where the executor may write
+    SEND_AT = 14  # two: where outbox or description are read
+    SEND_END = 16  # two: up to where that is sent
+    SEND_BYTE = 18
+    SEND = 19  # from SEND_AT to SEND_END, of the description if bit 0, then the CRC
+
+
+class Event(IntEnum):
+    """Bits of EVENTS."""
+
+    FRAME = 1  # a frame has come
+    INTACT = 2  # and COBS, CRC and length are right
+    FULL = 4  # the executor may write nothing more
+    FLUSH = 8  # the executor wants to be sent what there is
+    HUNGRY = 16  # the executor asks for a byte where there is none, or in ABORT
+    SENT = 32  # nothing is being sent
+
+
+class Control(IntEnum):
+    """Bits of CONTROL."""
+
+    STOP = 1  # to the executor
+    ABORT = 2  # its replies vanish, and it gets nothing
+    LOADED = 4  # it has a frame
+    HOLD = 8  # it writes nothing
+
+
+ANSWERS = (FrameType.HELLO, FrameType.REFUSED, FrameType.RESEND, FrameType.STATUS)
+"""Unnumbered frames of the device, in the order in which they are sent when several wait."""
+
+
+class Firmware:
+    """Writes the program for a device.
+
+    Args:
+        descriptor: of the device.
+        rom_bytes: length of its description.
+    """
+
+    def __init__(self, descriptor: Descriptor, rom_bytes: int):
+        self.descriptor, self.rom_bytes = descriptor, rom_bytes
+        self.a = a = Assembler()
+        # The receiver puts header and argument of a frame here.
+        header = a.variable(HEADER.size + HELLO_REQUEST.size)
+        self.header = {name: header + at.start for name, at in HEADER.places.items()}
+        self.argument = header + HEADER.size
+        first = a.free
+        self.control = a.variable()
+        self.session = a.variable(4)
+        self.answer_due = a.variable()  # bits as in ANSWERS
+        self.counters = {name: a.variable(4) for name in ("bad", "lost", "line")}
+        self.line_seen = a.variable()
+        self.of_device = range(first, a.free)
+        # What follows is set to 0 when a session begins.
+        first = a.free
+        self.expected, self.executed, self.produced = (a.variable(2) for _ in range(3))
+        self.base, self.sent = a.variable(2), a.variable(2)
+        self.sent_at, self.tail, self.out_head = (a.variable(2) for _ in range(3))
+        self.granted, self.held = a.variable(2), a.variable(2)
+        self.in_head, self.out_of = a.variable(2), a.variable(2)
+        self.asked, self.stopping, self.acked, self.rewinding = (a.variable() for _ in range(4))
+        self.of_session = range(first, a.free)
+        # The rest is written before it is read.
+        self.stop_before, self.host_ack, self.host_credit = (a.variable(2) for _ in range(3))
+        self.hello_session, self.hello_offset = a.variable(4), a.variable(2)
+        self.refused_session, self.kind = a.variable(4), a.variable()
+        self.frame_session, self.ack = a.variable(4), a.variable(2)
+        self.mask, self.length, self.size = a.variable(), a.variable(2), a.variable(2)
+        self.step, self.t, self.u = a.variable(4), a.variable(2), a.variable(2)
+        self.part_at = a.variable(2)
+
+    def program(self) -> list[int]:
+        """All of it."""
+        self._main()
+        self._frame()
+        self._hello()
+        self._data()
+        self._work()
+        self._commit()
+        self._transmit()
+        self._answer()
+        self._clear()
+        return self.a.program()
+
+    # Small things
+
+    def _test(self, event: int) -> None:
+        self.a.port(Op.LOAD, Read.EVENTS)
+        self.a.constant(Op.AND, event)
+
+    def _ignore(self, event: int) -> None:
+        """Nothing can be done about it now."""
+        self.a.memory(Op.LOAD, self.mask)
+        self.a.constant(Op.AND, 0xFF ^ event)
+        self.a.store(self.mask)
+
+    def _control(self, keep: int, add: int = 0) -> None:
+        self.a.memory(Op.LOAD, self.control)
+        if keep != 0xFF:
+            self.a.constant(Op.AND, keep)
+        if add:
+            self.a.constant(Op.OR, add)
+        self.a.store(self.control)
+        self.a.out(Write.CONTROL)
+
+    def _due(self, kind: FrameType) -> None:
+        self.a.memory(Op.LOAD, self.answer_due)
+        self.a.constant(Op.OR, 1 << ANSWERS.index(kind))
+        self.a.store(self.answer_due)
+
+    # The loop
+
+    def _main(self) -> None:
+        """Look at everything that may have happened, then wait for the next."""
+        a = self.a
+        a.constant(Op.LOAD, 0)
+        for at in self.of_device:
+            a.store(at)
+        a.out(Write.CONTROL)
+        a.call("clear")
+        a.constant(Op.LOAD, LENGTH_BYTES)
+        a.out(Write.INBOX_AT)
+        a.constant(Op.LOAD, 0)
+        a.out(Write.INBOX_AT + 1)
+        a.label("main")
+        wanted = Event.FRAME | Event.FULL | Event.FLUSH | Event.HUNGRY | Event.SENT
+        a.let(self.mask, wanted)
+        a.port(Op.LOAD, Read.LINE_ERRORS)
+        a.memory(Op.SUB, self.line_seen)
+        a.jump("no line errors", When.ZERO)
+        a.store(self.t)
+        a.let(self.t + 1, 0)
+        line = self.counters["line"]
+        a.add(self.line_seen, self.t, 1)
+        a.add(line, self.t, 2)
+        for i in (2, 3):
+            a.memory(Op.LOAD, line + i)
+            a.constant(Op.ADC, 0)
+            a.store(line + i)
+        a.label("no line errors")
+        self._test(Event.FRAME)
+        a.jump("frame", When.NOT_ZERO)
+        a.label("no frame")
+        a.call("work")
+        a.jump("transmit")
+        a.label("rest")
+        a.memory(Op.LOAD, self.mask)
+        a.wait()
+        a.jump("main")
+
+    # What has come
+
+    def _frame(self) -> None:
+        """A frame: what its type means for the session."""
+        a, h = self.a, self.header
+        overhead = HEADER.size + CRC_BYTES
+        a.label("frame")
+        self._test(Event.INTACT)
+        a.jump("damaged", When.ZERO)
+        for i, byte in enumerate(overhead.to_bytes(2, "little")):
+            a.port(Op.LOAD, Read.COUNT + i)
+            a.constant(Op.SBC if i else Op.SUB, byte)
+            a.store(self.length + i)
+        a.jump("damaged", When.NO_CARRY)
+        a.memory(Op.LOAD, h["type"])
+        a.constant(Op.XOR, FrameType.HELLO)
+        a.jump("hello", When.ZERO)
+        a.memory(Op.LOAD, h["version"])
+        a.constant(Op.XOR, VERSION)
+        a.jump("damaged", When.NOT_ZERO)
+        # Types from DATA to STOP are the host's; 0 is none.
+        a.memory(Op.LOAD, h["type"])
+        a.constant(Op.SUB, FrameType.DATA)
+        a.jump("damaged", When.NO_CARRY)
+        a.memory(Op.LOAD, h["type"])
+        a.constant(Op.SUB, FrameType.STOP + 1)
+        a.jump("damaged", When.CARRY)
+        a.any_bit(self.session, 4)
+        a.jump("refuse", When.ZERO)
+        a.differ(h["session"], self.session, 4, self.t)
+        a.jump("refuse", When.NOT_ZERO)
+        a.let(self.acked, 1)
+        a.move(self.host_ack, h["ack"], 2)
+        a.move(self.host_credit, h["credit"], 2)
+        for kind, name in (
+            (FrameType.DATA, "data"),
+            (FrameType.POLL, "poll"),
+            (FrameType.RESEND, "resend"),
+            (FrameType.STOP, "stop"),
+        ):
+            a.memory(Op.LOAD, h["type"])
+            a.constant(Op.XOR, kind)
+            a.jump(name, When.ZERO)
+        a.label("release")
+        a.add_constant_to(self.t, self.in_head, LENGTH_BYTES)
+        a.out_pair(self.t, Write.INBOX_AT)
+        a.out(Write.RELEASE)
+        a.jump("no frame")
+        a.label("refuse")
+        a.move(self.refused_session, h["session"], 4)
+        self._due(FrameType.REFUSED)
+        a.jump("release")
+        a.label("resend")
+        a.let(self.rewinding, 1)
+        a.jump("release")
+        a.label("stop")
+        a.move(self.stop_before, h["seq"], 2)
+        a.subtract(self.t, h["seq"], self.executed)
+        a.let(self.stopping, 0)
+        a.any_bit(self.t, 2)
+        a.jump("stop told", When.ZERO)
+        a.memory(Op.LOAD, self.t + 1)
+        a.constant(Op.AND, 0x80)
+        a.jump("stop told", When.NOT_ZERO)
+        a.let(self.stopping, Control.STOP)
+        a.label("stop told")
+        self._tell_stop()
+        a.label("poll")
+        self._due(FrameType.STATUS)
+        a.jump("release")
+        a.label("damaged")
+        a.add_constant(self.counters["bad"], 1, 4)
+        a.any_bit(self.session, 4)
+        a.jump("release", When.ZERO)
+        a.label("ask again")
+        self._due(FrameType.RESEND)
+        a.jump("release")
+
+    def _tell_stop(self) -> None:
+        a = self.a
+        a.memory(Op.LOAD, self.control)
+        a.constant(Op.AND, 0xFF ^ Control.STOP)
+        a.memory(Op.OR, self.stopping)
+        a.store(self.control)
+        a.out(Write.CONTROL)
+
+    def _hello(self) -> None:
+        """A question, or a new session: then the old one's work must come to rest first."""
+        a, h = self.a, self.header
+        a.label("hello")
+        a.memory(Op.LOAD, self.length)
+        a.constant(Op.XOR, HELLO_REQUEST.size)
+        a.memory(Op.OR, self.length + 1)
+        a.jump("damaged", When.NOT_ZERO)
+        a.any_bit(h["session"], 4)
+        a.jump("answer hello", When.ZERO)
+        a.differ(h["session"], self.session, 4, self.t)
+        a.jump("answer hello", When.ZERO)
+        self._control(0xFF, Control.STOP | Control.ABORT)
+        a.label("abort")
+        a.constant(Op.LOAD, Event.SENT)
+        a.wait()
+        a.memory(Op.LOAD, self.answer_due)
+        a.jump("all answered", When.ZERO)
+        a.call("answer")
+        a.jump("abort")
+        a.label("all answered")
+        a.constant(Op.LOAD, Event.HUNGRY)
+        a.wait()
+        a.call("clear")
+        a.move(self.session, h["session"], 4)
+        a.move(self.host_credit, h["credit"], 2)
+        a.label("answer hello")
+        a.move(self.hello_session, h["session"], 4)
+        a.move(self.hello_offset, self.argument, 2)
+        self._due(FrameType.HELLO)
+        a.jump("release")
+
+    def _data(self) -> None:
+        """A piece of the command stream: taken if it is the next one and there is room."""
+        a, h = self.a, self.header
+        a.label("data")
+        a.subtract(self.t, h["seq"], self.expected)
+        a.constant(Op.AND, 0x80)
+        a.jump("release", When.NOT_ZERO)  # accepted long ago
+        a.any_bit(self.t, 2)
+        a.jump("lost", When.NOT_ZERO)
+        a.add_constant_to(self.t, self.length, RECORD_BYTES)
+        a.add(self.t, self.held)
+        a.jump("lost", When.CARRY)
+        a.subtract_from_constant(self.u, self.descriptor.rx_credit, self.t)
+        a.jump("lost", When.NO_CARRY)
+        a.move(self.held, self.t, 2)
+        a.out_pair(self.in_head, Write.INBOX_AT)
+        a.out_each(self.length, 2, Write.INBOX)
+        a.add_constant_to(self.t, self.length, LENGTH_BYTES)
+        a.add(self.in_head, self.t)
+        a.add_constant(self.expected, 1)
+        a.let(self.asked, 0)
+        a.jump("release")
+        a.label("lost")
+        a.add_constant(self.counters["lost"], 1, 4)
+        a.memory(Op.LOAD, self.asked)
+        a.jump("release", When.NOT_ZERO)
+        a.let(self.asked, 1)
+        a.jump("ask again")
+
+    # What the executor needs
+
+    def _work(self) -> None:
+        """Frames to it, and what it wrote into frames."""
+        a = self.a
+        a.label("work")
+        self._test(Event.FLUSH)
+        a.jump("no flush", When.ZERO)
+        self._written()
+        a.any_bit(self.t, 2)
+        a.jump("flushed", When.ZERO)
+        a.move(self.ack, self.executed, 2)
+        a.call("commit")
+        a.label("flushed")
+        a.out(Write.FLUSHED)
+        a.label("no flush")
+
+        self._test(Event.FULL)
+        a.jump("not full", When.ZERO)
+        a.subtract_constant(self.t, self.granted, self.descriptor.max_payload)
+        a.any_bit(self.t, 2)
+        a.jump("more room", When.NOT_ZERO)
+        a.move(self.ack, self.executed, 2)
+        a.call("commit")
+        a.jump("not full")
+        a.label("more room")
+        a.call("grant")
+        self._test(Event.FULL)
+        a.jump("not full", When.ZERO)
+        self._ignore(Event.FULL)
+        a.label("not full")
+
+        self._test(Event.HUNGRY)
+        a.jump("not hungry", When.ZERO)
+        a.call("room")
+        a.jump("finish", When.CARRY)
+        self._ignore(Event.HUNGRY)
+        a.back()
+        a.label("finish")
+        a.add_constant(self.executed, 1)
+        a.move(self.ack, self.executed, 2)
+        a.call("commit")
+        a.subtract(self.held, self.held, self.size)
+        a.subtract_constant(self.held, self.held, RECORD_BYTES)
+        self._control(0xFF ^ Control.LOADED)
+        a.differ(self.stop_before, self.executed, 2, self.t)
+        a.jump("not hungry", When.NOT_ZERO)
+        a.let(self.stopping, 0)
+        self._tell_stop()
+        a.label("not hungry")
+
+        a.memory(Op.LOAD, self.control)
+        a.constant(Op.AND, Control.LOADED)
+        a.jump("worked", When.NOT_ZERO)
+        a.differ(self.executed, self.expected, 2, self.t)
+        a.jump("worked", When.ZERO)
+        for i in range(2):
+            a.port(Op.LOAD, Read.INBOX)
+            a.store(self.size + i)
+        a.add(self.out_of, self.size)
+        a.add_constant(self.out_of, LENGTH_BYTES)
+        a.out_pair(self.out_of, Write.INBOX_END)
+        self._control(0xFF, Control.LOADED)
+        a.label("worked")
+        a.back()
+
+    def _written(self) -> None:
+        """Into ``t``: bytes in the frame being filled, which begins at ``part_at``."""
+        a = self.a
+        bits = (self.descriptor.tx_credit - 1).to_bytes(2, "little")
+        for i in range(2):
+            a.port(Op.LOAD, Read.OUTBOX_AT + i)
+            a.memory(Op.SBC if i else Op.SUB, self.part_at + i)
+            a.constant(Op.AND, bits[i])
+            a.store(self.t + i)
+
+    def _commit(self) -> None:
+        """The frame being filled becomes a record with ``ack``, and the next one is begun."""
+        a, d = self.a, self.descriptor
+        a.label("commit")
+        self._written()
+        self._control(0xFF, Control.HOLD)
+        a.out_pair(self.out_head, Write.OUTBOX_AT)
+        a.out_each(self.t, 2, Write.OUTBOX)
+        a.out_each(self.ack, 2, Write.OUTBOX)
+        a.add(self.out_head, self.t)
+        a.add_constant(self.out_head, RECORD_BYTES)
+        a.add_constant_to(self.part_at, self.out_head, RECORD_BYTES)
+        a.out_pair(self.part_at, Write.OUTBOX_AT)
+        a.out_pair(self.part_at, Write.OUTBOX_END)
+        a.add_constant(self.produced, 1)
+        a.let(self.granted, 0, 2)
+        self._control(0xFF ^ Control.HOLD)
+        # As many bytes as a frame may have, or fit, if that is more than were granted before.
+        a.label("grant")
+        self._room()
+        a.jump("granted", When.NO_CARRY)
+        a.subtract_constant(self.u, self.t, d.max_payload)
+        a.jump("some room", When.NO_CARRY)
+        a.let(self.t, d.max_payload, 2)
+        a.label("some room")
+        a.subtract(self.u, self.t, self.granted)
+        a.jump("granted", When.NO_CARRY)
+        a.move(self.granted, self.t, 2)
+        a.add(self.t, self.part_at)
+        a.out_pair(self.t, Write.OUTBOX_END)
+        a.label("granted")
+        a.back()
+        a.label("room")
+        self._room()
+        a.back()
+
+    def _room(self) -> None:
+        """Into ``t``: bytes of payload that fit the outbox; the carry tells if a frame does."""
+        a = self.a
+        a.subtract(self.t, self.out_head, self.tail)
+        a.subtract_from_constant(self.t, self.descriptor.tx_credit - RECORD_BYTES, self.t)
+
+    # What is sent
+
+    def _transmit(self) -> None:
+        """Answers at once; what was acknowledged is freed; replies as far as the credit goes."""
+        a = self.a
+        a.label("transmit")
+        self._test(Event.SENT)
+        a.jump("rest", When.ZERO)
+        a.memory(Op.LOAD, self.answer_due)
+        a.jump("no answer", When.ZERO)
+        a.call("answer")
+        a.jump("main")
+        a.label("no answer")
+        a.memory(Op.LOAD, self.acked)
+        a.jump("nothing acknowledged", When.ZERO)
+        a.subtract(self.t, self.host_ack, self.base)
+        a.any_bit(self.t, 2)
+        a.jump("all freed", When.ZERO)
+        # An acknowledgement of what was never produced says nothing.
+        a.subtract(self.u, self.produced, self.base)
+        a.subtract(self.u, self.u, self.t)
+        a.jump("free", When.CARRY)
+        a.label("all freed")
+        a.let(self.acked, 0)
+        a.jump("nothing acknowledged")
+        a.label("free")
+        self._record(self.tail)
+        a.add(self.tail, self.t)
+        a.add_constant(self.tail, RECORD_BYTES)
+        a.differ(self.sent, self.base, 2, self.t)
+        a.store(self.t)
+        a.add_constant(self.base, 1)
+        a.memory(Op.LOAD, self.t)
+        a.jump("main", When.NOT_ZERO)
+        a.move(self.sent, self.base, 2)
+        a.move(self.sent_at, self.tail, 2)
+        a.jump("main")
+        a.label("nothing acknowledged")
+        a.memory(Op.LOAD, self.rewinding)
+        a.jump("no rewinding", When.ZERO)
+        a.let(self.rewinding, 0)
+        a.move(self.sent, self.base, 2)
+        a.move(self.sent_at, self.tail, 2)
+        a.label("no rewinding")
+        a.differ(self.sent, self.produced, 2, self.t)
+        a.jump("nothing to send", When.ZERO)
+        self._record(self.sent_at)
+        a.subtract(self.u, self.sent_at, self.tail)
+        a.add(self.u, self.t)
+        a.add_constant(self.u, RECORD_BYTES)
+        a.subtract(self.u, self.host_credit, self.u)
+        a.jump("nothing to send", When.NO_CARRY)
+        for i in range(2):
+            a.port(Op.LOAD, Read.OUTBOX)
+            a.store(self.ack + i)
+        a.add(self.sent_at, self.t)
+        a.add_constant(self.sent_at, RECORD_BYTES)
+        a.out_pair(self.sent_at, Write.SEND_END)
+        a.move(self.frame_session, self.session, 4)
+        a.let(self.kind, FrameType.DATA)
+        a.call("header")
+        a.add_constant(self.sent, 1)
+        a.constant(Op.LOAD, 0)
+        a.out(Write.SEND)
+        a.jump("main")
+        a.label("nothing to send")
+        self._ignore(Event.SENT)
+        a.jump("rest")
+
+    def _record(self, at: int) -> None:
+        """Into ``t``: the length of the record there; its acknowledgement is read next."""
+        a = self.a
+        a.out_pair(at, Write.SEND_AT)
+        for i in range(2):
+            a.port(Op.LOAD, Read.OUTBOX)
+            a.store(self.t + i)
+
+    def _answer(self) -> None:
+        """The first answer that is due."""
+        a = self.a
+        a.label("answer")
+        a.move(self.ack, self.executed, 2)
+        a.move(self.frame_session, self.session, 4)
+        for bit, kind in enumerate(ANSWERS):
+            a.let(self.kind, kind)
+            a.memory(Op.LOAD, self.answer_due)
+            a.constant(Op.AND, 1 << bit)
+            a.jump(kind.name, When.NOT_ZERO)
+        for bit, kind in enumerate(ANSWERS):
+            a.label(kind.name)
+            a.memory(Op.LOAD, self.answer_due)
+            a.constant(Op.AND, 0xFF ^ 1 << bit)
+            a.store(self.answer_due)
+            if kind is FrameType.HELLO:
+                a.move(self.frame_session, self.hello_session, 4)
+            elif kind is FrameType.REFUSED:
+                a.move(self.frame_session, self.refused_session, 4)
+            a.jump("send answer")
+        a.label("send answer")
+        a.call("header")
+        self._status()
+        a.let(self.t, 0, 2)
+        a.memory(Op.LOAD, self.kind)
+        a.constant(Op.XOR, FrameType.HELLO)
+        a.jump("no description", When.NOT_ZERO)
+        self._place()
+        a.label("no description")
+        a.out_pair(self.hello_offset, Write.SEND_AT)
+        a.add(self.t, self.hello_offset)
+        a.out_pair(self.t, Write.SEND_END)
+        a.constant(Op.LOAD, 1)
+        a.out(Write.SEND)
+        a.back()
+
+        a.label("header")
+        a.constant(Op.LOAD, VERSION)
+        a.out(Write.SEND_BYTE)
+        a.out_each(self.kind, 1, Write.SEND_BYTE)
+        a.out_each(self.frame_session, 4, Write.SEND_BYTE)
+        a.out_each(self.sent, 2, Write.SEND_BYTE)
+        a.out_each(self.ack, 2, Write.SEND_BYTE)
+        self._number(self.descriptor.rx_credit)
+        a.back()
+
+    def _number(self, value: int) -> None:
+        for byte in value.to_bytes(2, "little"):
+            self.a.constant(Op.LOAD, byte)
+            self.a.out(Write.SEND_BYTE)
+
+    def _status(self) -> None:
+        """The fields of ``protocol.STATUS``."""
+        a = self.a
+        a.label("read step")
+        for i in range(4):
+            a.port(Op.LOAD, Read.STEP + i)
+            a.store(self.step + i)
+        # It may have gone on while it was read.
+        a.port(Op.LOAD, Read.STEP)
+        a.memory(Op.XOR, self.step)
+        a.jump("read step", When.NOT_ZERO)
+        sources = {
+            "accepted": self.expected,
+            "produced": self.produced,
+            "step": self.step,
+            "bad_frames": self.counters["bad"],
+            "lost_frames": self.counters["lost"],
+            "line_errors": self.counters["line"],
+        }
+        for field in STATUS.fields:
+            if field.name == "flags":
+                a.port(Op.LOAD, Read.FLAGS)
+                a.out(Write.SEND_BYTE)
+            else:
+                a.out_each(sources[field.name], field.size, Write.SEND_BYTE)
+
+    def _place(self) -> None:
+        """Place and length of the description's piece; into ``t``: its bytes in this frame."""
+        a = self.a
+        a.out_each(self.hello_offset, 2, Write.SEND_BYTE)
+        self._number(self.rom_bytes)
+        a.subtract_from_constant(self.t, self.rom_bytes, self.hello_offset)
+        a.jump("within", When.CARRY)
+        a.let(self.t, 0, 2)
+        a.label("within")
+        most = self.descriptor.max_payload - STATUS.size - HELLO_PLACE.size
+        a.subtract_constant(self.u, self.t, most)
+        a.jump("no description", When.NO_CARRY)
+        a.let(self.t, most, 2)
+
+    # A new session
+
+    def _clear(self) -> None:
+        """Forget all that belongs to a session."""
+        a = self.a
+        a.label("clear")
+        a.out(Write.CLEAR)
+        a.constant(Op.LOAD, 0)
+        for at in self.of_session:
+            a.store(at)
+        a.store(self.control)
+        for port in (Write.CONTROL, Write.INBOX_END, Write.INBOX_END + 1):
+            a.out(port)
+        for i, byte in enumerate((RECORD_BYTES, 0)):
+            a.constant(Op.LOAD, byte)
+            a.store(self.part_at + i)
+            a.out(Write.OUTBOX_AT + i)
+            a.out(Write.OUTBOX_END + i)
+        a.back()
+
+
+def firmware(descriptor: Descriptor, rom_bytes: int) -> list[int]:
+    """The program for a device."""
+    return Firmware(descriptor, rom_bytes).program()
