@@ -26,7 +26,7 @@ PLAIN = {
     f"hdl.{name}"
     for name in (
         *("geometry", "layout", "registers", "streams", "cycles", "document"),
-        *("protocol", "descriptor", "protocol_doc", "core_regions"),
+        *("protocol", "descriptor", "protocol_doc", "core_regions", "learning_tables"),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
