@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.program import DENSE
-from ..hdl.cycles import PASS, SenderRows, cycles_around, walk_rows
+from ..hdl.cycles import (
+    AFTER_PLASTIC,
+    AFTER_ROWS,
+    PASS,
+    PREPARE,
+    WRITTEN,
+    SenderRows,
+    cycles_around,
+    walk_rows,
+)
 from ..hdl.geometry import QUEUE, default_update_lanes
 from .learning_work import LearningWork
 from .row_cost import plastic_rows
@@ -42,6 +51,7 @@ class Timing:
         why_not: why cycles are not counted, or nothing where they are.
         queue: rows that may wait in each lane.
         gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
+        prepare, after_rows, after_plastic, written: cycles around plastic rows (``hdl/cycles.py``).
         learning: what happens after the update, where something learns.
     """
 
@@ -51,6 +61,10 @@ class Timing:
     why_not: str = ""
     queue: int = QUEUE
     gap: int = PASS
+    prepare: int = PREPARE
+    after_rows: int = AFTER_ROWS
+    after_plastic: int = AFTER_PLASTIC
+    written: int = WRITTEN
     learning: LearningWork | None = None
 
     @staticmethod

@@ -34,7 +34,7 @@ ELABORATED = {"boards.clocking", "boards.top"}
 """Of the boards, what becomes a circuit; the others are plain data or run tools."""
 WORKER = ("backends", "lava", "worker")
 """Runs in other interpreters, which have Lava but nothing of the project."""
-IMAGES = {"runtime.images", "runtime.step_work"}
+IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""

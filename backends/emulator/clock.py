@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...hdl.cycles import AFTER_PLASTIC, AFTER_ROWS, PREPARE, WRITTEN
 from ...runtime.timing import CycleCounter
 from . import native
 
@@ -70,10 +69,10 @@ class Clock:
             lanes=rows.entries.shape[1],
             queue=timing.queue,
             pass_=timing.gap,
-            prepare=PREPARE,
-            after_rows=AFTER_ROWS,
-            after_plastic=AFTER_PLASTIC,
-            written=WRITTEN,
+            prepare=timing.prepare,
+            after_rows=timing.after_rows,
+            after_plastic=timing.after_plastic,
+            written=timing.written,
             channels=program.channels,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
