@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.program import DENSE
-from ..hdl.cycles import PASS, SenderRows, cycles_around, walk_rows
+from ..hdl.cycles import (
+    AFTER_PLASTIC,
+    AFTER_ROWS,
+    PASS,
+    PREPARE,
+    WRITTEN,
+    SenderRows,
+    cycles_around,
+    walk_rows,
+)
 from ..hdl.geometry import QUEUE, default_update_lanes
 from .learning_work import LearningWork
 from .row_cost import plastic_rows
@@ -43,6 +52,7 @@ class Timing:
         queue: rows that may wait in each lane.
         gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
         learning: what happens after the update, where something learns.
+        plastic: what plastic rows take besides their own cycles, as in ``hdl.cycles``.
     """
 
     rows: SenderRows | None = None
@@ -52,6 +62,7 @@ class Timing:
     queue: int = QUEUE
     gap: int = PASS
     learning: LearningWork | None = None
+    plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, WRITTEN)
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:

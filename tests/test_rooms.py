@@ -24,14 +24,14 @@ INTERFACE = {"runtime.backend", "runtime.timing"}
 PLAIN = {
     f"hdl.{name}"
     for name in (
-        *("geometry", "layout", "registers", "streams", "cycles", "document"),
+        *("geometry", "layout", "learning_tables", "registers", "streams", "cycles", "document"),
         *("protocol", "descriptor", "protocol_doc", "core_regions"),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
 WORKER = ("backends", "lava", "worker")
 """Runs in other interpreters, which have Lava but nothing of the project."""
-IMAGES = {"runtime.images", "runtime.step_work"}
+IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""

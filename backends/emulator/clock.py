@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...hdl.cycles import AFTER_PLASTIC, AFTER_ROWS, PREPARE, WRITTEN
 from ...runtime.timing import CycleCounter
 from . import native
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _LAST_PART, _PLASTIC, _MADE = 128, 64, 28
 """As in kernel.h."""
+_PLASTIC_COSTS = ("prepare", "after_rows", "after_plastic", "written")
 
 
 class Clock:
@@ -70,10 +70,7 @@ class Clock:
             lanes=rows.entries.shape[1],
             queue=timing.queue,
             pass_=timing.gap,
-            prepare=PREPARE,
-            after_rows=AFTER_ROWS,
-            after_plastic=AFTER_PLASTIC,
-            written=WRITTEN,
+            **dict(zip(_PLASTIC_COSTS, timing.plastic, strict=True)),
             channels=program.channels,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )
