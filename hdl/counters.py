@@ -38,7 +38,7 @@ class Counters(Component):
 
     def __init__(self, most: dict[str, int], initial: dict[int, int]) -> None:
         self.most = most
-        depth = 1 + max(FIRST + ROUND - 1, *initial)
+        depth = 1 + max(FIRST + ROUND - 1, max(initial, default=0))
         words = [initial.get(i, 0) for i in range(depth)]
         self.words = memory.Memory(shape=32, depth=depth, init=words, attrs={"ram_style": "block"})
         members: dict[str, Any] = {

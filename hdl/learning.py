@@ -396,6 +396,8 @@ class Learning(Component):
         clear_now = clears | (phases.store_window & decay.clear)
         cleared = Mux(clears, place, phases.place)
         y_events, t_events = [], []
+        kept = Signal(63)  # what a rule still asks for of its neurons' history
+        m.d.comb += kept.eq(Cat(phases.rule.post_delay > age for age in range(63)))
         for i in range(g.lanes):
             m.submodules[f"trace{i}"] = lane = TraceLane(g)
             banks = {name: self.lanes[name][i] for name in self.lanes}
@@ -406,7 +408,7 @@ class Learning(Component):
                 delay = phases.rule.post_delay
                 with m.If(delay != 0):
                     m.d.comb += y0.eq((Cat(Const(0, 1), earlier) >> delay)[0])
-                self._remember(m, i, banks["before"], earlier, fired[i], phases)
+                self._remember(m, i, banks["before"], earlier, fired[i], phases, kept)
             member = banks["ykey"].get("member")
             y_events.append(y0 & member)
             t_events.append(banks["factor"].get("teacher") & member)
@@ -476,11 +478,16 @@ class Learning(Component):
         return found
 
     def _remember(
-        self, m: Module, lane: int, bank: Bank, earlier: Any, fired: Any, phases: Phases
+        self,
+        m: Module,
+        lane: int,
+        bank: Bank,
+        earlier: Any,
+        fired: Any,
+        phases: Phases,
+        kept: Signal,
     ) -> None:
         """The history moves on by a step; beyond what its rule asks for, it is 0."""
-        kept = Signal(63, name=f"kept{lane}")
-        m.d.comb += kept.eq((1 << phases.rule.post_delay) - 1)
         moved, place, stored = Signal(63, name=f"moved{lane}"), phases.place, Signal()
         m.d.sync += moved.eq(Cat(fired, earlier[:62]) & kept)
         m.d.sync += stored.eq(later(m, phases.remember, 1, f"remember{lane}"))

@@ -51,8 +51,8 @@ class Timing:
         why_not: why cycles are not counted, or nothing where they are.
         queue: rows that may wait in each lane.
         gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
-        prepare, after_rows, after_plastic, written: cycles around plastic rows (``hdl/cycles.py``).
         learning: what happens after the update, where something learns.
+        plastic: what plastic rows take besides their own cycles, as in ``hdl.cycles``.
     """
 
     rows: SenderRows | None = None
@@ -61,11 +61,8 @@ class Timing:
     why_not: str = ""
     queue: int = QUEUE
     gap: int = PASS
-    prepare: int = PREPARE
-    after_rows: int = AFTER_ROWS
-    after_plastic: int = AFTER_PLASTIC
-    written: int = WRITTEN
     learning: LearningWork | None = None
+    plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, WRITTEN)
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:

@@ -25,8 +25,8 @@ INTERFACE = {"runtime.backend", "runtime.timing", "backends.source_checksum"}
 PLAIN = {
     f"hdl.{name}"
     for name in (
-        *("geometry", "layout", "registers", "streams", "cycles", "document"),
-        *("protocol", "descriptor", "protocol_doc", "core_regions", "learning_tables"),
+        *("geometry", "layout", "learning_tables", "registers", "streams", "cycles", "document"),
+        *("protocol", "descriptor", "protocol_doc", "core_regions"),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LAST_PART, _PLASTIC, _MADE = 128, 64, 28
 """As in kernel.h."""
+_PLASTIC_COSTS = ("prepare", "after_rows", "after_plastic", "written")
 
 
 class Clock:
@@ -69,10 +70,7 @@ class Clock:
             lanes=rows.entries.shape[1],
             queue=timing.queue,
             pass_=timing.gap,
-            prepare=timing.prepare,
-            after_rows=timing.after_rows,
-            after_plastic=timing.after_plastic,
-            written=timing.written,
+            **dict(zip(_PLASTIC_COSTS, timing.plastic, strict=True)),
             channels=program.channels,
             **{name: array.ctypes.data for name, array in self._arrays.items()},
         )

@@ -34,7 +34,7 @@ LEARNING_GEOMETRIES: dict[str, Geometry] = {
 
 def learning_device(name: str) -> RtlBackend:
     """The compiled core of that name."""
-    return RtlBackend(simulator="cxxrtl", geometry=LEARNING_GEOMETRIES[name])
+    return RtlBackend(simulator="compiled", geometry=LEARNING_GEOMETRIES[name])
 
 
 def plastic_program_for(name: str, seed: int) -> Program:
