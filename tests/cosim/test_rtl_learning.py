@@ -24,6 +24,8 @@ from support.rtl_learning import LEARNING_GEOMETRIES, learning_device, plastic_p
 
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
+from spikeloom.backends.rtl.modelled import ModelledDevice
+from spikeloom.backends.rtl.remote import RemoteBackend
 from spikeloom.compiler.microcode import When
 from spikeloom.errors import FitError
 from spikeloom.hdl.cycles import step_cycles
@@ -31,6 +33,7 @@ from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.layout import BANKED
 from spikeloom.runtime.backend import Events
 from spikeloom.runtime.images import HardwareImage
+from spikeloom.runtime.link.transport import InProcess
 from spikeloom.runtime.step_work import step_work
 
 pytestmark = [needs_compiler, pytest.mark.slow]
@@ -112,6 +115,24 @@ def test_learning_is_switched_and_a_state_goes_on_here_and_on_the_reference():
             reference.write_state(here)
             reference.write_weights(there)
     rtl.close()
+
+
+def test_a_device_behind_a_link_learns_the_same():
+    line = ModelledDevice(LEARNING_GEOMETRIES[SMALL])
+    device, reference = RemoteBackend(InProcess(line.exchange)), ReferenceBackend()
+    # Loaded one after the other: each Program meets what the one before it left.
+    for seed in (3, 4):
+        program = plastic_program_for(SMALL, seed)
+        events = events_for(SMALL, program, 8, seed)
+        record = record_everything(program)
+        for each in (device, reference):
+            each.load(program)
+        found = device.run(8, events, record)
+        assert_same_run(reference.run(8, events, record), found, program, record)
+        assert_same_state(reference.read_state(), device.read_state(), program)
+        assert_same_weights(reference.read_weights(), device.read_weights(), program)
+        device.verify()
+    device.close()
 
 
 def test_the_bus_reads_and_writes_the_engines_memories():
