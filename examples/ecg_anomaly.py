@@ -127,8 +127,10 @@ def judge(potential: NDArray[np.float64], series: Series, threshold: float) -> t
     """Share of the anomalies with an alarm, and of the beats elsewhere with one."""
     above: NDArray[np.bool_] = np.greater(potential, threshold)
     hits = [above[part].any() for part in series.anomalies()]
-    beats = (above & series.normal())[: len(above) // BEAT * BEAT].reshape(-1, BEAT).any(axis=1)
-    counted = series.normal()[: len(above) // BEAT * BEAT].reshape(-1, BEAT).any(axis=1)
+    whole = len(above) // BEAT * BEAT
+    normal: NDArray[np.bool_] = series.normal()
+    beats = np.logical_and(above, normal)[:whole].reshape(-1, BEAT).any(axis=1)
+    counted = normal[:whole].reshape(-1, BEAT).any(axis=1)
     return float(np.mean(hits)), float(beats[counted].mean())
 
 
