@@ -129,8 +129,8 @@ def judge(potential: NDArray[np.float64], series: Series, threshold: float) -> t
     hits = [above[part].any() for part in series.anomalies()]
     whole = len(above) // BEAT * BEAT
     normal: NDArray[np.bool_] = series.normal()
-    beats = np.logical_and(above, normal)[:whole].reshape(-1, BEAT).any(axis=1)
-    counted = normal[:whole].reshape(-1, BEAT).any(axis=1)
+    beats = np.any((above & normal)[:whole].reshape(-1, BEAT), axis=1)
+    counted = np.any(normal[:whole].reshape(-1, BEAT), axis=1)
     return float(np.mean(hits)), float(beats[counted].mean())
 
 
