@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("**/*.md"), *ROOT.glob("README.md")])
-FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
+FENCE = re.compile(r"^```(?P<language>\{?[\w-]*\}?)\s*$")
 LEFT_OUT = re.compile(r"^<!-- not run: .+ -->$")
 
 
