@@ -1,126 +1,30 @@
 """The sequencer's program: sessions, windows, credit and answers.
 
-``runtime/link/model.py`` says in Python what this does. ``Read``, ``Write`` and ``Event`` are what
-it knows of the circuit around it (``frames.py``).
+``runtime/link/model.py`` says in Python what this does. ``Read``, ``Write`` and ``Event``
+(``firmware_ports.py``) are what it knows of the circuit around it (``frames.py``).
 """
 
 from __future__ import annotations
-
-from enum import IntEnum
 
 from ..descriptor import Descriptor
 from ..protocol import (
     CRC_BYTES,
     HEADER,
-    HELLO_PLACE,
     HELLO_REQUEST,
     RECORD_BYTES,
-    STATUS,
     VERSION,
     FrameType,
 )
-from .assembler import Assembler
+from .firmware_ports import Control, Event, Read, Write
+from .firmware_send import Sending
 from .sequencer import Op, When
 
 LENGTH_BYTES = 2
 """Before each payload in the inbox."""
 
 
-class Read(IntEnum):
-    """Ports that are read."""
-
-    EVENTS = 0
-    FLAGS = 1
-    COUNT = 2  # two: bytes of the frame that has come, CRC included
-    OUTBOX_AT = 4  # two: where the outbox is written
-    LINE_ERRORS = 6
-    INBOX = 7  # the next byte of the inbox
-    STEP = 8  # four
-    OUTBOX = 12  # the next byte of the outbox
-
-
-class Write(IntEnum):
-    """Ports that are written."""
-
-    CONTROL = 0
-    CLEAR = 1  # a new session: reset the executor
-    RELEASE = 2  # the frame that has come is done with
-    INBOX = 3  # a byte to where the inbox is written
-    INBOX_AT = 4  # two: where that is
-    INBOX_END = 6  # two: up to where the executor reads
-    OUTBOX_AT = 8  # two: where the outbox is written
-    OUTBOX = 10  # a byte there
-    FLUSHED = 11  # the executor's wish has been granted
-    OUTBOX_END = 12  # two: up to where the executor may write
-    SEND_AT = 14  # two: where outbox or description are read
-    SEND_END = 16  # two: up to where that is sent
-    SEND_BYTE = 18
-    SEND = 19  # from SEND_AT to SEND_END, of the description if bit 0, then the CRC
-
-
-class Event(IntEnum):
-    """Bits of EVENTS."""
-
-    FRAME = 1  # a frame has come
-    INTACT = 2  # and COBS, CRC and length are right
-    FULL = 4  # the executor may write nothing more
-    FLUSH = 8  # the executor wants to be sent what there is
-    HUNGRY = 16  # the executor asks for a byte where there is none, or in ABORT
-    SENT = 32  # nothing is being sent
-
-
-class Control(IntEnum):
-    """Bits of CONTROL."""
-
-    STOP = 1  # to the executor
-    ABORT = 2  # its replies vanish, and it gets nothing
-    LOADED = 4  # it has a frame
-    HOLD = 8  # it writes nothing
-
-
-ANSWERS = (FrameType.HELLO, FrameType.REFUSED, FrameType.RESEND, FrameType.STATUS)
-"""Unnumbered frames of the device, in the order in which they are sent when several wait."""
-
-
-class Firmware:
-    """Writes the program for a device.
-
-    Args:
-        descriptor: of the device.
-        rom_bytes: length of its description.
-    """
-
-    def __init__(self, descriptor: Descriptor, rom_bytes: int):
-        self.descriptor, self.rom_bytes = descriptor, rom_bytes
-        self.a = a = Assembler()
-        # The receiver puts header and argument of a frame here.
-        header = a.variable(HEADER.size + HELLO_REQUEST.size)
-        self.header = {name: header + at.start for name, at in HEADER.places.items()}
-        self.argument = header + HEADER.size
-        first = a.free
-        self.control = a.variable()
-        self.session = a.variable(4)
-        self.answer_due = a.variable()  # bits as in ANSWERS
-        self.counters = {name: a.variable(4) for name in ("bad", "lost", "line")}
-        self.line_seen = a.variable()
-        self.of_device = range(first, a.free)
-        # What follows is set to 0 when a session begins.
-        first = a.free
-        self.expected, self.executed, self.produced = (a.variable(2) for _ in range(3))
-        self.base, self.sent = a.variable(2), a.variable(2)
-        self.sent_at, self.tail, self.out_head = (a.variable(2) for _ in range(3))
-        self.granted, self.held = a.variable(2), a.variable(2)
-        self.in_head, self.out_of = a.variable(2), a.variable(2)
-        self.asked, self.stopping, self.acked, self.rewinding = (a.variable() for _ in range(4))
-        self.of_session = range(first, a.free)
-        # The rest is written before it is read.
-        self.stop_before, self.host_ack, self.host_credit = (a.variable(2) for _ in range(3))
-        self.hello_session, self.hello_offset = a.variable(4), a.variable(2)
-        self.refused_session, self.kind = a.variable(4), a.variable()
-        self.frame_session, self.ack = a.variable(4), a.variable(2)
-        self.mask, self.length, self.size = a.variable(), a.variable(2), a.variable(2)
-        self.step, self.t, self.u = a.variable(4), a.variable(2), a.variable(2)
-        self.part_at = a.variable(2)
+class Firmware(Sending):
+    """Writes the program for a device; its arguments are those of ``Sending``."""
 
     def program(self) -> list[int]:
         """All of it."""
@@ -134,32 +38,6 @@ class Firmware:
         self._answer()
         self._clear()
         return self.a.program()
-
-    # Small things
-
-    def _test(self, event: int) -> None:
-        self.a.port(Op.LOAD, Read.EVENTS)
-        self.a.constant(Op.AND, event)
-
-    def _ignore(self, event: int) -> None:
-        """Nothing can be done about it now."""
-        self.a.memory(Op.LOAD, self.mask)
-        self.a.constant(Op.AND, 0xFF ^ event)
-        self.a.store(self.mask)
-
-    def _control(self, keep: int, add: int = 0) -> None:
-        self.a.memory(Op.LOAD, self.control)
-        if keep != 0xFF:
-            self.a.constant(Op.AND, keep)
-        if add:
-            self.a.constant(Op.OR, add)
-        self.a.store(self.control)
-        self.a.out(Write.CONTROL)
-
-    def _due(self, kind: FrameType) -> None:
-        self.a.memory(Op.LOAD, self.answer_due)
-        self.a.constant(Op.OR, 1 << ANSWERS.index(kind))
-        self.a.store(self.answer_due)
 
     # The loop
 
@@ -465,175 +343,6 @@ class Firmware:
         a = self.a
         a.subtract(self.t, self.out_head, self.tail)
         a.subtract_from_constant(self.t, self.descriptor.tx_credit - RECORD_BYTES, self.t)
-
-    # What is sent
-
-    def _transmit(self) -> None:
-        """Answers at once; what was acknowledged is freed; replies as far as the credit goes."""
-        a = self.a
-        a.label("transmit")
-        self._test(Event.SENT)
-        a.jump("rest", When.ZERO)
-        a.memory(Op.LOAD, self.answer_due)
-        a.jump("no answer", When.ZERO)
-        a.call("answer")
-        a.jump("main")
-        a.label("no answer")
-        a.memory(Op.LOAD, self.acked)
-        a.jump("nothing acknowledged", When.ZERO)
-        a.subtract(self.t, self.host_ack, self.base)
-        a.any_bit(self.t, 2)
-        a.jump("all freed", When.ZERO)
-        # An acknowledgement of what was never produced says nothing.
-        a.subtract(self.u, self.produced, self.base)
-        a.subtract(self.u, self.u, self.t)
-        a.jump("free", When.CARRY)
-        a.label("all freed")
-        a.let(self.acked, 0)
-        a.jump("nothing acknowledged")
-        a.label("free")
-        self._record(self.tail)
-        a.add(self.tail, self.t)
-        a.add_constant(self.tail, RECORD_BYTES)
-        a.differ(self.sent, self.base, 2, self.t)
-        a.store(self.t)
-        a.add_constant(self.base, 1)
-        a.memory(Op.LOAD, self.t)
-        a.jump("main", When.NOT_ZERO)
-        a.move(self.sent, self.base, 2)
-        a.move(self.sent_at, self.tail, 2)
-        a.jump("main")
-        a.label("nothing acknowledged")
-        a.memory(Op.LOAD, self.rewinding)
-        a.jump("no rewinding", When.ZERO)
-        a.let(self.rewinding, 0)
-        a.move(self.sent, self.base, 2)
-        a.move(self.sent_at, self.tail, 2)
-        a.label("no rewinding")
-        a.differ(self.sent, self.produced, 2, self.t)
-        a.jump("nothing to send", When.ZERO)
-        self._record(self.sent_at)
-        a.subtract(self.u, self.sent_at, self.tail)
-        a.add(self.u, self.t)
-        a.add_constant(self.u, RECORD_BYTES)
-        a.subtract(self.u, self.host_credit, self.u)
-        a.jump("nothing to send", When.NO_CARRY)
-        for i in range(2):
-            a.port(Op.LOAD, Read.OUTBOX)
-            a.store(self.ack + i)
-        a.add(self.sent_at, self.t)
-        a.add_constant(self.sent_at, RECORD_BYTES)
-        a.out_pair(self.sent_at, Write.SEND_END)
-        a.move(self.frame_session, self.session, 4)
-        a.let(self.kind, FrameType.DATA)
-        a.call("header")
-        a.add_constant(self.sent, 1)
-        a.constant(Op.LOAD, 0)
-        a.out(Write.SEND)
-        a.jump("main")
-        a.label("nothing to send")
-        self._ignore(Event.SENT)
-        a.jump("rest")
-
-    def _record(self, at: int) -> None:
-        """Into ``t``: the length of the record there; its acknowledgement is read next."""
-        a = self.a
-        a.out_pair(at, Write.SEND_AT)
-        for i in range(2):
-            a.port(Op.LOAD, Read.OUTBOX)
-            a.store(self.t + i)
-
-    def _answer(self) -> None:
-        """The first answer that is due."""
-        a = self.a
-        a.label("answer")
-        a.move(self.ack, self.executed, 2)
-        a.move(self.frame_session, self.session, 4)
-        for bit, kind in enumerate(ANSWERS):
-            a.let(self.kind, kind)
-            a.memory(Op.LOAD, self.answer_due)
-            a.constant(Op.AND, 1 << bit)
-            a.jump(kind.name, When.NOT_ZERO)
-        for bit, kind in enumerate(ANSWERS):
-            a.label(kind.name)
-            a.memory(Op.LOAD, self.answer_due)
-            a.constant(Op.AND, 0xFF ^ 1 << bit)
-            a.store(self.answer_due)
-            if kind is FrameType.HELLO:
-                a.move(self.frame_session, self.hello_session, 4)
-            elif kind is FrameType.REFUSED:
-                a.move(self.frame_session, self.refused_session, 4)
-            a.jump("send answer")
-        a.label("send answer")
-        a.call("header")
-        self._status()
-        a.let(self.t, 0, 2)
-        a.memory(Op.LOAD, self.kind)
-        a.constant(Op.XOR, FrameType.HELLO)
-        a.jump("no description", When.NOT_ZERO)
-        self._place()
-        a.label("no description")
-        a.out_pair(self.hello_offset, Write.SEND_AT)
-        a.add(self.t, self.hello_offset)
-        a.out_pair(self.t, Write.SEND_END)
-        a.constant(Op.LOAD, 1)
-        a.out(Write.SEND)
-        a.back()
-
-        a.label("header")
-        a.constant(Op.LOAD, VERSION)
-        a.out(Write.SEND_BYTE)
-        a.out_each(self.kind, 1, Write.SEND_BYTE)
-        a.out_each(self.frame_session, 4, Write.SEND_BYTE)
-        a.out_each(self.sent, 2, Write.SEND_BYTE)
-        a.out_each(self.ack, 2, Write.SEND_BYTE)
-        self._number(self.descriptor.rx_credit)
-        a.back()
-
-    def _number(self, value: int) -> None:
-        for byte in value.to_bytes(2, "little"):
-            self.a.constant(Op.LOAD, byte)
-            self.a.out(Write.SEND_BYTE)
-
-    def _status(self) -> None:
-        """The fields of ``protocol.STATUS``."""
-        a = self.a
-        a.label("read step")
-        for i in range(4):
-            a.port(Op.LOAD, Read.STEP + i)
-            a.store(self.step + i)
-        # It may have gone on while it was read.
-        a.port(Op.LOAD, Read.STEP)
-        a.memory(Op.XOR, self.step)
-        a.jump("read step", When.NOT_ZERO)
-        sources = {
-            "accepted": self.expected,
-            "produced": self.produced,
-            "step": self.step,
-            "bad_frames": self.counters["bad"],
-            "lost_frames": self.counters["lost"],
-            "line_errors": self.counters["line"],
-        }
-        for field in STATUS.fields:
-            if field.name == "flags":
-                a.port(Op.LOAD, Read.FLAGS)
-                a.out(Write.SEND_BYTE)
-            else:
-                a.out_each(sources[field.name], field.size, Write.SEND_BYTE)
-
-    def _place(self) -> None:
-        """Place and length of the description's piece; into ``t``: its bytes in this frame."""
-        a = self.a
-        a.out_each(self.hello_offset, 2, Write.SEND_BYTE)
-        self._number(self.rom_bytes)
-        a.subtract_from_constant(self.t, self.rom_bytes, self.hello_offset)
-        a.jump("within", When.CARRY)
-        a.let(self.t, 0, 2)
-        a.label("within")
-        most = self.descriptor.max_payload - STATUS.size - HELLO_PLACE.size
-        a.subtract_constant(self.u, self.t, most)
-        a.jump("no description", When.NO_CARRY)
-        a.let(self.t, most, 2)
 
     # A new session
 

@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from ..descriptor import Descriptor
 from ..protocol import LINE_BUFFER
 from .cobs import CobsDecoder, CobsEncoder
-from .firmware import Control, Event, Read, Write, firmware
+from .firmware import firmware
+from .firmware_ports import Control, Event, Read, Write
 from .receiver import LineBuffer, Receiver
 from .rings import Inbox, Outbox, load
 from .sender import Sender
