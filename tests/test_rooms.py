@@ -92,7 +92,7 @@ def allowed(name: str, module: Path) -> bool:
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
         if own == "compiler.chip_file":
-            third |= {"tomli"}
+            third |= {"tomli", "tomllib"}  # the latter is of the standard library from 3.11 on
         if own in ELABORATED:
             third |= {"amaranth"}
         if room == "pynn":
