@@ -203,9 +203,8 @@ class NpzReader:
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
             raise self._damaged(name, str(error)) from None
         try:
-            fields = ast.literal_eval(header.decode("latin1").strip())
-            descr, order, shape = fields["descr"], fields["fortran_order"], fields["shape"]
-        except (ValueError, SyntaxError, RecursionError, MemoryError, KeyError, TypeError):
+            descr, order, shape = header_fields(header)
+        except ValueError:
             raise self._damaged(name, "an unreadable array header") from None
         if type(descr) is not str or not _SIMPLE_DTYPE.match(descr):
             raise FileError(
@@ -229,6 +228,19 @@ class NpzReader:
 
     def _damaged(self, name: str, found: str) -> FileError:
         return FileError(f"array {name!r} is damaged", found=found, where=self.path)
+
+
+def header_fields(header: bytes) -> tuple[Any, Any, Any]:
+    """Type, order and shape as the text of an ``.npy`` header has them; nothing is checked.
+
+    Raises:
+        ValueError: it is no header.
+    """
+    try:
+        fields = ast.literal_eval(header.decode("latin1").strip())
+        return fields["descr"], fields["fortran_order"], fields["shape"]
+    except (ValueError, SyntaxError, RecursionError, MemoryError, KeyError, TypeError) as error:
+        raise ValueError(f"unreadable: {error}") from None
 
 
 def read_npz(path: str | Path, limit: int = DEFAULT_LIMIT) -> dict[str, NDArray[Any]]:

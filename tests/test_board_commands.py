@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import json
 import os
 import stat
@@ -18,7 +20,9 @@ from spikeloom.boards import vivado
 from spikeloom.boards.catalogue import BOARDS
 from spikeloom.boards.design import Design
 from spikeloom.boards.udev import udev_rules
+from spikeloom.cli.sizes import geometry_of
 from spikeloom.errors import DeviceError, FitError
+from spikeloom.hdl.geometry import Geometry
 from spikeloom.runtime.link.ports import ask, explain, holders_of
 from spikeloom.selftest import Check, format_report
 
@@ -103,6 +107,23 @@ def test_fit_of_a_program_on_another_core_says_what_is_missing(spikeloom):
     assert (code, fit["fits"]) == (0, "built")
     assert "state_bits: exactly 24 needed, 16 there" in fit["why"]
     assert fit["geometry"]["state_bits"] == 24
+
+
+def test_fit_of_a_network_that_learns_says_what_can_be_done(spikeloom):
+    rule = 'reshape(4, 8), learning=sl.Rule(dw="0.1*y0", w_max=1.0))'
+    text = NETWORK.replace("reshape(4, 8))", rule)
+    Path("learns.py").write_text(text)
+    assert spikeloom("compile", "learns.py:net", "-o", "learns.loom")[0] == 0
+    for network in ("learns.py:net", "learns.loom"):
+        code, out, _ = spikeloom("fit", network, "--board", "ulx3s-85f", "--json")
+        (fit,) = json.loads(out)["boards"]
+        assert (code, fit["fits"]) == (5, "no")
+        assert fit["why"] == (
+            "the network learns, and the size of a core that learns is not estimated; "
+            "spikeloom build --for net.loom makes one and tells"
+        )
+    sizes = {field.name: None for field in dataclasses.fields(Geometry)}
+    assert geometry_of(argparse.Namespace(**sizes, program="learns.loom")).rules == 1
 
 
 def test_fit_of_what_no_board_holds(spikeloom):

@@ -59,6 +59,12 @@ def target_of(geometry: Geometry, name: str) -> Target:
     return target.with_(synapse_bits=entries * target.sparse_synapse_bits)
 
 
+LEARNS = (
+    "the network learns, and the size of a core that learns is not estimated; "
+    "spikeloom build --for net.loom makes one and tells"
+)
+
+
 @dataclass(frozen=True)
 class Fit:
     """Whether a network fits a board, and how long its steps would take.
@@ -114,6 +120,8 @@ def fit_boards(network: Network | Program, boards: Iterable[Board]) -> list[Fit]
             raise found
         return found
 
+    if _learns(network):
+        return [Fit(board, "no", LEARNS, None, None, board.clock_hz) for board in boards]
     weights = _weights(network)
     return [_fit(board, weights, program_for) for board in boards]
 
@@ -150,6 +158,14 @@ def _reason(error: SpikeloomError) -> str:
         if row["needed"] > row["available"]
     ]
     return "; ".join(short) or str(error.found or error.problem)
+
+
+def _learns(network: Network | Program) -> bool:
+    from .compiler.program import Program
+
+    if isinstance(network, Program):
+        return bool(network.rules)
+    return any(projection.learning is not None for projection in network.projections.values())
 
 
 def _weights(network: Network | Program) -> int:
@@ -201,8 +217,6 @@ def _program(network: Network | Program, target: Target) -> Program:
 
 
 def _single(program: Program) -> Program:
-    if program.rules:
-        raise UnsupportedError("the network learns, which the core cannot in this version")
     if len(program.cores) != 1:
         raise UnsupportedError("the network takes several cores, and a board holds one")
     return program

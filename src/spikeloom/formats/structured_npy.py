@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..errors import FileError
 from ..regular_file import open_regular
+from ..runtime.npz import header_fields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,16 +54,15 @@ def read_structured(path: Path) -> NDArray[Any]:
 def _header(text: bytes, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
     """Data type, shape and order; the type may only be of plain numbers with names."""
     try:
-        header = ast.literal_eval(text.decode("latin1").strip())
-        shape = tuple(header["shape"])
+        descr, order, sides = header_fields(text)
+        shape = tuple(sides)
         if not all(type(side) is int and 0 <= side < 1 << 40 for side in shape) or len(shape) > 4:
             raise ValueError(f"shape {shape}")
-        descr = header["descr"]
         plain = descr if isinstance(descr, list) else [("", descr)]
         if len(plain) > _FIELDS or any(len(f) != 2 or not _is_plain(f[1]) for f in plain):
             raise ValueError(f"type {str(descr)[:100]}")
-        return np.dtype(descr), shape, bool(header["fortran_order"])
-    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError) as error:
+        return np.dtype(descr), shape, bool(order)
+    except (ValueError, TypeError) as error:
         raise FileError(
             "the array's header is not one of plain numbers",
             found=str(error)[:200],
