@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .build import compile_design
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HARNESS = Path(__file__).with_name("line.cpp")
 
@@ -24,14 +27,22 @@ class LineModel:
         bit: clock cycles per bit of the host's clock; 0 for a design without pins.
         quiet: clock cycles without a byte moving after which the device counts as idle. Longer
             than anything that the device does without sending.
+        compiled: makes a library of the design and the harness: another simulator than ours needs
+            a ``Circuit`` with the ports and ``rst``, and ``step(Circuit &)``.
     """
 
     ROOM = 1 << 16
     """Most bytes that come out of one call of the simulation."""
 
-    def __init__(self, design: Any, bit: float = 0.0, quiet: int = 5000):
+    def __init__(
+        self,
+        design: Any,
+        bit: float = 0.0,
+        quiet: int = 5000,
+        compiled: Callable[[Any, str], ctypes.CDLL] = compile_design,
+    ):
         text = f"#define SL_PINS {int(bit > 0)}\n{HARNESS.read_text(encoding='utf-8')}"
-        self._library = library = compile_design(design, text)
+        self._library = library = compiled(design, text)
         pointer, number = ctypes.c_void_p, ctypes.c_uint64
         for name, result, arguments in (
             ("sl_new", pointer, [ctypes.c_double]),
