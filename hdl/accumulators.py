@@ -25,8 +25,8 @@ class Accumulators(Component):
 
     ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
     addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
-    the next addition by itself). ``take`` reads the accumulators of one group and step into
-    ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
+    the next addition by itself). ``take`` reads the accumulators at ``index`` into ``sum0``,
+    ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
     never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
     left; what the host writes then goes through the adder, too.
     """
@@ -44,7 +44,6 @@ class Accumulators(Component):
             "index": In(bits),
             "value": In(signed(g.accumulator_bits)),
             "take": In(1),
-            "take_index": In(bits),
             "look": In(1),
         }
         for r in range(g.receptors):
@@ -56,14 +55,12 @@ class Accumulators(Component):
         """Cycle 1 reads, cycle 2 adds and writes."""
         m = Module()
         bits = self.geometry.accumulator_bits
-        read_index = Signal.like(self.index)
         index, receptor = Signal.like(self.index), Signal()
         adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
         total = Signal(signed(bits))
         before = Signal(signed(bits), reset_less=True)
-        m.d.comb += read_index.eq(Mux(self.take, self.take_index, self.index))
         m.d.sync += [
-            index.eq(read_index),
+            index.eq(self.index),
             receptor.eq(self.receptor),
             adding.eq(self.add),
             clear.eq(self.take & ~self.look),
@@ -71,7 +68,7 @@ class Accumulators(Component):
             keep.eq(~again & ~self.take),
             before.eq(0),
         ]
-        m.d.comb += again.eq(adding & (read_index == index) & (self.receptor == receptor))
+        m.d.comb += again.eq(adding & (self.index == index) & (self.receptor == receptor))
         with m.If(again):
             m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")
@@ -89,7 +86,7 @@ class Accumulators(Component):
             mine = adding & (receptor == r) if len(self.banks) == 2 else adding
             m.d.comb += [
                 bank.read_enable.eq(self.add | self.take),
-                bank.read_index.eq(read_index),
+                bank.read_index.eq(self.index),
                 bank.write_enable.eq(mine | clear),
                 bank.write_index.eq(index),
                 *bank.put(sum=total),
@@ -104,10 +101,11 @@ class SynapseLane(Component):
     Attributes:
         push, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
-        take, take_index: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
-            the cycle after.
+        take: as ``take`` of the accumulators, those of ``take_group`` and ``slot``; not while
+            ``busy``, nor in the cycle after.
+        take_group: 0 without ``take``.
         look: while the host has access; the synapses that it reads are those of the row that it
-            pushes.
+            pushes, and the accumulators those that it takes.
         sum0, sum1: what was taken.
         plastic, plastic_weight, plastic_exponent, plastic_group, plastic_delay, plastic_receptor: a
             synapse that the learning engine delivers, never while ``busy``.
@@ -125,7 +123,7 @@ class SynapseLane(Component):
             "busy": Out(1),
             "slot": In(index_bits(g.delay_slots)),
             "take": In(1),
-            "take_index": In(wheel_index_bits(g)),
+            "take_group": In(index_bits(g.groups)),
             "look": In(1),
             "host_synapse": In(HostPort()),
         }
@@ -188,10 +186,10 @@ class SynapseLane(Component):
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor if g.receptors == 2 else 0),
-            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
+            # While sums are taken, there is no row: then delay and group are 0.
+            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
             sums.value.eq(value),
             sums.take.eq(self.take),
-            sums.take_index.eq(self.take_index),
             sums.look.eq(self.look),
         ]
         for r in range(g.receptors):

@@ -17,7 +17,7 @@ from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import HostPort
 from .row_walker import row_layout
-from .walker import Lookup, Walker
+from .walker import Lookup, Slack, Walker
 
 LATENCY = 8
 """Cycles from a sender to its first synapse."""
@@ -83,7 +83,14 @@ class Fetch(Component):
             destination.ready.eq(axon.input.ready),
         ]
         _feed_list(m, axon, groups)
-        _feed_lookup(m, groups, row)
+        # A row waits for lanes, which takes long to find out: before that, nobody is told at once.
+        m.submodules.slack = slack = Slack(len(groups.output.p.address))
+        m.d.comb += [
+            slack.input.valid.eq(groups.output.valid),
+            slack.input.payload.eq(groups.output.p.address),
+            groups.output.ready.eq(slack.input.ready),
+        ]
+        wiring.connect(m, slack.output, row.input)
 
         lanes = Cat(row.get(f"mask{i}") for i in range(0, self.geometry.lanes, 32))
         looked = Signal()
@@ -109,7 +116,7 @@ class Fetch(Component):
             Cat(
                 *(lookup.valid for lookup in self.lookups.values()),
                 destinations.output.valid,
-                groups.output.valid,
+                slack.output.valid,
             ).any()
         )
         return m

@@ -45,7 +45,8 @@ class RowWalker(Component):
         read, address: the memory is to read, and what.
         last: of the entry on the memory's output.
         valid, walked: a weight of the entry on the memory's output is due, and of which row; in a
-            dense row, ``walked.group`` is the group of this weight.
+            dense row, ``walked.group`` is the group of this weight. While not ``busy``: a dense
+            row in group 0, without delay (after a row that was only to be read, a cycle later).
     """
 
     def __init__(self, g: Geometry) -> None:
@@ -85,7 +86,10 @@ class RowWalker(Component):
             self.read.eq(~free | waiting),
         ]
         m.d.sync += self.valid.eq(self.read & ~self.look)
-        with m.If(free):
+        with m.If(~waiting & free):
+            # Then nothing of it stands in the way of another address of the accumulators.
+            m.d.sync += [walked.dense.eq(1), walked.group.eq(0), walked.delay.eq(0)]
+        with m.Elif(free):
             m.d.sync += walked.eq(head)
         with m.Else():
             m.d.sync += [walked.address.eq(self.address), walked.group.eq(walked.group + 1)]

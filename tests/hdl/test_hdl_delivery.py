@@ -292,7 +292,7 @@ def test_a_lane_adds_rows_back_to_back_and_its_sums_are_empty_once_taken():
             context.set(lane.slot, at)
             context.set(lane.take, 1)
             for taken in range(32):
-                context.set(lane.take_index, taken << 2 | at)
+                context.set(lane.take_group, taken)
                 await context.tick()
                 sums = [as_signed(context.get(s), 24) for s in (lane.sum0, lane.sum1)]
                 assert sums == expected[:, taken, at].tolist(), (taken, at)
