@@ -154,13 +154,14 @@ class Core(Component):
         fired: SpikeQueue,
     ) -> None:
         """Registers to and from everywhere."""
+        storing = 0 if self._learning is None else self._learning.storing
         m.d.comb += [
             control.number.eq(decoder.register_number),
             control.access.eq(decoder.register_access),
             control.write.eq(decoder.register_write),
             control.data.eq(decoder.data),
             decoder.register_read.eq(control.read),
-            decoder.idle.eq(sequencer.idle),
+            decoder.idle.eq(sequencer.idle & ~storing),
             sequencer.wanted.eq(control.wanted),
             sequencer.pace.eq(control.pace),
             sequencer.pace_set.eq(control.pace_set),
