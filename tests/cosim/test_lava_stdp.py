@@ -212,13 +212,13 @@ def compare(case: Case, found: dict[str, np.ndarray], monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("kind", [open_loop, closed_loop])
 def test_fixed_point_is_equal(kind, tmp_path, monkeypatch):
-    cases = [kind(seed) for seed in range(16 if kind is open_loop else 6)]
+    cases = [kind(seed) for seed in range(10 if kind is open_loop else 4)]
     found = lava_runs(tmp_path, [case.lava("fixed_pt") for case in cases])
     for case, theirs in zip(cases, found, strict=True):
         compare(case, theirs, monkeypatch)
     # It was no matter of course: spikes, both limits, full traces, roundings.
     weights = np.concatenate([f["weights"].ravel() for f in found])
-    assert sum(f["spikes"].sum() for f in found) > 100
+    assert sum(f["spikes"].sum() for f in found) > 50
     assert max(f["x1"].max() for f in found) > 60
     assert len(np.unique(weights)) > 100
     if kind is open_loop:
