@@ -2,7 +2,8 @@
 
 ``synapses.py`` finds a Program's synapses as spikes find them, ``plan.py`` says which processes
 they and the neurons become, ``refuse.py`` what has none and why. ``backend.py`` is the device,
-``transit.py`` translates spikes on their way, ``generators.py`` is sources that drive themselves,
+``learning.py`` is a rule in Lava's language
+and ``learning_state.py`` what the host adds to it, ``transit.py`` translates spikes on their way, ``generators.py`` is sources that drive themselves,
 ``remote.py`` its hold on the process that ``worker/`` runs in, ``script.py`` writes the same
 network as a script for Lava, ``install.py`` installs Lava where pip refuses to. docs/lava.md is
 the page.

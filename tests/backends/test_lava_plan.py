@@ -112,14 +112,6 @@ def test_receptors_and_delays():
     )
 
 
-def test_learning():
-    message = refusal(sl.LIF(10e-3), learning=sl.STDP(w_min=-2.0, w_max=2.0))
-    assert message == told(
-        "learning rules: Lava's draw one random number for all synapses, the machine's one for "
-        "each; learn on another device, and write the weights here"
-    )
-
-
 def test_everything_is_told_at_once():
     message = refusal(sl.LIF(None, reset="subtract", threshold_step=0.5), receptor=1, delay=0.0)
     assert message.count("\n  - ") == 4
@@ -162,7 +154,7 @@ def lavas(values: np.ndarray, exponent: int, spikes: np.ndarray) -> np.ndarray:
 )
 def test_what_lava_makes_of_weights_is_what_they_are(mantissas, shift, mask):
     """For every set of spikes; refused only where no multiple of 64 is meant."""
-    connection: Any = type("", (), {"name": "a->b", "shift": shift})
+    connection: Any = type("", (), {"name": "a->b", "shift": shift, "rule": None})
     mantissa = np.array(mantissas)
     spikes = np.array([mask >> i & 1 for i in range(len(mantissa))])
     try:

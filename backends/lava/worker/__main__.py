@@ -115,6 +115,11 @@ class Worker:
         self._simulation.write(arrays)
         return {}, {}
 
+    def do_learning(self, header: dict[str, Any], arrays: dict[str, Any]) -> Any:
+        """Let rules change weights, or not."""
+        self._simulation.on[0] = header["on"]
+        return {}, {}
+
     def do_read(self, header: dict[str, Any], arrays: dict[str, Any]) -> Any:
         """The state."""
         return {}, self._simulation.state()
