@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
+    from .viewer import View, view
 
 __version__ = "0.1.0.dev0"
 
@@ -114,6 +115,7 @@ __all__ = [
     "Trace",
     "TripletSTDP",
     "UnsupportedError",
+    "View",
     "Window",
     "__version__",
     "bin_events",
@@ -139,6 +141,7 @@ __all__ = [
     "to_networkx",
     "to_nir",
     "to_superneuromat",
+    "view",
     "write_edges",
     "write_nir",
     "write_result",
@@ -197,6 +200,7 @@ _OWNERS = {
     "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),
     "runtime.symbols": ("RoundingWarning",),
+    "viewer": ("View", "view"),
 }
 _OWNER_OF = {name: owner for owner, names in _OWNERS.items() for name in names}
 
