@@ -53,6 +53,10 @@ if TYPE_CHECKING:
         SpikeloomError,
         UnsupportedError,
     )
+    from .explore.exploration import Exploration, explore, run_samples
+    from .explore.samples import Samples
+    from .explore.space import Parameter
+    from .explore.study import Study
     from .formats import read_inputs, write_result
     from .formats.address_events import bin_events
     from .formats.edges import read_edges
@@ -83,6 +87,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "Divergence",
+    "Exploration",
     "FileError",
     "FitError",
     "FixedProbability",
@@ -93,6 +98,7 @@ __all__ = [
     "NetworkError",
     "Oja",
     "OneToOne",
+    "Parameter",
     "Periodic",
     "Poisson",
     "Program",
@@ -103,9 +109,11 @@ __all__ = [
     "RewardSTDP",
     "RoundingWarning",
     "Rule",
+    "Samples",
     "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
+    "Study",
     "Supervised",
     "SymmetricSTDP",
     "Synapses",
@@ -120,6 +128,7 @@ __all__ = [
     "chip_names",
     "compile",
     "cosim",
+    "explore",
     "from_neo",
     "from_networkx",
     "from_nir",
@@ -132,6 +141,7 @@ __all__ = [
     "read_edges",
     "read_inputs",
     "reproduce",
+    "run_samples",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
@@ -185,6 +195,10 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "explore.exploration": ("Exploration", "explore", "run_samples"),
+    "explore.samples": ("Samples",),
+    "explore.space": ("Parameter",),
+    "explore.study": ("Study",),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
     "formats.edges": ("read_edges",),
