@@ -53,10 +53,6 @@ if TYPE_CHECKING:
         SpikeloomError,
         UnsupportedError,
     )
-    from .explore.exploration import Exploration, explore, run_samples
-    from .explore.samples import Samples
-    from .explore.space import Parameter
-    from .explore.study import Study
     from .formats import read_inputs, write_result
     from .formats.address_events import bin_events
     from .formats.edges import read_edges
@@ -69,6 +65,10 @@ if TYPE_CHECKING:
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
+    from .studies.exploration import Exploration, explore, run_samples
+    from .studies.samples import Samples
+    from .studies.space import Parameter
+    from .studies.study import Study
 
 __version__ = "0.1.0.dev0"
 
@@ -195,10 +195,10 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "explore.exploration": ("Exploration", "explore", "run_samples"),
-    "explore.samples": ("Samples",),
-    "explore.space": ("Parameter",),
-    "explore.study": ("Study",),
+    "studies.exploration": ("Exploration", "explore", "run_samples"),
+    "studies.samples": ("Samples",),
+    "studies.space": ("Parameter",),
+    "studies.study": ("Study",),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
     "formats.edges": ("read_edges",),

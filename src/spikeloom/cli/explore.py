@@ -11,7 +11,7 @@ from .output import Progress, print_json, print_warnings, table
 if TYPE_CHECKING:
     import argparse
 
-    from ..explore.exploration import Exploration
+    from ..studies.exploration import Exploration
 
 EXAMPLE = """\
   spikeloom explore study.toml --workers 4 --plot front.png
@@ -58,6 +58,7 @@ class Counting:
             self._progress.__exit__(*what)
 
     def __call__(self, counts: dict[str, int]) -> None:
+        """Show how many jobs have ended."""
         if self._progress is None:
             self._progress = Progress(sum(counts.values()), self._unit)
         self._progress.update(counts["done"] + counts["failed"])
@@ -65,8 +66,8 @@ class Counting:
 
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
-    from ..explore.exploration import explore
-    from ..explore.study import Study
+    from ..studies.exploration import explore
+    from ..studies.study import Study
     from .compile import network_from
 
     study = Study.load(options.study)
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
         )
     if options.plot:
-        from ..explore.plots import write_front
+        from ..studies.plots import write_front
 
         write_front(options.plot, found)
     if not found.done:
@@ -112,7 +113,7 @@ def failures(rows: list[Any], what: str) -> list[str]:
 
 
 def _lines(found: Exploration) -> list[str]:
-    from ..explore.study import OBJECTIVES
+    from ..studies.study import OBJECTIVES
 
     objectives, parameters = found.study.objectives, [p.name for p in found.study.parameters]
     heads = [f"{n} ({OBJECTIVES[n][1]})" if OBJECTIVES[n][1] else n for n in objectives]

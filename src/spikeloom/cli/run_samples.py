@@ -11,8 +11,8 @@ from .output import print_json, print_warnings, table
 if TYPE_CHECKING:
     import argparse
 
-    from ..explore.samples import Samples
-    from ..explore.store import Row
+    from ..studies.samples import Samples
+    from ..studies.store import Row
 
 _ONE_RUN = (
     *("inputs", "into", "sample", "steps", "clock", "record", "restore", "snapshot", "learned"),
@@ -55,8 +55,8 @@ def _refuse(
 def run_samples(options: argparse.Namespace) -> int:
     """Carry ``spikeloom run --samples`` out."""
     from ..compiler.program import Program
-    from ..explore import exploration
-    from ..explore.samples import Samples
+    from ..studies import exploration
+    from ..studies.samples import Samples
     from .explore import Counting, failures
 
     _refuse(options, _ONE_RUN, "an option of single runs", "none of them beside --samples")

@@ -127,9 +127,7 @@ def explore(
     return Exploration(study, rows, path)
 
 
-def _setting(
-    study: Study, network: Network | None, inputs: Mapping[str, Any] | None
-) -> Setting:
+def _setting(study: Study, network: Network | None, inputs: Mapping[str, Any] | None) -> Setting:
     if network is None:
         if study.network is None:
             raise InputError(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import spikeloom as sl
-from spikeloom.explore.front import front
+from spikeloom.studies.front import front
 
 HEAD = "format = 1\n"
 SMALL = HEAD + "[parameters]\ncore.neurons = [8, 16]\n"
@@ -111,9 +111,7 @@ def test_what_no_study_says(tmp_path, text, problem):
     assert found == wanted or (":" not in problem and found.startswith(wanted + "\n"))
 
 
-@given(
-    arrays(float, st.tuples(st.integers(0, 30), st.integers(1, 3)), elements=st.integers(0, 4))
-)
+@given(arrays(float, st.tuples(st.integers(0, 30), st.integers(1, 3)), elements=st.integers(0, 4)))
 def test_the_front_is_what_nobody_beats(costs):
     beaten = [
         any((other <= mine).all() and (other < mine).any() for other in costs) for mine in costs

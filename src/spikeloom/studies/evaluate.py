@@ -154,5 +154,3 @@ def _errors(setting: Setting, program: Program, key: Any) -> dict[str, float]:
         found["error_rate"] = float(np.mean(decided != setting.samples.labels))
     setting.errors[key] = found
     return found
-
-

@@ -215,8 +215,9 @@ def read_rows(path: str | Path) -> list[Row]:
     if not path.is_file():
         raise FileError("there are no results", where=path)
     with _telling(path):
-        db = _opened(path)
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=30, uri=True)
         try:
+            db.execute("PRAGMA trusted_schema = OFF")
             if not _is_ours(db, path):
                 raise FileError("there are no results in this file", where=path)
             return _rows(db)
@@ -227,9 +228,10 @@ def read_rows(path: str | Path) -> list[Row]:
 def _rows(db: sqlite3.Connection) -> list[Row]:
     found = []
     for row in db.execute(f"SELECT {_COLUMNS} FROM jobs ORDER BY number"):
-        number, payload, *middle, result, error = row
-        kept = None if result is None else json.loads(result)
-        found.append(Row(number, json.loads(payload), *middle, kept, error))
+        fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        fields["payload"] = json.loads(fields["payload"])
+        fields["result"] = None if fields["result"] is None else json.loads(fields["result"])
+        found.append(Row(**fields))
     return found
 
 
@@ -250,7 +252,9 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
     found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
     if not found:
         return False
-    marks = tuple(db.execute(f"PRAGMA {m}").fetchone()[0] for m in ("application_id", "user_version"))
+    marks = tuple(
+        db.execute(f"PRAGMA {m}").fetchone()[0] for m in ("application_id", "user_version")
+    )
     if marks != (_APPLICATION, _VERSION) or found != _TABLES:
         raise FileError("this is no file of results", where=path, remedy="name another file")
     return True

@@ -70,7 +70,8 @@ class DaskPool:
 
     def room(self) -> int:
         """See :class:`.jobs.Pool`."""
-        threads = sum(self._client.nthreads().values())
+        known: Any = self._client.nthreads()
+        threads = sum(known.values())
         return max(1, _JOBS_PER_THREAD * threads) - len(self._jobs)
 
     def submit(self, number: int, payload: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 from support import jobs as work
 
 from spikeloom import DeviceError, FileError, InputError
-from spikeloom.explore.jobs import Task, drain
-from spikeloom.explore.local import LocalPool
-from spikeloom.explore.store import Store, read_rows
+from spikeloom.studies.jobs import Task, drain
+from spikeloom.studies.local import LocalPool
+from spikeloom.studies.store import Store, read_rows
 
 
 def done(path, task, jobs, workers=2):
@@ -27,7 +27,7 @@ def test_every_job_is_done_once_and_an_error_is_kept(tmp_path):
     unlucky = rows.pop(13)
     assert [row.result for row in rows] == [2 * row.payload for row in rows]
     assert (unlucky.state, unlucky.result) == ("failed", None)
-    assert unlucky.error == "ValueError: 13 is unlucky (jobs.py:19)"
+    assert unlucky.error == "ValueError: 13 is unlucky (jobs.py:18)"
     # Nothing is left; with retry the one that failed is pending again.
     with Store(tmp_path / "r.sqlite", "id", list(range(20)), {}) as store:
         assert store.take() is None
@@ -89,9 +89,9 @@ def test_other_files_are_refused(tmp_path):
         db.execute("CREATE TABLE jobs (number INTEGER)")
     db.close()
     for use in (read_rows, lambda p: Store(p, "id", [1], {})):
-        with pytest.raises(FileError, match="^this is no file of results\n"):
+        with pytest.raises(FileError, match=r"^this is no file of results\n"):
             use(path)
-    with pytest.raises(FileError, match="^there are no results\n"):
+    with pytest.raises(FileError, match=r"^there are no results\n"):
         read_rows(tmp_path / "none.sqlite")
 
 
@@ -102,24 +102,22 @@ def test_a_trigger_in_a_strangers_file_is_refused(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("CREATE TRIGGER t AFTER UPDATE ON jobs BEGIN DELETE FROM jobs; END")
     db.close()
-    with pytest.raises(FileError, match="^this is no file of results\n"):
+    with pytest.raises(FileError, match=r"^this is no file of results\n"):
         Store(path, "id", [1], {})
 
 
 def test_numbers_of_workers(tmp_path):
     with pytest.raises(InputError) as told:
         LocalPool(Task(work.prepare, work.double, None), 0)
-    assert str(told.value) == (
-        "this is no number of workers\n  found: 0\n  expected: 1 to 1024"
-    )
+    assert str(told.value) == ("this is no number of workers\n  found: 0\n  expected: 1 to 1024")
 
 
 def test_workers_end_with_who_gives_them_work(tmp_path):
     """A killed command leaves no process behind."""
     script = (
         "import sys; from support import jobs as work\n"
-        "from spikeloom.explore.jobs import Task\n"
-        "from spikeloom.explore.local import LocalPool\n"
+        "from spikeloom.studies.jobs import Task\n"
+        "from spikeloom.studies.local import LocalPool\n"
         "if __name__ == '__main__':\n"
         "    pool = LocalPool(Task(work.prepare, work.slow, 0.2), 1)\n"
         "    pool.submit(0, 1)\n"
