@@ -1,9 +1,11 @@
 /* Packets on a mesh whose routers have finite buffers: network.py in C, equal to it to the tick.
  *
- * Within a tick, whatever falls due is taken first, then free outputs take a packet each; the order
- * within each of the two makes no difference. Nothing falls due that nobody waits for: a place of
- * a buffer, a link and a packet on its way know the tick from which on they are there, and who
- * finds them too early is called again in that tick. */
+ * There are two kinds of events: the first packet of an input asks for its output, and an output that
+ * was found taken or without room is tried again. Within a tick all that fall due are heard first, then
+ * free outputs take a packet each; the order within each of the two makes no difference. All else
+ * follows without events: a place of a buffer, a link and a packet on its way know the tick from
+ * which on they are there, a core's packets enter its router's buffer ahead of their time, and what
+ * a core takes in is worked through when somebody waits for the room. */
 
 #include "net.h"
 
@@ -83,6 +85,136 @@ static inline void touch(Net *n, int32_t number)
     }
 }
 
+/* ---------------------------------------------------------------------- buffers */
+
+static inline Held *next_place(const Net *n, const Input *in)
+{
+    int32_t place = in->head + in->count;
+    return &n->held[in->held + (place < n->buffer ? place : place - n->buffer)];
+}
+
+/* A packet comes to an input in its tick. */
+static inline void push(Net *n, int32_t number, Held packet)
+{
+    Input *in = &n->input[number];
+    *next_place(n, in) = packet;
+    if (!in->count++) at(n, later(WHEN(packet), in->free_at), number);
+}
+
+/* ---------------------------------------------------------------------- cores that take packets */
+
+/* A core works through what it has begun with up to this tick; returns when it begins again. */
+static int64_t work(Net *n, int32_t c, int64_t now)
+{
+    Core *core = &n->core[c];
+    Traffic *t = n->t;
+    for (;;) {
+        int64_t begin = INT64_MAX;
+        if (core->working && core->free <= now) {
+            core->working = 0;
+            if (t->finished) t->finished[t->finishes++] = (int32_t)core->works_on;
+        }
+        for (int32_t k = 0; k < n->networks; k++) {
+            const Queue *queue = &n->queue[c * n->networks + k];
+            if (queue->count && queue->when < begin) begin = queue->when;
+        }
+        if (begin == INT64_MAX) return begin;
+        begin = later(begin, core->free);
+        if (begin > now) return begin;
+        int32_t k = core->turn;
+        while (!n->queue[c * n->networks + k].count || n->queue[c * n->networks + k].when > begin)
+            k = k + 1 < n->networks ? k + 1 : 0;
+        int32_t what = c * n->networks + k;
+        Queue *queue = &n->queue[what];
+        const Held *packet = &n->received[what * n->receive + queue->first];
+        core->free = begin + packet->load;
+        core->works_on = packet->number;
+        core->working = 1;
+        core->turn = (uint8_t)(k + 1 < n->networks ? k + 1 : 0);
+        if (t->done) t->done[packet->number * t->stride] = core->free;
+        queue->first = queue->first + 1 < n->receive ? queue->first + 1 : 0;
+        if (--queue->count) queue->when = WHEN(n->received[what * n->receive + queue->first]);
+        n->output[core->input + k * n->plane].room++;
+    }
+}
+
+static inline int32_t core_of(const Net *n, int32_t what)
+{
+    return n->networks == 1 ? what : n->networks == 2 ? what >> 1 : what / n->networks;
+}
+
+/* A packet goes to a core. */
+static inline void deliver(Net *n, int32_t what, Held packet)
+{
+    Queue *queue = &n->queue[what];
+    int32_t place = queue->first + queue->count;
+    if (place >= n->receive) place -= n->receive;
+    n->received[what * n->receive + place] = packet;
+    if (!queue->count++) queue->when = WHEN(packet);
+    if (n->t->arrived) n->t->arrived[packet.number * n->t->stride] = WHEN(packet);
+}
+
+/* ---------------------------------------------------------------------- cores that make packets */
+
+/* When the core's next packet is ready, if it has one. */
+static inline void make(Net *n, Core *core)
+{
+    if (core->left) {
+        core->left--;
+        core->packet++;
+        core->number++;
+        core->made = core->sent + core->rest;
+    } else if (core->next == NOBODY) {
+        core->busy = 0;
+        return;
+    } else {
+        const Spike *s = &n->t->spike[core->next];
+        core->busy = 1;
+        core->made = later(s->begin, core->sent) + s->lead;
+        core->spike = core->next;
+        core->next = s->follow;
+        core->packet = s->first;
+        core->left = s->count - 1;
+        core->number = s->number;
+        core->rest = s->rest;
+    }
+    if (n->t->made) n->t->made[(n->t->mask ? core->spike : core->number) * n->t->stride] = core->made;
+}
+
+/* A core's packets enter its router as long as there are places. */
+static void fill(Net *n, int32_t c)
+{
+    Core *core = &n->core[c];
+    Traffic *t = n->t;
+    while (core->busy) {
+        int32_t number = core->input + core->sends * n->plane;
+        Input *in = &n->input[number];
+        if (in->count == n->buffer) {
+            in->blocked = 1;
+            return;
+        }
+        core->sent = later(core->made, WHEN(*next_place(n, in)));
+        if (t->sent) t->sent[(t->mask ? core->spike : core->number) * t->stride] = core->sent;
+        core->sends = (uint8_t)(core->sends + 1 < n->networks ? core->sends + 1 : 0);
+        int32_t target = t->target[core->packet];
+        Held packet = {(uint64_t)(core->sent + n->m.inject) << 16, (uint32_t)core->number,
+                       (uint32_t)target};
+        if (!t->mask) {
+            packet.when_to |= (uint64_t)target;
+            packet.load = (uint32_t)t->work[core->packet];
+        }
+        push(n, number, packet);
+        make(n, core);
+    }
+}
+
+void sl_chips_begin(Net *n, int32_t c)
+{
+    n->core[c].sent = later(n->core[c].sent, n->now);
+    make(n, &n->core[c]);
+    fill(n, c);
+}
+
 /* ---------------------------------------------------------------------- routers */
 
 /* Columns first, then rows, then the core: by the signs of what is left to go. */
@@ -114,31 +246,6 @@ static inline void ask(Net *n, int32_t number)
     }
 }
 
-/* A packet comes to an input in the tick of `packet`. */
-static inline void push(Net *n, int32_t number, Held packet)
-{
-    Input *in = &n->input[number];
-    int32_t place = in->head + in->count;
-    if (place >= n->buffer) place -= n->buffer;
-    n->held[in->held + place] = packet;
-    if (!in->count++) at(n, later(WHEN(packet), in->free_at), number);
-}
-
-/* Whether an input has a place now; otherwise it calls its feeder when it has. */
-static inline int has_place(Net *n, int32_t number, int64_t *when)
-{
-    Input *in = &n->input[number];
-    *when = 0;
-    if (in->count == n->buffer) {
-        in->blocked = 1;
-        return 0;
-    }
-    int32_t place = in->head + in->count;
-    if (place >= n->buffer) place -= n->buffer;
-    *when = WHEN(n->held[in->held + place]);
-    return *when <= n->now;
-}
-
 /* The first packet of an input has all its outputs, and leaves. */
 static inline void leave(Net *n, int32_t number)
 {
@@ -151,38 +258,35 @@ static inline void leave(Net *n, int32_t number)
     if (!in->blocked) return;
     in->blocked = 0;
     if (in->local)
-        at(n, gone, 2 * n->ways + in->feeder);
+        fill(n, in->feeder);
     else
         wake(n, gone, in->feeder);
-}
-
-/* A packet goes to a core, which begins with it if it has nothing else. */
-static inline void deliver(Net *n, int32_t what, Held packet)
-{
-    Queue *queue = &n->queue[what];
-    int32_t place = queue->first + queue->count++;
-    if (place >= n->receive) place -= n->receive;
-    n->received[what * n->receive + place] = packet;
-    if (n->t->arrived) n->t->arrived[packet.number * n->t->stride] = WHEN(packet);
-    int32_t c = n->networks == 1 ? what : n->networks == 2 ? what >> 1 : what / n->networks;
-    if (n->core[c].awake) return;
-    n->core[c].awake = 1;
-    at(n, WHEN(packet), 2 * n->ways + n->cores + c);
 }
 
 /* One packet takes an output, if there is room behind it. */
 static inline void grant(Net *n, int32_t number)
 {
     Output *o = &n->output[number];
-    int64_t when;
     o->ready = 0;
-    if (o->side < SIDES) {
-        if (!has_place(n, o->target, &when)) {
-            if (when) wake(n, when, number);
+    if (o->side >= SIDES) {
+        if (!o->room) {
+            int64_t begin = work(n, core_of(n, o->target), n->now);
+            if (!o->room) {
+                wake(n, begin, number);
+                return;
+            }
+        }
+    } else {
+        Input *behind = &n->input[o->target];
+        if (behind->count == n->buffer) {
+            behind->blocked = 1; /* it calls when it has a place */
             return;
         }
-    } else if (!o->room) {
-        return; /* the core calls */
+        int64_t when = WHEN(*next_place(n, behind));
+        if (when > n->now) {
+            wake(n, when, number);
+            return;
+        }
     }
     uint64_t from = o->wanted >> o->turn << o->turn;
     int32_t bit = lowest(from ? from : o->wanted), b = o->base + bit;
@@ -214,92 +318,6 @@ static inline void grant(Net *n, int32_t number)
     }
 }
 
-/* ---------------------------------------------------------------------- cores */
-
-/* A core begins with its next packet, if it has one. */
-static void make(Net *n, Core *core, int32_t c)
-{
-    if (core->left) {
-        core->left--;
-        core->packet++;
-        core->number++;
-        at(n, n->now + core->rest, 2 * n->ways + c);
-        return;
-    }
-    core->busy = core->next != NOBODY;
-    if (!core->busy) return;
-    const Spike *s = &n->t->spike[core->next];
-    core->spike = core->next;
-    core->next = s->follow;
-    core->packet = s->first;
-    core->left = s->count - 1;
-    core->number = s->number;
-    core->rest = s->rest;
-    at(n, later(s->begin, n->now) + s->lead, 2 * n->ways + c);
-}
-
-void sl_chips_begin(Net *n, int32_t c) { make(n, &n->core[c], c); }
-
-/* A core has made a packet, or may find room for it now. */
-static inline void inject(Net *n, int32_t c)
-{
-    Core *core = &n->core[c];
-    Traffic *t = n->t;
-    int32_t number = core->input + core->sends * n->plane;
-    int64_t when, k = (t->mask ? core->spike : core->number) * t->stride;
-    if (!core->waiting && t->made) t->made[k] = n->now;
-    core->waiting = !has_place(n, number, &when);
-    if (core->waiting) {
-        if (when) at(n, when, 2 * n->ways + c);
-        return;
-    }
-    core->sent = n->now;
-    if (t->sent) t->sent[k] = n->now;
-    core->sends = (uint8_t)(core->sends + 1 < n->networks ? core->sends + 1 : 0);
-    int32_t target = t->target[core->packet];
-    Held packet = {(uint64_t)(n->now + n->m.inject) << 16, (uint32_t)core->number, (uint32_t)target};
-    if (!t->mask) {
-        packet.when_to |= (uint64_t)target;
-        packet.load = (uint32_t)t->work[core->packet];
-    }
-    push(n, number, packet);
-    make(n, core, c);
-}
-
-/* A core is through with a packet, or the first one is there: it begins with the next. */
-static inline void work(Net *n, int32_t c)
-{
-    Core *core = &n->core[c];
-    int64_t soonest = INT64_MAX;
-    if (core->working) {
-        core->working = 0;
-        n->end = n->now;
-        if (n->t->done) n->t->done[core->works_on * n->t->stride] = n->now;
-        if (n->t->finished) n->t->finished[n->t->finishes++] = (int32_t)core->works_on;
-    }
-    for (int32_t k = 0; k < n->networks; k++) {
-        int32_t network = core->turn + k < n->networks ? core->turn + k : core->turn + k - n->networks;
-        int32_t what = c * n->networks + network, o = core->input + network * n->plane;
-        Queue *queue = &n->queue[what];
-        if (!queue->count) continue;
-        Held packet = n->received[what * n->receive + queue->first];
-        if (WHEN(packet) > n->now) {
-            if (WHEN(packet) < soonest) soonest = WHEN(packet);
-            continue;
-        }
-        queue->first = queue->first + 1 < n->receive ? queue->first + 1 : 0;
-        queue->count--;
-        core->turn = (uint8_t)(network + 1 < n->networks ? network + 1 : 0);
-        core->working = 1;
-        core->works_on = packet.number;
-        at(n, n->now + packet.load, 2 * n->ways + n->cores + c);
-        if (!n->output[o].room++ && n->output[o].wanted) touch(n, o);
-        return;
-    }
-    core->awake = soonest < INT64_MAX;
-    if (core->awake) at(n, soonest, 2 * n->ways + n->cores + c);
-}
-
 /* ---------------------------------------------------------------------- time */
 
 static inline void tick(Net *n, int32_t s)
@@ -312,12 +330,6 @@ static inline void tick(Net *n, int32_t s)
         n->alive--;
         if (e < ways) {
             ask(n, e);
-        } else if (e >= 2 * ways) {
-            e -= 2 * ways;
-            if (e < n->cores)
-                inject(n, e);
-            else
-                work(n, e - n->cores);
         } else {
             n->output[e - ways].waking = 0;
             if (n->output[e - ways].wanted) touch(n, e - ways);
@@ -365,5 +377,14 @@ void sl_chips_run(Net *n, int64_t until)
         n->now = next;
         n->used[s >> 6] &= ~((uint64_t)1 << (s & 63));
         tick(n, s);
+    }
+}
+
+/* All cores work through what they have up to and with the tick `until`. */
+void sl_chips_settle(Net *n, int64_t until)
+{
+    for (int32_t c = 0; c < n->cores; c++) {
+        work(n, c, until);
+        n->end = later(n->end, n->core[c].free);
     }
 }

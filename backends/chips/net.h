@@ -44,7 +44,9 @@ typedef struct {
 } Output;
 
 typedef struct {
-    int64_t sent;           /* when its last packet left */
+    int64_t sent;           /* when its last packet left, which may be later than now */
+    int64_t made;           /* when the one that it makes is ready */
+    int64_t free;           /* when it is through with the packet that it works on */
     int32_t spike;          /* that it makes */
     int32_t next, last;     /* the one after it, and the last one that it has */
     int32_t packet, left;   /* of the spike: in Traffic's tables, and how many after it */
@@ -54,12 +56,12 @@ typedef struct {
     uint32_t works_on;      /* number in the results */
     uint32_t place;         /* row << 20 | column << 8 | port */
     uint8_t sends, turn;    /* network of the next packet it sends, and of the next it takes */
-    uint8_t busy, waiting;  /* making a packet; for a place in its router */
-    uint8_t working, awake; /* awake: its next packet or the end of its work falls due */
+    uint8_t busy, working;  /* making a packet; working on one, as far as was looked */
 } Core;
 
 /* Packets in front of a core, of one network. */
 typedef struct {
+    int64_t when;           /* when the first one is there */
     int32_t first, count;
 } Queue;
 
@@ -69,8 +71,8 @@ typedef struct {
     int32_t what;
 } Far;
 
-/* Events have the number of what they concern: inputs that ask, outputs that try again, cores that
- * have made a packet, cores that have worked one off. Each has one at most. */
+/* Events have the number of what they concern: inputs that ask, then outputs that are tried again.
+ * Each has one at most. */
 struct Net {
     Mesh m;
     Traffic *t;
@@ -92,6 +94,7 @@ struct Net {
 };
 
 void sl_chips_run(Net *net, int64_t until);
+void sl_chips_settle(Net *net, int64_t until);
 void sl_chips_begin(Net *net, int32_t core);
 
 #endif

@@ -88,7 +88,7 @@ EXPORT Net *sl_chips_open(const Mesh *mesh)
     n->plane = (int32_t)(mesh->rows * mesh->columns) * n->inputs;
     n->ways = n->networks * n->plane;
     size_t ways = (size_t)n->ways, cores = (size_t)n->cores, nets = (size_t)n->networks;
-    size_t events = 2 * ways + 2 * cores;
+    size_t events = 2 * ways;
     size_t size[PARTS] = {ways * sizeof(Input), ways * sizeof(Output), cores * sizeof(Core),
                           ways * (size_t)n->buffer * sizeof(Held),
                           cores * nets * (size_t)n->receive * sizeof(Held),
@@ -155,6 +155,7 @@ EXPORT int64_t sl_chips_advance(Net *n, Traffic *t, int64_t until)
 {
     n->t = t;
     sl_chips_run(n, until);
+    sl_chips_settle(n, until);
     read_links(n, t);
     return n->now;
 }
@@ -172,6 +173,7 @@ EXPORT void sl_chips_steps(Net *n, Traffic *t, int64_t steps, const int64_t *fir
         for (int64_t c = 0; c < n->cores; c++) sl_chips_feed(n, t, c, first[c], first[c + 1]);
         n->t = t;
         sl_chips_run(n, INT64_MAX);
+        sl_chips_settle(n, INT64_MAX);
         end[s] = n->end;
         for (int64_t c = 0; c < n->cores; c++) sent[c] = n->core[c].sent;
     }
