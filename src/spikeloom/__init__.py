@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
+    from .studies.exploration import Exploration, explore, run_samples
+    from .studies.samples import Samples
+    from .studies.space import Parameter
+    from .studies.study import Study
     from .viewer import View, view
 
 __version__ = "0.1.0.dev0"
@@ -84,6 +88,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "Divergence",
+    "Exploration",
     "FileError",
     "FitError",
     "FixedProbability",
@@ -94,6 +99,7 @@ __all__ = [
     "NetworkError",
     "Oja",
     "OneToOne",
+    "Parameter",
     "Periodic",
     "Poisson",
     "Program",
@@ -104,9 +110,11 @@ __all__ = [
     "RewardSTDP",
     "RoundingWarning",
     "Rule",
+    "Samples",
     "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
+    "Study",
     "Supervised",
     "SymmetricSTDP",
     "Synapses",
@@ -122,6 +130,7 @@ __all__ = [
     "chip_names",
     "compile",
     "cosim",
+    "explore",
     "from_neo",
     "from_networkx",
     "from_nir",
@@ -134,6 +143,7 @@ __all__ = [
     "read_edges",
     "read_inputs",
     "reproduce",
+    "run_samples",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
@@ -188,6 +198,10 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "studies.exploration": ("Exploration", "explore", "run_samples"),
+    "studies.samples": ("Samples",),
+    "studies.space": ("Parameter",),
+    "studies.study": ("Study",),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
     "formats.edges": ("read_edges",),

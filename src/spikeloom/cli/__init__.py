@@ -19,6 +19,7 @@ COMMANDS = {
     "view": "show a network on a local web page while it runs",
     "info": "say what is in a Program",
     "latency": "say how long a Program takes on a chip, and what that costs",
+    "explore": "search chips and mappings for what is fast, frugal and small",
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
     "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",
