@@ -120,7 +120,6 @@ class NeuronUnit(Component):
                 ]
         return m
 
-
     def _shown(self, neuron: Neuron) -> Value:
         """What the host asks of state, neuron and sums: through the datapath, the rest as it is.
 
