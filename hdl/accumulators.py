@@ -99,13 +99,13 @@ class SynapseLane(Component):
     """A lane's synapse memory, its way through it, and its accumulators.
 
     Attributes:
-        push, row, full, busy: rows to walk, as of ``RowWalker``.
+        push, offered, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
         take: as ``take`` of the accumulators, those of ``take_group`` and ``slot``; not while
             ``busy``, nor in the cycle after.
         take_group: 0 without ``take``.
-        look: while the host has access; the synapses that it reads are those of the row that it
-            pushes, and the accumulators those that it takes.
+        look: while the host has access; the synapses that it reads are those that an offered row
+            begins with, and the accumulators those that it takes.
         sum0, sum1: what was taken.
         plastic, plastic_weight, plastic_exponent, plastic_group, plastic_delay, plastic_receptor: a
             synapse that the learning engine delivers, never while ``busy``.
@@ -118,6 +118,7 @@ class SynapseLane(Component):
         self.accumulators = Accumulators(g)
         members: dict[str, Any] = {
             "push": In(1),
+            "offered": In(1),
             "row": In(row_layout(g)),
             "full": Out(1),
             "busy": Out(1),
@@ -139,7 +140,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, cycle 1 shifts its weight and addresses the accumulator."""
+        """Cycle 0 reads the synapse, 1 the accumulator; cycle 2 shifts the weight and adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -148,12 +149,12 @@ class SynapseLane(Component):
         wiring.connect(m, wiring.flipped(self.host_synapse), synapses.host)
         m.d.comb += [
             rows.push.eq(self.push),
+            rows.offered.eq(self.offered),
             rows.row.eq(self.row),
             rows.last.eq(synapses.get("last")),
             self.full.eq(rows.full),
             self.busy.eq(rows.busy),
-            rows.look.eq(self.look),
-            synapses.read_enable.eq(rows.read),
+            synapses.read_enable.eq(1),
             synapses.read_index.eq(rows.address),
         ]
 
@@ -177,18 +178,19 @@ class SynapseLane(Component):
             group = Mux(self.plastic, self.plastic_group, group)
             receptor = Mux(self.plastic, self.plastic_receptor, receptor)
             valid = rows.valid | self.plastic
-        # 2^exponent, so that a multiplier shifts; it is 0 while nothing is added.
-        factor = (1 << exponent)[: max(3, g.exponents) + 1]
-        value = Signal(signed(g.accumulator_bits))
-        m.d.sync += value.eq(weight * factor)
+        # 2^exponent, so that a multiplier shifts; not in the cycle in which the memory reads, which
+        # is a long one.
+        mantissa = Signal(signed(g.weight_bits))
+        factor = Signal(max(3, g.exponents) + 1)
+        m.d.sync += [mantissa.eq(weight), factor.eq(1 << exponent)]
         with m.If(self.take):
-            m.d.sync += value.eq(0)
+            m.d.sync += mantissa.eq(0)
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor if g.receptors == 2 else 0),
             # While sums are taken, there is no row: then delay and group are 0.
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
-            sums.value.eq(value),
+            sums.value.eq(mantissa * factor),
             sums.take.eq(self.take),
             sums.look.eq(self.look),
         ]

@@ -102,15 +102,12 @@ class Core(Component):
         decoder.attach("synapse", [lane.host_synapse for lane in synapses])
         units = range(g.update_lanes)
         for r in range(g.receptors):
-            decoder.attach(
-                f"wheel{r}",
-                [getattr(lane, f"host{r}") for lane in synapses],
-                [getattr(array, f"looked{r}_{i}") for i in units],
-            )
+            decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses], ())
+        # Of state, neuron and wheels the array shows what is asked.
+        shown = {"host_state": [getattr(array, f"shown{i}") for i in units], "host_neuron": ()}
         for port in array.ports:
-            decoder.attach(
-                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in units]
-            )
+            ports = [getattr(array, f"{port}_{i}") for i in units]
+            decoder.attach(port.removeprefix("host_"), ports, shown.get(port))
         if generators is not None:
             decoder.attach("generator", [getattr(generators, f"host{i}") for i in units])
             decoder.attach("generated", [generators.host_queue])
@@ -288,6 +285,7 @@ class Core(Component):
             m.d.comb += [
                 lane.push.eq(fetch.push[i]),
                 lane.row.eq(fetch.next_row),
+                lane.offered.eq(fetch.offered),
                 fetch.full[i].eq(lane.full),
                 lane.slot.eq(slot),
                 lane.take.eq(array.take | decoder.access),
