@@ -105,7 +105,7 @@ def load_time(baud: int, latency: float) -> float:
     return wire.now() - began
 
 
-def learning(baud: int, latency: float, images: int = 200) -> tuple[float, float, float]:
+def learning(baud: int, latency: float, images: int = 100) -> tuple[float, float, float]:
     """Seconds, host's DATA frames, and bytes both ways, per image that is learned."""
     program = sl.compile(network(ETA, "stochastic", 0))
     data = Data.load("random")
