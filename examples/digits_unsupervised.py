@@ -47,7 +47,7 @@ CONTRAST = 1.25  # exponent of intensities
 FEATURES = 80
 TAU_MEMBRANE, TAU_TRACE, TAU_THRESHOLD = 57e-3, 18e-3, 3.9
 THRESHOLD, THRESHOLD_STEP, INHIBITION = 28.0, 0.84, 68.5  # where the largest weight is 1
-READING = 0.97  # of THRESHOLD, while nothing learns
+READING, LONGER = 0.97, 2  # of THRESHOLD, and times STEPS, while nothing learns
 ETA, FALL, EPOCHS = 0.18, 0.1, 25
 FIRST = (0.21, 0.7)  # weights, as bright as the brightest pixel's mean trace
 FULL = 127  # modulator
@@ -97,11 +97,11 @@ def reader(weights: NDArray[np.float64]) -> sl.Network:
     return net
 
 
-def raster_of(images: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Spikes of images of (n, 64) pixels, each image as many as the others."""
+def raster_of(images: NDArray[np.int64], times: int = 1) -> NDArray[np.bool_]:
+    """Spikes of images of (n, 64) pixels, each as many as the others, for so many times STEPS."""
     bright = (images / PIXEL_MAX) ** CONTRAST
     even = np.minimum(bright * (DRIVE / bright.sum(axis=1, keepdims=True)), PIXEL_MAX)
-    return spikes_of(even, PAUSE, STEPS, phases=True)
+    return spikes_of(times * even, PAUSE, times * STEPS, phases=True)
 
 
 def learned(device: sl.Device, images: NDArray[np.int64], epochs: int, seed: int) -> NDArray:
@@ -116,7 +116,7 @@ def learned(device: sl.Device, images: NDArray[np.int64], epochs: int, seed: int
 
 def responses(device: sl.Device, images: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n, 80) spikes of each neuron for each image; the device has a ``reader``."""
-    raster = raster_of(images)
+    raster = raster_of(images, LONGER)
     return counts_of(device.run(len(raster), {"pixels": raster}), "features", len(images))
 
 
