@@ -19,8 +19,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-for folder in ("tests", "examples"):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / folder))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 import numpy as np
 from digits_learning import Data, spikes_of
@@ -105,7 +105,7 @@ def load_time(baud: int, latency: float) -> float:
     return wire.now() - began
 
 
-def learning(baud: int, latency: float, images: int = 200) -> tuple[float, float, float]:
+def learning(baud: int, latency: float, images: int = 100) -> tuple[float, float, float]:
     """Seconds, host's DATA frames, and bytes both ways, per image that is learned."""
     program = sl.compile(network(ETA, "stochastic", 0))
     data = Data.load("random")
@@ -151,10 +151,8 @@ def main() -> None:
         print(f"  payload {there:.1%} of the line to the device, {back:.1%} from it")
         print(f"  {load_time(given.baud, latency) * 1e3:.0f} ms to load and verify the network")
         print(f"  {spikes_per_second(given.baud, latency):.0f} spikes per second each way")
-        seconds, frames, carried = learning(given.baud, latency)
-        print(
-            f"  {1e3 * seconds:.1f} ms, {frames:.1f} frames and {carried:.0f} bytes an image learned"
-        )
+        seconds, frames, size = learning(given.baud, latency)
+        print(f"  {1e3 * seconds:.1f} ms, {frames:.1f} frames, {size:.0f} bytes an image learned")
 
 
 if __name__ == "__main__":

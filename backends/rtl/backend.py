@@ -99,7 +99,7 @@ class RtlBackend(Backend):
             self.close()
             self._model = model = make_model(self._simulator, geometry)
         self._program, self._image = program, image
-        self._teller = None if image.learning is None else Teller(image.learning)
+        self._teller = None if image.learning is None else Teller(image)
         for name, columns in image.parameters().items():
             model.load_table(name, columns)
         for name in ("injected", "generated"):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...runtime.backend import Events
-    from ...runtime.learning_image import LearningImage
+    from ...runtime.images import HardwareImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,10 @@ class Teller:
         modulator: the modulator.
     """
 
-    def __init__(self, image: LearningImage):
-        self._image = image
-        self.third = np.zeros(image.core.neurons, np.int16)
+    def __init__(self, image: HardwareImage):
+        assert image.learning is not None
+        self._image = image.learning
+        self.third = np.zeros(self._image.core.neurons, np.int16)
         self.modulator = 0
         self.forget()
 
