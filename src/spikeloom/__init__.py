@@ -59,7 +59,17 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
+    from .runtime.cosim import (
+        Agreement,
+        Arrival,
+        Divergence,
+        Measure,
+        Reproducer,
+        compare_spikes,
+        cosim,
+        cosim_statistics,
+        reproduce,
+    )
     from .runtime.device import Device
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
@@ -74,6 +84,7 @@ __all__ = [
     "LIF",
     "STDP",
     "TARGETS",
+    "Agreement",
     "AllToAll",
     "AntiHebbian",
     "Arrival",
@@ -89,6 +100,7 @@ __all__ = [
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Measure",
     "Network",
     "NetworkError",
     "Oja",
@@ -118,8 +130,10 @@ __all__ = [
     "__version__",
     "bin_events",
     "chip_names",
+    "compare_spikes",
     "compile",
     "cosim",
+    "cosim_statistics",
     "from_neo",
     "from_networkx",
     "from_nir",
@@ -191,7 +205,17 @@ _OWNERS = {
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
+    "runtime.cosim": (
+        "Agreement",
+        "Arrival",
+        "Divergence",
+        "Measure",
+        "Reproducer",
+        "compare_spikes",
+        "cosim",
+        "cosim_statistics",
+        "reproduce",
+    ),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
