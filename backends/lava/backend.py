@@ -10,11 +10,12 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...runtime.backend import Backend, CoreWeights, RunData, State
-from .generators import generated, merged
+from ..peer.generators import generated, merged
+from ..peer.remote import Remote, seconds
+from ..peer.synapses import enabled, mantissas, put_back
 from .learning_state import Plastic, copied, numbers, plastics, remember, with_registers
 from .plan import ALIGNMENT, Mode, Plan, lava_weights, make_plan
-from .remote import Remote, find_python
-from .synapses import enabled, mantissas, put_back
+from .remote import LAVA
 from .transit import due_of, pending, unit
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class LavaBackend(Backend):
                 remedy="run it in the Windows Subsystem for Linux",
             )
         self._mode: Mode = mode  # type: ignore[assignment]
-        self._timeout = _seconds(timeout)
-        self._python = find_python(python)
+        self._timeout = seconds(timeout)
+        self._python = LAVA.find_python(python)
         self._remote: Remote | None = None
 
     # ------------------------------------------------------------------ loading
@@ -100,7 +101,7 @@ class LavaBackend(Backend):
         """Start Lava's processes, in a new worker where the last one is gone."""
         plan, table = self._plan, self._plan.table
         if self._remote is None or not self._remote.alive:
-            self._remote = Remote(self._python, self._timeout)
+            self._remote = Remote(LAVA, self._python, self._timeout)
         ends = np.cumsum([len(g.neurons) for g in plan.groups]).tolist()
         groups = [
             [g.name, end - len(g.neurons), end, *_parameters(g, self._mode), g.spiking]
@@ -434,13 +435,3 @@ def _parameters(group: Any, mode: str) -> list[float]:
         return [group.ku - 1, group.kv, group.vth]
     threshold = float(group.threshold) if group.spiking else 1e300
     return [group.ku / 4096, group.kv / 4096, threshold]
-
-
-def _seconds(value: str | float) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise DeviceError("timeout is no time", found=repr(value), expected="seconds, more than 0")
-    return seconds

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..peer.synapses import synapses
 from .learning import LARGEST, LavaRule
 from .refuse import (
     ALIGNMENT,
@@ -17,7 +18,6 @@ from .refuse import (
     check_synapses,
     no_weights,
 )
-from .synapses import synapses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,10 +8,10 @@ import numpy as np
 
 from ...regular_file import replacing
 from ...runtime.backend import CoreWeights
-from .generators import generated
+from ..peer.generators import generated
+from ..peer.synapses import mantissas
 from .plan import lava_weights, make_plan
 from .script_rule import CONNECT, IMPORTS, LEARNED, check_rules, rule_options
-from .synapses import mantissas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import UnsupportedError
-from .synapses import enabled
+from ..peer.synapses import enabled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

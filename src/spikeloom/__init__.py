@@ -59,7 +59,17 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
+    from .runtime.cosim import (
+        Agreement,
+        Arrival,
+        Divergence,
+        Measure,
+        Reproducer,
+        compare_spikes,
+        cosim,
+        cosim_statistics,
+        reproduce,
+    )
     from .runtime.device import Device
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
@@ -79,6 +89,7 @@ __all__ = [
     "LIF",
     "STDP",
     "TARGETS",
+    "Agreement",
     "AllToAll",
     "AntiHebbian",
     "Arrival",
@@ -95,6 +106,7 @@ __all__ = [
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Measure",
     "Network",
     "NetworkError",
     "Oja",
@@ -128,8 +140,10 @@ __all__ = [
     "__version__",
     "bin_events",
     "chip_names",
+    "compare_spikes",
     "compile",
     "cosim",
+    "cosim_statistics",
     "explore",
     "from_neo",
     "from_networkx",
@@ -208,7 +222,17 @@ _OWNERS = {
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
+    "runtime.cosim": (
+        "Agreement",
+        "Arrival",
+        "Divergence",
+        "Measure",
+        "Reproducer",
+        "compare_spikes",
+        "cosim",
+        "cosim_statistics",
+        "reproduce",
+    ),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spikeloom as sl
-from spikeloom.backends.lava.generators import generated
 from spikeloom.backends.lava.plan import bias_parts, lava_weights, make_plan
-from spikeloom.backends.lava.remote import VARIABLE, find_python, has_lava
-from spikeloom.backends.lava.worker import frames
+from spikeloom.backends.lava.remote import LAVA
+from spikeloom.backends.peer.generators import generated
+from spikeloom.backends.peer.peer_worker import frames
 from spikeloom.backends.reference.sources import generated as reference_generated
 
 GRID = sl.Quantization(multiple_of=64)
@@ -235,15 +235,15 @@ def test_wrong_options(url, message):
 
 
 def test_which_interpreter_runs_lava(monkeypatch):
-    monkeypatch.setenv(VARIABLE, sys.executable)
-    assert find_python(None) == sys.executable
-    monkeypatch.setenv(VARIABLE, "/no/such/python")
-    with pytest.raises(sl.DeviceError, match=f"where: environment variable {VARIABLE}"):
-        find_python(None)
-    assert find_python(sys.executable) == sys.executable
-    monkeypatch.delenv(VARIABLE)
-    if has_lava():
-        assert find_python(None) == sys.executable
+    monkeypatch.setenv(LAVA.variable, sys.executable)
+    assert LAVA.find_python(None) == sys.executable
+    monkeypatch.setenv(LAVA.variable, "/no/such/python")
+    with pytest.raises(sl.DeviceError, match=f"where: environment variable {LAVA.variable}"):
+        LAVA.find_python(None)
+    assert LAVA.find_python(sys.executable) == sys.executable
+    monkeypatch.delenv(LAVA.variable)
+    if LAVA.is_here():
+        assert LAVA.find_python(None) == sys.executable
     else:
         with pytest.raises(sl.DeviceError, match=r"^Lava is not installed\n  found: Python 3"):
             sl.open("lava")
