@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
+    from .report_page import write_report
     from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
     from .runtime.device import Device
     from .runtime.open import open
@@ -144,6 +145,7 @@ __all__ = [
     "view",
     "write_edges",
     "write_nir",
+    "write_report",
     "write_result",
 ]
 
@@ -194,6 +196,7 @@ _OWNERS = {
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
+    "report_page": ("write_report",),
     "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
