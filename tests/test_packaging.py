@@ -65,6 +65,7 @@ def test_the_wheel_holds_the_kernel_and_the_type_marker(distributions):
     page = sorted(n for n in names if n.startswith("spikeloom/viewer/page/"))
     assert page == sorted(str(p.relative_to("src")) for p in tracked("src/spikeloom/viewer/page"))
     assert page
+    assert "spikeloom/report_page/style.css" in names
     chips = sorted(n for n in names if n.startswith("spikeloom/compiler/chips/"))
     assert chips == sorted(f"spikeloom/{path}" for path in tracked("compiler/chips/*.toml"))
     assert chips

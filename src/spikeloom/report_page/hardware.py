@@ -90,7 +90,7 @@ def placement(program: Program) -> str:
     return (
         f"<p>Mesh of {mesh[0]} × {mesh[1]} cores, {len(program.cores):,} of them used. The darker "
         "a core, the more of its neurons are used; the number is how many.</p>"
-        f"{map_}{_folded(listed, len(rows))}{more}"
+        f'<div class="pair"><div>{map_}</div><div>{_folded(listed, len(rows))}{more}</div></div>'
     )
 
 
