@@ -117,7 +117,7 @@ class Device:
         probes: Mapping[str, Iterable[str]] | None,
         neurons: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        """Choose what the next runs record, until a Program is loaded; not during a stream's window.
+        """Choose what the next runs record, until a Program is loaded again.
 
         Args:
             probes: source or population -> variables, as ``Network.probe`` takes them; None: the

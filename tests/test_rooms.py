@@ -42,6 +42,7 @@ IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""
+FRONTS = ("pynn", "formats", "viewer")
 
 MODULES = sorted(
     path.relative_to(ROOT)
@@ -49,7 +50,7 @@ MODULES = sorted(
     for path in (ROOT / room).rglob("*.py")
 ) + [Path(f"{name}.py") for name in sorted(COMMON)]
 MODULES += sorted(
-    path.relative_to(FRONT) for room in ("pynn", "formats") for path in (FRONT / room).rglob("*.py")
+    path.relative_to(FRONT) for room in FRONTS for path in (FRONT / room).rglob("*.py")
 )
 
 
@@ -112,7 +113,7 @@ def allowed(name: str, module: Path) -> bool:
         return f"{name}.".startswith(".".join(module.parts[:3]) + ".")
     if name in COMMON:
         return True
-    if room in ("pynn", "formats"):
+    if room in FRONTS:
         return name.startswith((f"{room}.", "compiler.", "runtime."))
     if own in PROGRAM:
         return name in PROGRAM
@@ -166,6 +167,7 @@ def test_a_room_uses_only_what_it_may(module: Path) -> None:
         ("backends/emulator/rows.py", "from ...hdl.layout import layout"),
         ("pynn/integer.py", "from ..backends.emulator import EmulatorBackend"),
         ("compiler/network.py", "from ..pynn.plan import Plan"),
+        ("viewer/runner.py", "from ..backends.emulator import EmulatorBackend"),
         ("runtime/device.py", "import pyNN"),
         ("boards/board.py", "from ..compiler.target import Target"),
         ("boards/flash.py", "from ..runtime.link.session import Session"),

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
+    from .report_page import write_report
     from .runtime.cosim import (
         Agreement,
         Arrival,
@@ -168,6 +169,7 @@ __all__ = [
     "view",
     "write_edges",
     "write_nir",
+    "write_report",
     "write_result",
 ]
 
@@ -222,6 +224,7 @@ _OWNERS = {
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
+    "report_page": ("write_report",),
     "runtime.cosim": (
         "Agreement",
         "Arrival",

@@ -48,7 +48,12 @@ class Browser:
         ours, theirs = os.pipe(), os.pipe()
         command = [sys.executable, "-c", _LAUNCH, str(ours[0]), str(theirs[1]), chromium()]
         command += ["--headless", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
-        command += ["--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+        command += [
+            "--no-first-run",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+        ]
         command += ["--disable-background-networking", "--force-color-profile=srgb"]
         command += ["--no-sandbox"] if os.getuid() == 0 else []
         self._process = subprocess.Popen(
@@ -106,9 +111,7 @@ class Browser:
         text, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(text)
 
-    def open(
-        self, url: str, scheme: str = "light", width: int = 1280, height: int = 900
-    ) -> Page:
+    def open(self, url: str, scheme: str = "light", width: int = 1280, height: int = 900) -> Page:
         """A new tab; ``scheme`` is what the user prefers, light or dark."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -151,9 +154,9 @@ class Page:
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.problems.append(str(details.get("exception", {}).get("description", details)))
-        elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+        elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.problems.append(params["entry"]["text"])
-        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
+        elif method == "Runtime.consoleAPICalled" and params["type"] == "error":
             self.problems.append(str(params["args"]))
 
     def value(self, script: str) -> Any:

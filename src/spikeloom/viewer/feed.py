@@ -172,9 +172,10 @@ class Feed:
 
         Returns:
             ``number``, ``epoch``; ``step``, and ``counts`` of all spikes since step ``since``; the
-            history's part that is new: spikes as ``t``, steps after ``from``, and ``y``, rows; ``whole``, half-open ranges
-            of steps with all of their spikes; ``marks``, counts before a step; ``traces`` of the watched neurons in the device's
-            integers; and how things stand.
+            history's part that is new: spikes as ``t``, steps after ``from``, and ``y``, rows;
+            ``whole``, half-open ranges of steps with all of their spikes; ``marks``, counts before
+            a step; ``traces`` of the watched neurons in the device's integers; and how things
+            stand.
         """
         with self._changed:
             self._changed.wait_for(

@@ -57,7 +57,7 @@ class Feeder:
         )
 
     def __call__(self, start: int, steps: int) -> Mapping[str, Any] | None:
-        """The input of the window of ``steps`` steps that begins ``start`` steps after the first."""
+        """The input of ``steps`` steps from ``start`` steps after the first one on."""
         if self._function is not None:
             return self._function(start, steps)
         if self.steps is None:
@@ -78,7 +78,7 @@ def _cut(stimulus: Stimulus, start: int, steps: int, offset: int) -> dict[str, t
     def part(events: Any, *columns: Any) -> tuple[Any, ...]:
         low, high = np.searchsorted(events[:, 0], [start, start + steps])
         return (
-            events[low:high] + [offset - start, 0],
+            events[low:high] + np.array([offset - start, 0]),
             *(column[low:high] for column in columns),
         )
 

@@ -135,7 +135,7 @@ function tell(passed) {
   get("warnings").textContent = news.warnings.join("\n");
   if (news.error) trouble(news.error);
   const [steps, counts] = past.recent(news, span);
-  get("hz").textContent = steps ? `Hz per neuron, last ${count(steps)} steps` : "Hz per neuron";
+  get("over").textContent = steps ? `rates over the last ${count(steps)} steps` : "";
   [...get("populations").tBodies[0].rows].forEach((row, i) => {
     row.cells[2].textContent = count(news.counts[i]);
     row.cells[3].textContent = steps ? figure(counts[i] / (steps * facts.dt * facts.nodes[i].size)) : "–";

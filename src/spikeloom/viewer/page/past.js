@@ -1,6 +1,6 @@
 // What the page remembers of the last steps. It forgets what is older than the longest span.
 
-const LONGEST = 2000, BINS = 100;
+const LONGEST = 2000, BINS = 100, MOST_SPIKES = 60000;
 
 export class Past {
   constructor(facts) {
@@ -82,7 +82,15 @@ export class Past {
       if (n) list.splice(0, n);
     };
     drop(this.chunks, (chunk) => chunk.last < oldest);
-    drop(this.whole, (range) => range[1] <= oldest);
+    let spikes = this.chunks.reduce((sum, chunk) => sum + chunk.t.length, 0);
+    let from = oldest;
+    while (spikes > MOST_SPIKES && this.chunks.length > 1) {
+      const chunk = this.chunks.shift();
+      spikes -= chunk.t.length;
+      from = chunk.last + 1;
+    }
+    drop(this.whole, (range) => range[1] <= from);
+    if (this.whole.length) this.whole[0][0] = Math.max(this.whole[0][0], from);
     drop(this.bins, (bin) => bin.to <= oldest);
     drop(this.traces, (chunk) => chunk.from + chunk.v[0].length <= oldest);
     while (this.marks.length > 1 && this.marks[1][0] <= oldest) this.marks.shift();
