@@ -104,13 +104,17 @@ class Routes:
     def per_sender(self) -> NDArray[np.int64]:
         """(senders, 7) messages of each sender, their dense and sparse synapses, four hops."""
         counts = np.diff(self.start)
-        source = np.repeat(self.source.astype(np.int64), counts)
-        pair = source * self.cores + self.target
-        columns = [np.ones_like(source), self.dense, self.sparse]
-        columns += [ways.ravel()[pair] for ways in self.hops()]
-        sums = np.zeros((len(source) + 1, 7), np.int64)
-        np.cumsum(np.column_stack(columns), axis=0, out=sums[1:])
-        return sums[self.start[1:]] - sums[self.start[:-1]]
+        found = np.zeros((len(counts), 7), np.int64)
+        found[:, 0] = counts
+        some = np.flatnonzero(counts)
+        begins = self.start[some]
+        pair = np.repeat(self.source.astype(np.int32) * self.cores, counts) + self.target
+        for column, amounts in enumerate((self.dense, self.sparse), 1):
+            found[some, column] = np.add.reduceat(amounts, begins) if len(some) else 0
+        for column, ways in enumerate(self.hops(), 3):  # one at a time: there may be millions
+            each = ways.astype(np.int32).ravel()[pair]
+            found[some, column] = np.add.reduceat(each, begins) if len(some) else 0
+        return found
 
     def messages_of(self, senders: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """For a list of spikes: the number of each message, and which spike it belongs to."""
