@@ -95,8 +95,8 @@ class Firing:
     Attributes:
         activity: what happened.
         key: (spikes,) step · cores + source core.
-        counts: (spikes,) messages of each.
-        out: (spikes,) what making one of its messages takes.
+        counts, packets: (spikes,) messages of each, and packets that bring them.
+        out: (spikes,) what making one of its packets takes.
         fire: (spikes,) when each neuron fired; a channel's spike, when its messages are begun.
         total: (steps, cores) what each core spends on neurons and sending.
     """
@@ -104,6 +104,7 @@ class Firing:
     activity: Activity
     key: NDArray[np.int64]
     counts: NDArray[np.int64]
+    packets: NDArray[np.int64]
     out: NDArray[Any]
     fire: NDArray[Any]
     total: NDArray[Any]
@@ -248,7 +249,8 @@ class StepTimer:
         key = activity.step * routes.cores + source
         cells, shape = activity.steps * routes.cores, (activity.steps, routes.cores)
         counts = routes.start[activity.sender + 1] - routes.start[activity.sender]
-        first = np.cumsum(counts) - counts
+        packets = routes.packets[activity.sender]
+        first = np.cumsum(packets) - packets
         is_port = source == routes.cores - 1
         out = np.where(is_port, time["host"], time["message_out"])
         rank = _rank(key)
@@ -260,17 +262,19 @@ class StepTimer:
             + (rank + 1) * time["neuron_spike"]
         )
         fire = np.where(is_port, 0.0, own) + before * out
-        cost = counts * out + ~is_port * time["neuron_spike"]
+        cost = packets * out + ~is_port * time["neuron_spike"]
         total = np.bincount(key, cost, cells).reshape(shape)
         total[:, :-1] += routes.neurons[:-1] * time["neuron"]
         total[:, :-1] += all_updates * time["neuron_update"]
-        return Firing(activity, key, counts, out, fire, total)
+        return Firing(activity, key, counts, packets, out, fire, total)
 
     def plan(self, activity: Activity) -> Plan:
         """What each core does in some steps, if nothing waits for anything."""
         routes, sent = self.routes, self.firing(activity)
         number, spike = routes.messages_of(activity.sender)
         rank = np.arange(len(spike)) - sent.first[spike]
+        if routes.multicast:
+            rank[:] = 0
         made = sent.fire[spike] + (rank + 1) * sent.out[spike]
         work = self.work[number]
         cell = activity.step[spike] * routes.cores + routes.target[number]
@@ -376,18 +380,23 @@ class StepTimer:
         """Spikes through the network: durations, links, and the rest in ticks."""
         routes, tick, steps = self.routes, self.tick, sent.activity.steps
         some = np.flatnonzero(sent.counts)
-        key, counts, out = sent.key[some], sent.counts[some], sent.out[some]
-        ready, last = sent.fire[some] + out, sent.fire[some] + counts * out
+        key, packets, out = sent.key[some], sent.packets[some], sent.out[some]
+        ready, last = sent.fire[some] + out, sent.fire[some] + packets * out
         fresh = np.ones(len(key), bool)
         fresh[1:] = key[1:] != key[:-1]
         spikes = np.zeros(len(key), SPIKE)
-        spikes["first"] = routes.start[sent.activity.sender[some]]
-        spikes["count"], spikes["number"] = counts, np.cumsum(counts) - counts
+        sender = sent.activity.sender[some]
+        spikes["count"], spikes["number"] = packets, sent.first[some]
+        spikes["first"] = sender if routes.multicast else routes.start[sender]
         spikes["lead"] = self.ticks(ready - np.where(fresh, 0.0, np.roll(last, 1)))
         spikes["rest"] = self.ticks(out)
         first = np.searchsorted(key, np.arange(steps * routes.cores + 1))
         with Network(self.shape, self._compiled) as network:
-            times = network.run_spikes(routes.target, self._work_ticks, spikes, first, each)
+            if routes.multicast:
+                bounds = routes.start, routes.trees
+                times = network.run_trees(*bounds, routes.target, self._work_ticks, spikes, first)
+            else:
+                times = network.run_spikes(routes.target, self._work_ticks, spikes, first, each)
             passed, waited = network.passed, network.waited * tick
         # After its last message a core goes through the rest of its neurons.
         over = sent.total.ravel().copy()
