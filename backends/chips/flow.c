@@ -87,18 +87,35 @@ static inline void touch(Net *n, int32_t number)
 
 /* ---------------------------------------------------------------------- buffers */
 
-static inline Held *next_place(const Net *n, const Input *in)
+static inline Held *place_of(const Net *n, int32_t number, int32_t k)
 {
-    int32_t place = in->head + in->count;
-    return &n->held[in->held + (place < n->buffer ? place : place - n->buffer)];
+    return &n->held[number * n->buffer + (k < n->buffer ? k : k - n->buffer)];
 }
 
-/* A packet comes to an input in its tick. */
+/* A packet comes to an input. */
 static inline void push(Net *n, int32_t number, Held packet)
 {
     Input *in = &n->input[number];
-    *next_place(n, in) = packet;
-    if (!in->count++) at(n, later(WHEN(packet), in->free_at), number);
+    if (in->count++) {
+        *place_of(n, number, in->head + in->count - 2) = packet;
+        return;
+    }
+    in->first = packet;
+    at(n, later(packet.when, in->free_at), number);
+}
+
+/* The first packet of an input is gone in the tick `gone`. */
+static inline void pop(Net *n, int32_t number, int64_t gone)
+{
+    Input *in = &n->input[number];
+    in->free_at = gone;
+    if (!--in->count) {
+        in->head = 0;
+        return;
+    }
+    in->first = *place_of(n, number, in->head);
+    in->head = (int16_t)(in->head + 1 < n->buffer ? in->head + 1 : 0);
+    at(n, later(gone, in->first.when), number);
 }
 
 /* ---------------------------------------------------------------------- cores that take packets */
@@ -133,7 +150,7 @@ static int64_t work(Net *n, int32_t c, int64_t now)
         core->turn = (uint8_t)(k + 1 < n->networks ? k + 1 : 0);
         if (t->done) t->done[packet->number * t->stride] = core->free;
         queue->first = queue->first + 1 < n->receive ? queue->first + 1 : 0;
-        if (--queue->count) queue->when = WHEN(n->received[what * n->receive + queue->first]);
+        if (--queue->count) queue->when = n->received[what * n->receive + queue->first].when;
         n->output[core->input + k * n->plane].room++;
     }
 }
@@ -150,8 +167,8 @@ static inline void deliver(Net *n, int32_t what, Held packet)
     int32_t place = queue->first + queue->count;
     if (place >= n->receive) place -= n->receive;
     n->received[what * n->receive + place] = packet;
-    if (!queue->count++) queue->when = WHEN(packet);
-    if (n->t->arrived) n->t->arrived[packet.number * n->t->stride] = WHEN(packet);
+    if (!queue->count++) queue->when = packet.when;
+    if (n->t->arrived) n->t->arrived[packet.number * n->t->stride] = packet.when;
 }
 
 /* ---------------------------------------------------------------------- cores that make packets */
@@ -193,14 +210,15 @@ static void fill(Net *n, int32_t c)
             in->blocked = 1;
             return;
         }
-        core->sent = later(core->made, WHEN(*next_place(n, in)));
+        core->sent = in->count + 1 < n->buffer ? core->made : later(core->made, in->free_at);
         if (t->sent) t->sent[(t->mask ? core->spike : core->number) * t->stride] = core->sent;
         core->sends = (uint8_t)(core->sends + 1 < n->networks ? core->sends + 1 : 0);
         int32_t target = t->target[core->packet];
-        Held packet = {(uint64_t)(core->sent + n->m.inject) << 16, (uint32_t)core->number,
-                       (uint32_t)target};
-        if (!t->mask) {
-            packet.when_to |= (uint64_t)target;
+        Held packet = {.when = core->sent + n->m.inject, .number = (uint32_t)core->number};
+        if (t->mask) {
+            packet.load = (uint32_t)target;
+        } else {
+            packet.place = n->core[target].place;
             packet.load = (uint32_t)t->work[core->packet];
         }
         push(n, number, packet);
@@ -218,8 +236,9 @@ void sl_chips_begin(Net *n, int32_t c)
 /* ---------------------------------------------------------------------- routers */
 
 /* Columns first, then rows, then the core: by the signs of what is left to go. */
-static inline int side_of(const Input *in, uint32_t place)
+static inline int side_of(const Input *in)
 {
+    uint32_t place = in->first.place;
     static const int8_t side[9] = {3, 3, 3, 0, SIDES, 2, 1, 1, 1};
     int32_t down = (int32_t)(place >> 20) - in->row, right = (int32_t)(place >> 8 & 4095) - in->column;
     int32_t way = 3 * ((right > 0) - (right < 0)) + (down > 0) - (down < 0) + 4;
@@ -230,17 +249,17 @@ static inline int side_of(const Input *in, uint32_t place)
 static inline void ask(Net *n, int32_t number)
 {
     Input *in = &n->input[number];
-    const Held *first = &n->held[in->held + in->head];
+    int32_t base = number - in->bit;
     in->since = n->now;
     if (!n->t->mask) {
-        int32_t o = in->base + side_of(in, n->core[first->when_to & 0xffff].place);
+        int32_t o = base + side_of(in);
         n->output[o].wanted |= (uint64_t)1 << in->bit;
         touch(n, o);
         return;
     }
-    in->pending = n->t->mask[first->load];
+    in->pending = n->t->mask[in->first.load];
     for (uint64_t set = in->pending; set; set &= set - 1) {
-        int32_t o = in->base + lowest(set);
+        int32_t o = base + lowest(set);
         n->output[o].wanted |= (uint64_t)1 << in->bit;
         touch(n, o);
     }
@@ -251,10 +270,7 @@ static inline void leave(Net *n, int32_t number)
 {
     Input *in = &n->input[number];
     int64_t gone = n->now + n->m.interval;
-    n->held[in->held + in->head].when_to = (uint64_t)gone << 16;
-    in->head = (int16_t)(in->head + 1 < n->buffer ? in->head + 1 : 0);
-    in->free_at = gone;
-    if (--in->count) at(n, later(gone, WHEN(n->held[in->held + in->head])), number);
+    pop(n, number, gone);
     if (!in->blocked) return;
     in->blocked = 0;
     if (in->local)
@@ -282,21 +298,20 @@ static inline void grant(Net *n, int32_t number)
             behind->blocked = 1; /* it calls when it has a place */
             return;
         }
-        int64_t when = WHEN(*next_place(n, behind));
-        if (when > n->now) {
-            wake(n, when, number);
+        if (behind->count + 1 == n->buffer && behind->free_at > n->now) {
+            wake(n, behind->free_at, number);
             return;
         }
     }
     uint64_t from = o->wanted >> o->turn << o->turn;
     int32_t bit = lowest(from ? from : o->wanted), b = o->base + bit;
     Input *in = &n->input[b];
-    Held packet = n->held[in->held + in->head];
+    Held packet = in->first;
     o->wanted &= ~((uint64_t)1 << bit);
     o->turn = (uint8_t)(bit + 1 < n->inputs ? bit + 1 : 0);
     o->free_at = n->now + n->m.interval;
     if (o->wanted) wake(n, o->free_at, number);
-    packet.when_to = (uint64_t)(n->now + o->hop) << 16 | (packet.when_to & 0xffff);
+    packet.when = n->now + o->hop;
     if (n->t->mask) {
         uint64_t mask = n->t->mask[packet.load], mine = (uint64_t)1 << o->side;
         int32_t next = n->t->child[n->t->branch[packet.load] + amount(mask & (mine - 1))];

@@ -7,40 +7,42 @@
 
 enum { SIDES = 4, NOBODY = -1, SLOTS = 2048, WORDS = SLOTS / 64 };
 
-/* A place of a buffer: a packet, or when the last one left it. */
+/* A packet in a buffer. */
 typedef struct {
-    uint64_t when_to;       /* tick in which it is there, << 16 | core; or tick of leaving, << 16 */
-    uint32_t number;        /* in the results */
+    int64_t when;           /* the tick from which on it is there */
+    uint32_t place;         /* where it goes: row << 20 | column << 8 | port */
     uint32_t load;          /* ticks of work, or node of its tree */
+    uint32_t number;        /* in the results */
 } Held;
 
-#define WHEN(held) ((int64_t)((held).when_to >> 16))
-
-/* An input of a router. Its first packet asks when it is there and the one before is gone. */
+/* An input of a router; 64 bytes, with its first packet. That one asks when it is there and the one
+ * before is gone. One packet leaves after the other, so that at most one that has left still takes
+ * a place: the last one, until `free_at`. */
 typedef struct {
+    Held first;
+    int64_t since;          /* when the first packet asked */
     int64_t free_at;        /* when the last packet is gone */
-    int64_t since;          /* when the first one asked */
-    uint64_t pending;       /* outputs that it still wants */
-    int32_t held;           /* first place of its buffer */
+    uint64_t pending;       /* outputs that the first packet still wants, in a tree */
     int32_t feeder;         /* output that leads here, or core */
-    int32_t base;           /* input 0 of its router */
-    int16_t head, count;
+    int16_t count, head;    /* packets, and where the second one is */
     int16_t row, column;
     uint8_t bit, local;     /* local: a core feeds it */
     uint8_t blocked;        /* the feeder waits for a place */
 } Input;
 
-/* An output of a router: a link to another one, or to a core. */
+/* An output of a router: a link to another one, or to a core; padded to 64 bytes. */
 typedef struct {
     uint64_t wanted;        /* inputs that ask for it */
     int64_t free_at;
-    int64_t passed, waited;
+    int64_t waited;
+    int32_t passed;
     int32_t target;         /* input, or core and network */
     int32_t base;           /* input 0 of its router */
     int32_t room;           /* in front of a core */
     int32_t hop;            /* ticks to what is behind it */
     uint8_t turn;           /* the first input whose turn it is */
     uint8_t ready, waking, side;
+    uint8_t unused[12];
 } Output;
 
 typedef struct {
@@ -75,6 +77,7 @@ typedef struct {
  * Each has one at most. */
 struct Net {
     Mesh m;
+    void *memory;
     Traffic *t;
     int64_t now, end, alive;        /* end: when the last packet was done; alive: events */
     int32_t inputs, ways, plane;    /* inputs of a router, of all, and of one network */
@@ -82,7 +85,7 @@ struct Net {
     Input *input;
     Output *output;
     Core *core;
-    Held *held;                     /* (ways, buffer) */
+    Held *held;                     /* (ways, buffer) all but the first packet of each input */
     Held *received;                 /* (cores, networks, receive) */
     Queue *queue;                   /* (cores, networks) */
     int32_t *ready;                 /* outputs to look at in this tick */

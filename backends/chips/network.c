@@ -26,9 +26,8 @@ static void connect_way(Net *n, int32_t k)
     if (far != NOBODY) target = far = (first + far) * n->inputs + (i ^ 2);
     if (i >= SIDES) core = m->core[tile * m->ports + i - SIDES];
     if (core != NOBODY) target = core * n->networks + router / tiles;
-    n->input[k] = (Input){.feeder = i < SIDES ? far : core, .local = i >= SIDES, .base = base,
-                          .row = (int16_t)row, .column = (int16_t)column,
-                          .held = k * n->buffer, .bit = (uint8_t)i};
+    n->input[k] = (Input){.feeder = i < SIDES ? far : core, .local = i >= SIDES,
+                          .row = (int16_t)row, .column = (int16_t)column, .bit = (uint8_t)i};
     n->output[k] = (Output){.target = target, .base = base, .side = (uint8_t)i,
                             .room = n->receive,
                             .hop = (int32_t)(i < SIDES ? m->hop[i] : m->eject)};
@@ -51,7 +50,6 @@ static void clear(Net *n)
         Core *core = &n->core[c];
         *core = (Core){.next = NOBODY, .last = NOBODY, .input = core->input, .place = core->place};
     }
-    memset(n->held, 0, (size_t)n->ways * (size_t)n->buffer * sizeof *n->held);
     memset(n->queue, 0, (size_t)(n->cores * n->networks) * sizeof *n->queue);
     n->now = n->end = 0;
 }
@@ -96,11 +94,12 @@ EXPORT Net *sl_chips_open(const Mesh *mesh)
                           events * sizeof(Far)};
     size_t total = 0;
     for (int k = 0; k < PARTS; k++) total += size[k] = (size[k] + 63) & ~(size_t)63;
-    char *part[PARTS], *p = calloc(1, total);
+    char *part[PARTS], *p = n->memory = calloc(1, total + 63);
     if (!p) {
         free(n);
         return NULL;
     }
+    p += -(uintptr_t)p & 63; /* an input, and an output, has a cache line of its own */
     for (int k = 0; k < PARTS; p += size[k++]) part[k] = p;
     n->input = (Input *)part[0];
     n->output = (Output *)part[1];
@@ -117,7 +116,7 @@ EXPORT Net *sl_chips_open(const Mesh *mesh)
 
 EXPORT void sl_chips_close(Net *n)
 {
-    free(n->input);
+    free(n->memory);
     free(n);
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import native
 from .network import MESSAGE, MeshShape, TickByTick
+from .trees import Trees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,30 +76,46 @@ class Network:
             self._library.sl_chips_close(self._net)
             self._net = None
 
-    def run_steps(self, messages: NDArray[np.void], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    def run_steps(
+        self,
+        messages: NDArray[np.void],
+        first: NDArray[np.int64],
+        groups: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
         """Run steps, each for itself, and fill in the messages' times.
 
         Args:
             messages: of ``network.MESSAGE``, by step, then core, in the order of making.
-            first: (steps · cores + 1,) where each core's messages of each step start.
+            first: (steps · cores + 1,) where each core's packets of each step start.
+            groups: (packets + 1,) where each packet's messages start; None: each has one.
 
         Returns:
             (steps,) the tick in which the last message of each step is done; 0 without any.
         """
         _check_messages(messages)
+        if self._net and groups is not None:
+            cores = len(self.shape.tile)
+            source = np.repeat(np.arange(len(first) - 1) % cores, np.diff(first)).astype(np.int32)
+            place = (self.shape.tile, self.shape.port, self.shape.columns)
+            trees = Trees.of(groups, source, messages["target"], *place)
+            spikes = _each(messages[groups[:-1]], 0)
+            spikes["number"] = 0
+            return self._run_trees(trees, messages, spikes, first, groups)[0]
         if self._net:
             tables = {name: np.ascontiguousarray(messages[name]) for name in ("target", "work")}
             traffic = self._traffic(**tables, **_columns(messages), spike=_each(messages, 0))
             return self._steps(traffic, first)[0]
         cores = len(self.shape.tile)
         end = np.zeros((len(first) - 1) // cores, np.int64)
+        groups = np.arange(len(messages) + 1) if groups is None else groups
         for step in range(len(end)):
-            slow = TickByTick(self.shape, messages)
+            slow = TickByTick(self.shape, messages, groups)
             bounds = first[step * cores : (step + 1) * cores + 1]
             for core in range(cores):
                 slow.feed(core, int(bounds[core]), int(bounds[core + 1]))
             slow.advance()
-            end[step] = messages["done"][bounds[0] : bounds[-1]].max(initial=0)
+            done = messages["done"][groups[bounds[0]] : groups[bounds[-1]]]
+            end[step] = done.max(initial=0)
             self.passed += slow.passed
             self.waited += slow.waited
         return end
@@ -127,6 +144,66 @@ class Network:
         traffic = self._traffic(target=target, work=work, spike=spikes, **results)
         end, sent = self._steps(traffic, first)
         return SpikeTimes(end, sent, results.get("made"), results.get("done"))
+
+    def run_trees(
+        self,
+        start: NDArray[np.int64],
+        trees: Trees,
+        target: NDArray[np.int32],
+        work: NDArray[np.int32],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+    ) -> SpikeTimes:
+        """As ``run_spikes``, multicast: each spike is one packet; its ``first`` is the sender.
+
+        Args:
+            start: (senders + 1,) where the messages of each sender begin.
+            trees: of the senders.
+            target, work: of every message.
+            spikes, first: as for ``run_spikes``.
+        """
+        sender = spikes["first"]
+        counts = (start[1:] - start[:-1])[sender]
+        groups = np.concatenate([[0], np.cumsum(counts)])
+        messages = np.zeros(int(groups[-1]), MESSAGE)
+        number = np.arange(len(messages)) + np.repeat(start[:-1][sender] - groups[:-1], counts)
+        messages["target"], messages["work"] = target[number], work[number]
+        messages["make"] = np.repeat(spikes["lead"], counts)
+        if self._net:
+            tables = {"target": trees.root, "work": work}
+            mine = spikes.copy()
+            mine["number"] = groups[:-1] - start[:-1][sender]
+            end, sent = self._run_trees(trees, messages, mine, first, groups, **tables)
+        else:
+            end = self.run_steps(messages, first, groups)
+            sent = np.zeros(len(first) - 1, np.int64)
+            some = first[1:] > first[:-1]
+            sent[some] = messages["sent"][groups[first[1:][some] - 1]]
+            sent = sent.reshape(len(end), -1)
+        return SpikeTimes(end, sent, messages["made"].copy(), messages["done"].copy())
+
+    def _run_trees(
+        self,
+        trees: Trees,
+        messages: NDArray[np.void],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        **tables: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Multicast on the kernel; fills in the messages' times."""
+        tables = tables or {
+            "target": trees.root,
+            "work": np.ascontiguousarray(messages["work"]),
+        }
+        nodes = {name: getattr(trees, name) for name in ("mask", "branch", "child")}
+        times = {name: np.zeros(len(spikes), np.int64) for name in ("made", "sent")}
+        times |= {name: np.zeros(len(messages), np.int64) for name in ("arrived", "done")}
+        found = self._steps(self._traffic(**tables, **nodes, **times, spike=spikes), first)
+        for name, values in times.items():
+            per_message = np.repeat(values, np.diff(groups)) if name in ("made", "sent") else values
+            messages[name] = per_message
+        return found
 
     def _slow_spikes(
         self,
