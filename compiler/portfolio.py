@@ -32,6 +32,8 @@ JOINED = {"joined": (30, 1 / 12), "grouped": (4, 1 / 2)}
 """Vertices per core at which joining ends, and how much of a core a cluster fills at most."""
 SLACK = 0.97
 """Cores are not filled more than this on average while there are other cores."""
+HOPELESS = 2
+"""Cores filled in order are not refined if they have so many times the traffic of another."""
 TRIES = 4
 """Numbers of cores that are tried where axons, rows or profiles run out."""
 LARGEST = 1 << 31
@@ -76,50 +78,59 @@ def choose(
     best, least = sequential, np.inf
     if sequential is not None:
         least = traffic["sequential"] = reach.traffic(sequential.part)
-    for name, part, usage in _candidates(ir, sequential, reach, extra or {}):
-        found = traffic[name] = reach.traffic(part)
-        if found < least:
-            best, least = Found(part, usage, name), found
+    weight = need(ir)
+    if weight.max(initial=0) <= 1:
+        level = Level(reach.pins, reach.wires, reach.rate, weight)
+        for name, part, usage in _candidates(ir, sequential, level, traffic, extra or {}):
+            found = traffic[name] = reach.traffic(part)
+            if found < least:
+                best, least = Found(part, usage, name), found
     if best is None:
         return None
     return Found(best.part, best.usage, best.method, traffic)
 
 
 def _candidates(
-    ir: Flat, sequential: Found | None, reach: Reach, extra: dict[str, Partitioner]
+    ir: Flat,
+    sequential: Found | None,
+    level: Level,
+    traffic: dict[str, float],
+    extra: dict[str, Partitioner],
 ) -> Iterator[tuple[str, NDArray[np.int64], tuple[dict[str, int], ...]]]:
-    """Partitions that fit, by name."""
-    weight = need(ir)
-    fewest = max(1, int(np.ceil(weight.sum() - 1e-9)))
-    roomy = int(np.ceil(weight.sum() / SLACK))
-    level = Level(reach.pins, reach.wires, reach.rate, weight)
-    if weight.max(initial=0) <= 1 and sequential is not None:
-        parts = len(sequential.usage)
-        if ir.neurons * parts <= LARGEST:
-            part = _numbered(refine(level, sequential.part, parts, FINE_PASSES))
-            usage = usage_of(ir, part)
-            if fits(ir, usage):
-                yield "refined", part, usage
-    if weight.max(initial=0) > 1:
-        return
-    methods: dict[str, Partitioner] = {
+    """Partitions that fit, by name; ``traffic`` has that of the earlier ones."""
+    joined: dict[str, Partitioner] = {
         name: partial(multilevel, vertices=vertices, share=share)
         for name, (vertices, share) in JOINED.items()
     }
-    for name, method in {**methods, **extra}.items():
-        parts = min(max(fewest, roomy), ir.target.cores)
-        for _ in range(TRIES):
-            if parts < fewest or ir.neurons * parts > LARGEST:
-                break
-            part = _numbered(method(level, parts))
-            usage = usage_of(ir, part)
-            if fits(ir, usage):
-                yield name, part, usage
-                break
-            more = max(parts + 1, parts * 5 // 4)
-            if parts == ir.target.cores:
-                break
-            parts = min(more, ir.target.cores)
+    for name, method in {**joined, **extra}.items():
+        found = _with_cores(ir, level, method)
+        if found is not None:
+            yield name, *found
+    if sequential is None or traffic["sequential"] > HOPELESS * min(traffic.values()):
+        return
+    part = _numbered(refine(level, sequential.part, len(sequential.usage), FINE_PASSES))
+    usage = usage_of(ir, part)
+    if fits(ir, usage):
+        yield "refined", part, usage
+
+
+def _with_cores(
+    ir: Flat, level: Level, method: Partitioner
+) -> tuple[NDArray[np.int64], tuple[dict[str, int], ...]] | None:
+    """A partition that fits, on as few cores as may be tried; None if there is none."""
+    fewest = max(1, int(np.ceil(level.weight.sum() - 1e-9)))
+    parts = min(int(np.ceil(level.weight.sum() / SLACK)), ir.target.cores)
+    for _ in range(TRIES):
+        if parts < fewest or ir.neurons * parts > LARGEST:
+            return None
+        part = _numbered(method(level, parts))
+        usage = usage_of(ir, part)
+        if fits(ir, usage):
+            return part, usage
+        if parts == ir.target.cores:
+            return None
+        parts = min(max(parts + 1, parts * 5 // 4), ir.target.cores)
+    return None
 
 
 def need(ir: Flat) -> NDArray[np.float64]:

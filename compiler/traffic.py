@@ -1,7 +1,8 @@
 """Who sends spikes to whom, and what a partition makes of it: messages between cores.
 
 A neuron's spike is one message to every other core on which it has a target, however many targets
-it has there. So the traffic of a partition is Σ over neurons of rate × (cores reached besides its own).
+it has there. So the traffic of a partition is the sum over all neurons of their rates times the
+cores that they reach besides their own.
 """
 
 from __future__ import annotations
