@@ -125,14 +125,20 @@ class Operands:
         return self._shared[key]
 
     def _runs(self, bits: list[list[Any]]) -> list[tuple[int, int]]:
-        """Ranges of bits that come from the same places in the same order."""
-        if not bits[0]:
-            return []
-        cuts = [0]
-        for i in range(1, len(bits[0])):
-            if any(not self._follows(lane[i - 1], lane[i]) for lane in bits):
-                cuts.append(i)
-        return list(zip(cuts, [*cuts[1:], len(bits[0])], strict=True))
+        """Ranges of bits that come from the same places in the same order, or all from one."""
+        found: list[tuple[int, int]] = []
+        width, low = len(bits[0]), 0
+        while low < width:
+            high = low + 1
+            if not isinstance(bits[0][low], str):
+                while high < width and all(lane[high] == lane[low] for lane in bits):
+                    high += 1
+            if high == low + 1:
+                while high < width and all(self._follows(b[high - 1], b[high]) for b in bits):
+                    high += 1
+            found.append((low, high))
+            low = high
+        return found
 
     def _follows(self, bit: Any, other: Any) -> bool:
         if isinstance(bit, str) or isinstance(other, str):
@@ -143,6 +149,10 @@ class Operands:
     def _term(self, bits: list[list[Any]], lanes: int, low: int, size: int) -> str:
         """A run of bits, moved to its place; empty for zeros."""
         width = len(bits[0])
+        if width > 1 and not isinstance(bits[0][0], str) and bits[0][0] == bits[0][1]:
+            one = self._term([lane[:1] for lane in bits], lanes, 0, size)
+            text = f"(-{one} & {ones(width, size)})"
+            return f"({text} << {low})" if low else text
         if not lanes:
             return self._scalar_term(bits[0], low, size)
         if all(lane == bits[0] for lane in bits):
