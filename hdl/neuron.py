@@ -199,7 +199,9 @@ class Neuron(Component):
             total = _decayed(p[f"u{r}_product"], p[f"u{r}_negative"], p[f"sum{r}_shifted"])
             u, new[f"u{r}_clipped"] = self._saturate(total, self.given[f"u{r}"])
             new[f"u{r}"] = u
-            new[f"current{r}"] = Mux(p.frozen, 0, u).as_signed() if self._freezes else u
+            # What the host gives as u does not go on to v.
+            nothing = p.frozen | self.load if self._freezes else self.load
+            new[f"current{r}"] = Mux(nothing, 0, u).as_signed()
         kept, negative = (p.v_product, p.v_negative) if g.exponential else (None, Const(0, 1))
         if g.linear:
             shrunk = Cat(Const(0, _FRACTION), p.v_shrunk).as_signed()

@@ -205,11 +205,13 @@ class Operands:
             return f"splat<{self._type(lanes, size)}>({value.text})"
         return value.text
 
-    def _extended(self, value: Value, width: int, *, signed: bool, size: int = 0) -> Value:
-        """A number of more bits, or the lower bits of one."""
+    def _extended(
+        self, value: Value, width: int, *, signed: bool, size: int = 0, exact: bool = True
+    ) -> Value:
+        """A number of more bits, or the lower bits of one; if not exact, with any bits above."""
         size = size or storage(width)
         if value.width >= width:
-            if value.width == width:
+            if value.width == width or not exact:
                 return self._sized(value, size)
             text = f"({value.text} & {ones(width, value.size)})"
             return self._sized(Value(text, width, value.lanes, value.size), size)
@@ -218,7 +220,7 @@ class Operands:
             return Value(value.text, width, value.lanes, size)
         sign = literal(1 << (value.width - 1), size)
         text = f"((({value.text} ^ {sign}) - {sign})"
-        text += f" & {ones(width, size)})" if width < size else ")"
+        text += f" & {ones(width, size)})" if width < size and exact else ")"
         return Value(text, width, value.lanes, size)
 
     def _mask(self, value: Value, lanes: int, size: int) -> str:
