@@ -213,7 +213,7 @@ def test_floating_point_learns_in_real_numbers():
                     held[mode][c.cols, c.rows] = found[first : first + len(c.synapses)]
                 first += len(c.synapses)
     np.testing.assert_allclose(held["floating_pt"], expected, rtol=0, atol=1e-9)
-    assert np.abs(expected - 50).min() > 1
+    assert np.abs(expected - 50).max() > 10
     assert np.abs(held["fixed_pt"] - expected).max() > 0.5
 
 
