@@ -266,7 +266,7 @@ def test_the_page_says_when_the_view_ends(browser, program):
         page = browser.open(live.url)
         page.wait("document.querySelector('#state').textContent === 'running'")
     page.wait("['ended', 'no connection'].includes(document.querySelector('#state').textContent)")
-    assert page.value("document.querySelector('#start').disabled")
+    page.wait("document.querySelector('#start').disabled")
     page.close()
 
 
