@@ -59,7 +59,18 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
+    from .report_page import write_report
+    from .runtime.cosim import (
+        Agreement,
+        Arrival,
+        Divergence,
+        Measure,
+        Reproducer,
+        compare_spikes,
+        cosim,
+        cosim_statistics,
+        reproduce,
+    )
     from .runtime.device import Device
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
@@ -69,6 +80,7 @@ if TYPE_CHECKING:
     from .studies.samples import Samples
     from .studies.space import Parameter
     from .studies.study import Study
+    from .viewer import View, view
 
 __version__ = "0.1.0.dev0"
 
@@ -78,6 +90,7 @@ __all__ = [
     "LIF",
     "STDP",
     "TARGETS",
+    "Agreement",
     "AllToAll",
     "AntiHebbian",
     "Arrival",
@@ -94,6 +107,7 @@ __all__ = [
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Measure",
     "Network",
     "NetworkError",
     "Oja",
@@ -122,12 +136,15 @@ __all__ = [
     "Trace",
     "TripletSTDP",
     "UnsupportedError",
+    "View",
     "Window",
     "__version__",
     "bin_events",
     "chip_names",
+    "compare_spikes",
     "compile",
     "cosim",
+    "cosim_statistics",
     "explore",
     "from_neo",
     "from_networkx",
@@ -149,8 +166,10 @@ __all__ = [
     "to_networkx",
     "to_nir",
     "to_superneuromat",
+    "view",
     "write_edges",
     "write_nir",
+    "write_report",
     "write_result",
 ]
 
@@ -205,12 +224,24 @@ _OWNERS = {
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
+    "report_page": ("write_report",),
+    "runtime.cosim": (
+        "Agreement",
+        "Arrival",
+        "Divergence",
+        "Measure",
+        "Reproducer",
+        "compare_spikes",
+        "cosim",
+        "cosim_statistics",
+        "reproduce",
+    ),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),
     "runtime.symbols": ("RoundingWarning",),
+    "viewer": ("View", "view"),
 }
 _OWNER_OF = {name: owner for owner, names in _OWNERS.items() for name in names}
 
