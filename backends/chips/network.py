@@ -8,8 +8,9 @@ room behind it: in the next router's input, or in front of a core. A core works 
 after the other, and makes its own messages one after the other: the next one is begun when the one
 before has found room in the router. Whatever takes time takes at least one tick.
 
-A packet may bring messages to several cores. It goes as one as long as their ways are the same, and asks
-for all outputs that it needs at once; each takes it when it can, and it is gone when all have.
+A packet may bring messages to several cores. It goes as one as long as their ways are the same,
+and asks for all outputs that it needs at once; each takes it when it can, and it is gone when all
+have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Multicast: the tree that a spike's packet takes, as tables of nodes for the kernel.
 
-A packet goes to all columns along its row first, and along each column then; it forks where these ways
-part. A node is a tile that a sender's packet comes to.
+A packet goes to all columns along its row first, and along each column then; it forks where these
+ways part. A node is a tile that a sender's packet comes to.
 """
 
 from __future__ import annotations
