@@ -70,11 +70,11 @@ static void build(Net *n)
 
 enum { PARTS = 8 };
 
-/* NULL where there is no memory, or a router has more inputs than a word has bits. The mesh's
- * tables must stay where they are. */
+/* NULL where there is no memory, or the mesh is larger than words have room for (network_run.py asks
+ * before). The mesh's tables must stay where they are. */
 EXPORT Net *sl_chips_open(const Mesh *mesh)
 {
-    if (SIDES + mesh->ports > 64 || mesh->cores > 65536) return NULL;
+    if (SIDES + mesh->ports > 64 || mesh->rows > 4096 || mesh->columns > 4096) return NULL;
     Net *n = calloc(1, sizeof *n);
     if (!n) return NULL;
     n->m = *mesh;

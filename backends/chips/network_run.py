@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _Self = TypeVar("_Self", bound="Network")
 
 
+def fits_kernel(shape: MeshShape) -> bool:
+    """Whether the kernel's words have room for the mesh; the definition takes any."""
+    ports = int(shape.port.max(initial=0)) + 1
+    return ports <= 60 and max(shape.rows, shape.columns) <= 4096
+
+
 class Network:
     """A mesh on which messages travel; a context manager.
 
@@ -33,7 +39,7 @@ class Network:
 
     def __init__(self, shape: MeshShape, compiled: bool | None = None) -> None:
         self.shape = shape
-        library = native.library() if compiled in (None, True) else None
+        library = native.library() if compiled in (None, True) and fits_kernel(shape) else None
         if compiled and library is None:
             raise RuntimeError("the network's kernel is not there; install with a C compiler")
         self._library: Any = library

@@ -163,6 +163,13 @@ def test_a_slow_core_stops_its_senders(compiled):
     assert end.tolist() == [403]
 
 
+def test_a_mesh_that_the_kernel_has_no_room_for_runs_all_the_same():
+    shape = line(1, tile=np.zeros(70, np.int32))
+    messages, end, *_ = run(shape, messages_of((69, 10, 7)), np.append(0, np.ones(70, int)), None)
+    assert messages["arrived"].tolist() == [13]
+    assert end.tolist() == [20]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_nothing_is_faster_than_without_contention(seed):
     rng = np.random.default_rng(2000 + seed)
