@@ -41,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="core",
         help="what to compile for: core, emulator, or a board (default: %(default)s)",
     )
+    add(
+        "--mapping",
+        default="auto",
+        help="how neurons are put on several cores: sequential, best (least traffic), mtkahypar "
+        "(best, with the package of this name), or auto (sequential if that fits, else best)",
+    )
     add("--scale", type=float, help="least significant bits per unit of the network")
     add("--per-neuron", action="store_true", help="choose a scale for each neuron")
     add(
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     output = options.output or f"{network.name}.loom"
     program.save(output)
     if options.report:
-        _write_report(options.report, program.report)
+        _write_report(options.report, program)
     messages = list(dict.fromkeys(str(w.message) for w in caught))
     print_warnings(messages)
     told = {
@@ -113,7 +119,9 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
         scale = "auto" if options.scale is None else options.scale
         quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
     target = _target(options.target)
-    program, trace = compile_with_trace(network, target, quantization, dump=options.dump)
+    program, trace = compile_with_trace(
+        network, target, quantization, mapping=options.mapping, dump=options.dump
+    )
     return program, trace.seconds
 
 
@@ -190,15 +198,15 @@ def _from_python(path: Path, name: str) -> Network:
     return found
 
 
-def _write_report(path: str, report: dict[str, Any]) -> None:
+def _write_report(path: str, program: Program) -> None:
+    report = program.report
     suffix = Path(path).suffix.lower()
     if suffix == ".json":
         text = json.dumps(report, indent=2) + "\n"
     elif suffix in (".html", ".htm"):
-        import html
+        from ..report_page import report_html
 
-        body = html.escape(report_text(report))
-        text = f'<!doctype html>\n<meta charset="utf-8">\n<pre>\n{body}</pre>\n'
+        text = report_html(program)
     else:
         text = report_text(report)
     with replacing(Path(path), "report") as partial:
