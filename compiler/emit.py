@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .mapped import Routed
-from .partition import RESOURCES
+from .mapping_report import mapping_report
 from .program import (
     DENSE,
     DESTINATION,
@@ -21,6 +21,7 @@ from .program import (
     SourceSymbol,
 )
 from .program_file import weight_dtype
+from .usage import RESOURCES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,6 +187,7 @@ def _report(ir: Routed) -> dict[str, Any]:
             "sparse": len(ir.sparse_weight),
             "dense": len(ir.dense_weight),
         },
+        **({"mapping": mapping_report(ir)} if ir.parts > 1 else {}),
         **ir.graph.report,
         "warnings": [str(f) for f in findings if f.severity == "warning"],
         "notes": [str(f) for f in findings if f.severity == "note"],

@@ -94,25 +94,30 @@ class Partitioned(Flat):
     """Neurons in parts that fit a core each.
 
     Attributes:
-        part: (n,) int32, ascending from 0 without gaps.
+        part: (n,) int32, numbers from 0 without gaps.
         usage: per part, resource to amount.
+        rate: (n,) float64, how often each neuron is taken to fire.
+        mapping: how the parts were found, for the report.
     """
 
     part: NDArray[np.int32]
     usage: tuple[dict[str, int], ...]
+    rate: NDArray[np.float64]
+    mapping: dict[str, Any]
 
     @property
     def parts(self) -> int:
         """Number of parts."""
-        return int(self.part[-1]) + 1 if len(self.part) else 0
+        return int(self.part.max(initial=-1)) + 1
 
     def verify(self) -> None:
-        """Also: parts are contiguous, and none has more neurons than a core."""
+        """Also: no part is empty or has more neurons than a core, and there are cores enough."""
         super().verify()
         require(self.part.shape == (self.neurons,), "partition", "shape of part")
-        steps = np.diff(self.part, prepend=0)
-        require(bool(((steps == 0) | (steps == 1)).all()), "partition", "parts are not contiguous")
+        require(int(self.part.min(initial=0)) == 0, "partition", "a part is negative")
         sizes = np.bincount(self.part)
+        require(bool((sizes > 0).all()), "partition", "a part is empty")
+        require(len(self.usage) == self.parts, "partition", "usage of parts")
         require(sizes.max(initial=0) <= self.target.neurons, "partition", "a part is too large")
         require(self.parts <= self.target.cores, "partition", "more parts than cores")
 

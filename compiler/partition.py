@@ -1,12 +1,13 @@
 """Pass 6: split the neurons into parts that fit a core each.
 
 Cores are filled one after the other in the order of declaration. What a part needs grows with
-every neuron, so the largest part that fits is found by bisection.
+every neuron, so the largest part that fits is found by bisection. That is one of several
+partitions, if others are asked for (``portfolio.py``), or if it does not fit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,15 @@ from ..errors import FitError
 from .connectors import stable_order
 from .fit import FitRow, format_fit, remedies
 from .mapped import Flat, Partitioned
+from .mapping import Mapping
+from .portfolio import Found, choose
 from .rows import row_groups
+from .traffic import Reach
+from .usage import RESOURCES, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .ir import ProjectionEdge
-
-RESOURCES = ("neurons", "axons", "rows", "profiles", "synapse_bits")
-"""What a core has a limited amount of; fields of the target."""
 
 SHOWN = 8
 """Neurons that fit no core are listed up to this many."""
@@ -31,7 +32,13 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Partition:
-    """Fill core after core."""
+    """Fill core after core, or take the partition with the least traffic.
+
+    Attributes:
+        mapping: which partitions are tried, and how often neurons fire.
+    """
+
+    mapping: Mapping = field(default_factory=Mapping)
 
     def apply(self, ir: Flat) -> Partitioned:
         """The neurons in parts.
@@ -39,24 +46,46 @@ class Partition:
         Raises:
             FitError: with the fit table, when cores run out or a neuron fits no core.
         """
-        counter = _Counter(ir)
-        limits = {name: getattr(ir.target, name) for name in RESOURCES}
-        part = np.zeros(ir.neurons, np.int32)
-        usage: list[dict[str, int]] = []
-        oversized: list[FitRow] = []
-        first = 0
-        while first < ir.neurons:
-            last = _largest(counter, first, ir.neurons, limits)
-            if last == first:  # not even one neuron: note it and go on, to tell everything at once
-                last = first + 1
-                if len(oversized) < SHOWN:
-                    oversized += _misfits(ir, first, counter.usage(first, last), limits)
-            part[first:last] = len(usage)
-            usage.append(counter.usage(first, last))
-            first = last
-        if oversized or len(usage) > ir.target.cores:
-            raise _no_fit(ir, usage, oversized)
-        return Partitioned(**ir.fields(), part=part, usage=tuple(usage))
+        method, rate = self.mapping.method, self.mapping.rate(ir)
+        found, no_fit = _sequential(ir)
+        alone = method == "sequential" or (found is not None and method == "auto")
+        if not alone and (found is None or len(found.usage) > 1):
+            extra = {}
+            if method == "mtkahypar":
+                from .kahypar import kahypar
+
+                extra["mtkahypar"] = kahypar
+            found = choose(ir, found, Reach.of(ir, rate), extra)
+        if found is None:
+            assert no_fit is not None
+            raise no_fit
+        told = {"method": found.method, "traffic": found.traffic}
+        return Partitioned(
+            **ir.fields(), part=found.part.astype(np.int32), usage=found.usage, rate=rate,
+            mapping=told,
+        )  # fmt: skip
+
+
+def _sequential(ir: Flat) -> tuple[Found | None, FitError | None]:
+    """Core after core; or why that does not fit."""
+    counter = _Counter(ir)
+    limits = {name: getattr(ir.target, name) for name in RESOURCES}
+    part = np.zeros(ir.neurons, np.int64)
+    usage: list[dict[str, int]] = []
+    oversized: list[FitRow] = []
+    first = 0
+    while first < ir.neurons:
+        last = _largest(counter, first, ir.neurons, limits)
+        if last == first:  # not even one neuron: note it and go on, to tell everything at once
+            last = first + 1
+            if len(oversized) < SHOWN:
+                oversized += _misfits(ir, first, counter.usage(first, last), limits)
+        part[first:last] = len(usage)
+        usage.append(counter.usage(first, last))
+        first = last
+    if oversized or len(usage) > ir.target.cores:
+        return None, _no_fit(ir, usage, oversized)
+    return Found(part, tuple(usage), "sequential"), None
 
 
 def _largest(counter: _Counter, first: int, end: int, limits: dict[str, int]) -> int:
@@ -87,7 +116,7 @@ class _Counter:
             )
         self.synapses = np.concatenate([[0], np.cumsum(fan_in)])
         self.widest = max(
-            (_width(ir, edge, dense=False) for edge in ir.graph.projections), default=0
+            (width(ir, edge, dense=False) for edge in ir.graph.projections), default=0
         )
         self.by_post: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
@@ -122,10 +151,8 @@ class _Counter:
                 post, delay = s.post[chosen], s.delay[chosen]
             groups = row_groups(pre, post, delay, sparse=edge.own_delays)
             rows += len(groups.start)
-            width = np.where(
-                groups.dense, _width(ir, edge, dense=True), _width(ir, edge, dense=False)
-            )
-            bits += int((groups.count * width).sum())
+            wide = np.where(groups.dense, width(ir, edge, dense=True), width(ir, edge, dense=False))
+            bits += int((groups.count * wide).sum())
             senders[self.ir.first_sender(edge) + pre[groups.start]] = True
         return {
             "neurons": last - first,
@@ -145,13 +172,6 @@ class _Counter:
             self.by_post[name] = start, stable_order(edge.synapses.post, size)
         start, order = self.by_post[name]
         return np.sort(order[start[low] : start[high]])
-
-
-def _width(ir: Flat, edge: ProjectionEdge, *, dense: bool) -> int:
-    """Bits per synapse of a projection."""
-    return ir.target.synapse_width(
-        dense=dense, plastic=edge.plastic is not None, tagged=edge.tagged
-    )
 
 
 def _owner(ir: Flat, neuron: int) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from .design_rules import DesignRules
 from .emit import Emit
 from .expand import Expand
 from .import_network import ImportNetwork
+from .mapping import Mapping, resolve_mapping
 from .network import Network
 from .origin import warn_user
 from .partition import Partition
@@ -52,16 +53,19 @@ class Trace:
         return "\n".join(lines)
 
 
-def passes(target: Target, quantization: Quantization) -> tuple[tuple[str, Pass], ...]:
+def passes(
+    target: Target, quantization: Quantization, mapping: Mapping | None = None
+) -> tuple[tuple[str, Pass], ...]:
     """All passes by name, in order."""
+    mapping = mapping or Mapping()
     return (
         ("import", ImportNetwork()),
         ("canonicalise", Canonicalise()),
         ("design_rules", DesignRules(target)),
         ("quantise", Quantise(target, quantization)),
         ("expand", Expand(target)),
-        ("partition", Partition()),
-        ("place", Place()),
+        ("partition", Partition(mapping)),
+        ("place", Place(thorough=mapping.method not in ("auto", "sequential"))),
         ("slots", Slots()),
         ("route", Route()),
         ("schedule", Schedule()),
@@ -74,6 +78,7 @@ def compile(
     target: str | Target = "core",
     quantization: Quantization | None = None,
     *,
+    mapping: str | Mapping = "auto",
     dump: str | Path | Callable[[str, str], object] | None = None,
 ) -> Program:
     """Compile a network.
@@ -83,6 +88,9 @@ def compile(
         target: ``"core"``, ``"emulator"``, a Target, or a chip's name or file (``"loihi"``).
         quantization: how reals become integers; None: as the network says, which is an automatic
             scale unless an importer found an exact one.
+        mapping: how neurons are put on several cores: ``"sequential"``, ``"best"`` (less traffic
+            between cores, slower), ``"auto"`` (sequential, and best where that does not fit), or a
+            Mapping, which also says how often neurons fire.
         dump: a directory that gets one text file per pass, or a function of pass name and text.
 
     Returns:
@@ -95,7 +103,7 @@ def compile(
     Warns:
         UserWarning: quantisation damaged the network (neurons that can no longer fire …).
     """
-    return compile_with_trace(network, target, quantization, dump=dump)[0]
+    return compile_with_trace(network, target, quantization, mapping=mapping, dump=dump)[0]
 
 
 def compile_with_trace(
@@ -103,6 +111,7 @@ def compile_with_trace(
     target: str | Target = "core",
     quantization: Quantization | None = None,
     *,
+    mapping: str | Mapping = "auto",
     dump: str | Path | Callable[[str, str], object] | None = None,
 ) -> tuple[Program, Trace]:
     """As :func:`compile`, and how long each pass took."""
@@ -119,10 +128,11 @@ def compile_with_trace(
             remedy="sl.Quantization(scale=…)",
         )
     quantization = quantization or network.quantization or Quantization()
+    mapping = resolve_mapping(mapping)
     write = _writer(dump)
     state: Any = network
     seconds: dict[str, float] = {}
-    for number, (name, step) in enumerate(passes(_resolve(target), quantization)):
+    for number, (name, step) in enumerate(passes(_resolve(target), quantization, mapping)):
         began = time.perf_counter()
         state = step.apply(state)
         state.verify()

@@ -25,7 +25,9 @@ class Accumulators(Component):
 
     ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
     addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
-    the next addition by itself). ``take`` reads the accumulators at ``index`` into ``sum0``,
+    the next addition by itself). Two additions are to the same address if their ``place`` and
+    ``receptor`` are the same: the address without what is the same in the whole step, known a
+    little earlier. ``take`` reads the accumulators at ``index`` into ``sum0``,
     ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
     never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
     left; what the host writes then goes through the adder, too.
@@ -42,6 +44,7 @@ class Accumulators(Component):
             "add": In(1),
             "receptor": In(1),
             "index": In(bits),
+            "place": In(bits),
             "value": In(signed(g.accumulator_bits)),
             "take": In(1),
             "look": In(1),
@@ -55,12 +58,13 @@ class Accumulators(Component):
         """Cycle 1 reads, cycle 2 adds and writes."""
         m = Module()
         bits = self.geometry.accumulator_bits
-        index, receptor = Signal.like(self.index), Signal()
+        index, place, receptor = Signal.like(self.index), Signal.like(self.place), Signal()
         adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
         total = Signal(signed(bits))
         before = Signal(signed(bits), reset_less=True)
         m.d.sync += [
             index.eq(self.index),
+            place.eq(self.place),
             receptor.eq(self.receptor),
             adding.eq(self.add),
             clear.eq(self.take & ~self.look),
@@ -68,7 +72,7 @@ class Accumulators(Component):
             keep.eq(~again & ~self.take),
             before.eq(0),
         ]
-        m.d.comb += again.eq(adding & (self.index == index) & (self.receptor == receptor))
+        m.d.comb += again.eq(adding & (self.place == place) & (self.receptor == receptor))
         with m.If(again):
             m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")
@@ -188,6 +192,7 @@ class SynapseLane(Component):
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor if g.receptors == 2 else 0),
+            sums.place.eq(Cat(delay[:slot_bits], group)),
             # While sums are taken, there is no row: then delay and group are 0.
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
             sums.value.eq(mantissa * factor),

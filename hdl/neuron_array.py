@@ -87,9 +87,6 @@ class NeuronUnit(Component):
               for f in banks[NEURON].table.fields),
             *(neuron.state[f.name].eq(state.get(f.name)) for f in state.table.fields),
             *(getattr(neuron, f"sum{r}").eq(getattr(self, f"sum{r}")) for r in range(g.receptors)),
-            neuron.look.eq(host.access),
-            neuron.load.eq(host.access & host.giving),
-            *(neuron.given[f.name].eq(state.host_value(f.name)) for f in state.table.fields),
             state.write_enable.eq(turn[WRITE]),
             state.write_index.eq(Mux(host.access, host.index, group[WRITE])),
             *state.put(**{f.name: neuron.next_state[f.name] for f in state.table.fields}),
@@ -99,6 +96,13 @@ class NeuronUnit(Component):
             self.clipped_u.eq(neuron.clipped_u),
             self.clipped_v.eq(neuron.clipped_v),
             self.clipped_threshold.eq(neuron.clipped_threshold),
+        ]  # fmt: skip
+        giving = host.access & host.giving
+        m.d.sync += [
+            neuron.look.eq(host.access & ~host.giving),
+            neuron.load.eq(giving),
+            *(neuron.given[f.name].eq(Mux(giving, state.host_value(f.name), 0))
+              for f in state.table.fields),
         ]  # fmt: skip
         if g.adaptation:
             m.d.comb += [self.key.eq(banks[NEURON].get("key")), neuron.random.eq(self.random)]

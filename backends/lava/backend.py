@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MODES = ("fixed_pt", "floating_pt")
 WINDOW = 1024
 """Most steps that Lava runs between two answers."""
+LEARNING_WINDOW = 128
+"""The same where something learns."""
 WINDOW_NUMBERS = 1 << 22
 """Most neurons and channels times steps of a window."""
 MAX_PROCESSES = 400
@@ -94,6 +96,8 @@ class LavaBackend(Backend):
         self._window = max(
             1, min(WINDOW, WINDOW_NUMBERS // max(program.neurons + program.channels, 1))
         )
+        if program.rules:  # whose random numbers go along
+            self._window = min(self._window, LEARNING_WINDOW)
         self._build()
         self._write(State.initial(program))
 
@@ -129,7 +133,9 @@ class LavaBackend(Backend):
             "connections": connections,
             "rules": [self._rule(plastic) for plastic in self._plastics],
         }
-        enable = [enabled(table[c.synapses], self._program) for c in plan.connections]
+        enable = [
+            enabled(table[c.synapses], self._program).astype(np.int64) for c in plan.connections
+        ]
         joined["enable"] = np.concatenate([nothing, *enable])
         arrays = {"bias_mant": plan.bias_mant, "bias_exp": plan.bias_exp, **joined}
         self._remote.ask("build", header, arrays)

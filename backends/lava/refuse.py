@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 6
 """Lava's fixed_pt LIF adds ``activation << 6`` to u and compares v with ``vth << 6``."""
+TRACE_BITS = 7
 STEP = 64
 """Lava's fixed_pt thresholds and weights are multiples of this in state LSBs."""
 MOST_REASONS = 12
@@ -165,6 +166,11 @@ def check_synapses(
 def check_learning(refusal: Refusal, mode: str) -> dict[int, LavaRule]:
     """The rules in Lava's language, by projection; what is not is refused."""
     rules = {}
+    bits = refusal.program.target.trace_bits
+    if refusal.program.rules and mode == "fixed_pt" and bits != TRACE_BITS:
+        refusal.reasons.append(
+            f"learning rules: Lava's traces have 7 bits, the target's {bits}; trace_bits=7"
+        )
     for number, rule in enumerate(refusal.program.rules):
         found, reasons = lava_rule(number, rule, mode == "fixed_pt")
         name = refusal.program.projections[rule.projection].name

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TripletSTDP,
     )
     from .compiler.learning_traces import Trace, Window
+    from .compiler.mapping import Mapping
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
     from .compiler.nir import from_nir, to_nir, write_nir
@@ -107,6 +108,7 @@ __all__ = [
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Mapping",
     "Measure",
     "Network",
     "NetworkError",
@@ -202,6 +204,7 @@ _OWNERS = {
     "compiler.pipeline": ("compile",),
     "compiler.program": ("Program",),
     "compiler.program_file": ("load",),
+    "compiler.mapping": ("Mapping",),
     "compiler.quantise": ("Quantization",),
     "compiler.simulate": ("simulate",),
     "compiler.sources": ("Periodic", "Poisson"),

@@ -13,8 +13,10 @@ from spikeloom.compiler.canonicalise import Canonicalise
 from spikeloom.compiler.expand import Expand
 from spikeloom.compiler.import_network import ImportNetwork
 from spikeloom.compiler.mapped import Flat
-from spikeloom.compiler.partition import RESOURCES, Partition, _Counter
+from spikeloom.compiler.mapping import Mapping
+from spikeloom.compiler.partition import Partition, _Counter
 from spikeloom.compiler.quantise import Quantise, Quantization
+from spikeloom.compiler.usage import RESOURCES
 
 
 def flat(net: sl.Network, target: sl.Target) -> Flat:
@@ -104,7 +106,7 @@ def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[st
     target = sl.Target(mesh=(12, 12), **limits)
     ir = flat(random_network(seed), target)
     try:
-        parts = Partition().apply(ir)
+        parts = Partition(Mapping("sequential")).apply(ir)
     except sl.FitError as error:
         rows = [row for row in error.table if row["needed"] > row["available"]]
         assert rows
@@ -120,7 +122,7 @@ def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[st
         first += size
     # What the report says of each core is what the Program's core has; with more lanes, short
     # dense rows may become sparse ones and the other way round (test_slots.py).
-    program = sl.compile(random_network(seed), target.with_(lanes=1))
+    program = sl.compile(random_network(seed), target.with_(lanes=1), mapping="sequential")
     bits = [
         len(c.dense_weight) * target.weight_bits + len(c.sparse_weight) * target.sparse_synapse_bits
         for c in program.cores

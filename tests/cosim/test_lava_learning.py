@@ -190,20 +190,31 @@ def test_floating_point_is_our_simulation():
 
 
 @pytest.mark.peer
-def test_floating_point_stays_by_real_numbers():
-    """A thousand roundings less: within half a step of the simulation, where fixed_pt is not."""
-    net = teaching(sl.LoihiSTDP(-3, -3, 10 * DT, 8 * DT, order="lava", w_min=-120, w_max=120))
-    inputs = given_spikes(2)
-    expected = sl.simulate(net, STEPS, inputs).learned["p"].weights
-    learned = {}
+def test_floating_point_learns_in_real_numbers():
+    """What Lava holds is what the simulation has; fixed_pt rounds every change."""
+    rule = sl.Rule(
+        dw="2^-3*u*x1*y2 - 3*2^-5*u*x2*y1 - 2^-6*u*x2*w", units="raw", w_min=-120, w_max=120,
+        traces={
+            "x1": sl.Trace(decay=400, impulse=16), "y1": sl.Trace(decay=900, impulse=20),
+            "x2": WINDOW, "y2": WINDOW,
+        },
+    )  # fmt: skip
+    net, inputs = teaching(rule), given_spikes(2)
+    expected = sl.simulate(net, STEPS, inputs).learned["p"].weights.reshape(4, 3)
+    held = {}
     for mode in ("floating_pt", "fixed_pt"):
         with sl.open(lava_url(mode=mode)) as device:
             device.load(sl.compile(net, quantization=AS_LAVA))
             device.run(STEPS, inputs)
-            learned[mode] = device.read_weights("p").raw
-    # Decays of the Program are multiples of 1/4096, the simulation's are not.
-    assert np.abs(learned["floating_pt"] - expected).max() < 0.5 + 0.01 * np.ptp(expected)
-    assert np.abs(learned["fixed_pt"] - expected).max() > 1
+            found = device.backend._ask("read")[1]["held"]
+            plan, first, held[mode] = device.backend._plan, 0, np.zeros((4, 3))
+            for c in plan.connections:
+                if c.rule is not None:
+                    held[mode][c.cols, c.rows] = found[first : first + len(c.synapses)]
+                first += len(c.synapses)
+    np.testing.assert_allclose(held["floating_pt"], expected, rtol=0, atol=1e-9)
+    assert np.abs(expected - 50).max() > 10
+    assert np.abs(held["fixed_pt"] - expected).max() > 0.5
 
 
 @pytest.mark.peer
@@ -317,6 +328,15 @@ def test_what_a_learning_connection_needs_is_refused():
         "'p': its weights move u by multiples of 1, Lava's by multiples of 64; "
         "quantization=sl.Quantization(multiple_of=64)"
     ) in refusal(teaching(rule, 0.5), sl.Quantization(scale=64.0))
+
+
+def test_traces_have_lavas_width():
+    program = sl.compile(
+        teaching(sl.LoihiSTDP(order="lava")), sl.Target(trace_bits=6), AS_LAVA
+    )  # fmt: skip
+    with pytest.raises(sl.UnsupportedError, match="Lava's traces have 7 bits, the target's 6"):
+        make_plan(program, "fixed_pt")
+    assert make_plan(program, "floating_pt").connections
 
 
 def test_a_script_refuses_what_only_the_device_does(tmp_path):

@@ -219,7 +219,7 @@ def test_fixed_point_is_equal(kind, tmp_path, monkeypatch):
     # It was no matter of course: spikes, both limits, full traces, roundings.
     weights = np.concatenate([f["weights"].ravel() for f in found])
     assert sum(f["spikes"].sum() for f in found) > 50
-    assert max(f["x1"].max() for f in found) > 60
+    assert max(f["x1"].max() for f in found) > 30
     assert len(np.unique(weights)) > 100
     if kind is open_loop:
         assert weights.min() == -256

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from support.rtl import needs_compiler
+from support.served import served
 
 import spikeloom as sl
 
@@ -289,3 +291,25 @@ def test_the_end_is_told_and_leaves_nothing_behind(program):
     assert not [t for t in threading.enumerate() if t.name.startswith("spikeloom")]
     with pytest.raises(OSError, match="refused"):
         news(live)
+
+
+@needs_compiler
+def test_a_device_behind_a_line(tmp_path):
+    """The view runs what speaks the link as it runs the emulator."""
+    target = sl.TARGETS["core"].with_(lanes=2, state_bits=16, delay_slots=2, receptors=1)
+    program = sl.compile(network(), target=target)
+    program.save(tmp_path / "net.loom")
+    inputs = {"pixels": [[s, s % 3] for s in range(0, 20, 2)]}
+    found = []
+    arguments = ("model", "--for", str(tmp_path / "net.loom"), "--tcp", "127.0.0.1:0")
+    with served(*arguments) as told:
+        for device in (told["url"], "emulator"):
+            with sl.view(program, device, inputs=inputs, steps=20, speed=math.inf) as live:
+                command(live, do="watch", neurons=[["digits", 0]])
+                command(live, do="start")
+                news_ = paused_at(live, 20)
+                v = [value for trace in news_["traces"] for value in trace["v"][0]]
+                found.append((news_["counts"], news_["t"], news_["y"], v))
+    assert found[0] == found[1]
+    assert found[0][0][0] == 10
+    assert found[0][0][1] > 0

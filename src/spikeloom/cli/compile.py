@@ -41,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="core",
         help="what to compile for: core, emulator, or a board (default: %(default)s)",
     )
+    add(
+        "--mapping",
+        default="auto",
+        help="how neurons are put on several cores: sequential, best (least traffic), mtkahypar "
+        "(best, with the package of this name), or auto (sequential if that fits, else best)",
+    )
     add("--scale", type=float, help="least significant bits per unit of the network")
     add("--per-neuron", action="store_true", help="choose a scale for each neuron")
     add(
@@ -113,7 +119,9 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
         scale = "auto" if options.scale is None else options.scale
         quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
     target = _target(options.target)
-    program, trace = compile_with_trace(network, target, quantization, dump=options.dump)
+    program, trace = compile_with_trace(
+        network, target, quantization, mapping=options.mapping, dump=options.dump
+    )
     return program, trace.seconds
 
 

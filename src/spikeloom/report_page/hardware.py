@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_CORES = 64
 MOST_BARS = 40
 FOLDED_FROM = 20
+MOST_CELLS = 4096
 _TOLD = {"synapse_bits": "synapse memory (bits)"}
 
 
@@ -62,7 +63,7 @@ def placement(program: Program) -> str:
     """Which core of the mesh holds what."""
     mesh = program.target.mesh
     places = who_is_where(program)
-    share_of = np.full(mesh, np.nan)
+    share_of = np.full(_rows_in_use(program), np.nan)
     for number_, core in enumerate(program.cores):
         share_of[divmod(number_, mesh[1])] = core.neurons / program.target.neurons
 
@@ -74,7 +75,7 @@ def placement(program: Program) -> str:
         more = f" and {len(places[core]) - 12} others" if len(places[core]) > 12 else ""
         return f"core {core}: {program.cores[core].neurons:,} neurons: {held}{more}"
 
-    map_ = heat(
+    map_ = _map(
         share_of,
         "share of each core's neurons that is used",
         told,
@@ -88,8 +89,9 @@ def placement(program: Program) -> str:
     left = len(places) - len(rows)
     more = f'<p class="soft">{left:,} other cores: point at them in the map.</p>' if left else ""
     return (
-        f"<p>Mesh of {mesh[0]} × {mesh[1]} cores, {len(program.cores):,} of them used. The darker "
-        "a core, the more of its neurons are used; the number is how many.</p>"
+        f"<p>Mesh of {mesh[0]} × {mesh[1]} cores, {len(program.cores):,} of them used; its first "
+        f"{share_of.shape[0]} rows are drawn. The darker a core, the more of its neurons are used; "
+        "the number is how many.</p>"
         f'<div class="pair"><div>{map_}</div><div>{_folded(listed, len(rows))}{more}</div></div>'
     )
 
@@ -108,7 +110,7 @@ def _held(held: list[tuple[str, int]]) -> str:
 
 def traffic_section(program: Program, activity: Activity | None) -> str:
     """What travels between the cores."""
-    sums, mesh = traffic(program, activity), program.target.mesh
+    sums, mesh = traffic(program, activity), _rows_in_use(program)
     cores = len(program.cores)
     per = "if every neuron and input fired once"
     if activity is not None:
@@ -156,7 +158,20 @@ def _mesh_map(values: NDArray[np.int64], mesh: tuple[int, int], name: str) -> st
         core = row * mesh[1] + column
         return f"core {core}: " + (f"{values[core]:,} spikes" if core < len(values) else "not used")
 
-    return heat(grid, f"spikes {name} each core", told, lambda r, c: _brief(int(grid[r, c])))
+    return _map(grid, f"spikes {name} each core", told, lambda r, c: _brief(int(grid[r, c])))
+
+
+def _rows_in_use(program: Program) -> tuple[int, int]:
+    """The part of the mesh that is drawn: its rows up to the last core that is used."""
+    rows, columns = program.target.mesh
+    return max(1, min(rows, -(-len(program.cores) // columns))), columns
+
+
+def _map(values: NDArray[Any], label: str, told: Any, shown: Any) -> str:
+    """A heat map of cores, if that can be drawn."""
+    if values.size > MOST_CELLS:
+        return f'<p class="soft">{values.size:,} cores are too many to be drawn.</p>'
+    return heat(values, label, told, shown)
 
 
 def _brief(value: int) -> str:

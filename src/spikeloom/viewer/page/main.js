@@ -9,7 +9,7 @@ import { drawMembranes, drawRaster, drawRates, missing } from "./plots.js";
 const page = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
 const SPEEDS = [1, 10, 100, 1000, 10000, 100000];
 
-let facts, past, news, span = 500, picture = {}, pictureNumber = 0, over = false;
+let facts, past, news, span = 500, picture = {}, pictureNumber = 0;
 
 async function ask(path, options) {
   const answer = await fetch(path, options);
@@ -18,7 +18,14 @@ async function ask(path, options) {
   return data;
 }
 
-async function command(what) {
+// One after the other: each is sent when the one before has been answered.
+let sending = Promise.resolve();
+
+function command(what) {
+  sending = sending.then(() => send(what));
+}
+
+async function send(what) {
   try {
     await ask("command", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
     trouble("");
