@@ -6,8 +6,8 @@
 Networks of 100 synapses per neuron: a sheet with local connections and groups of 125 neurons, both
 in mixed order, and dense layers. Cores have room for 1.024 times their share. ``--peer`` names a
 Python with pymetis and mtkahypar, which get the same neurons, connections and number of cores;
-their messages are counted here. Hops are links of message trees; *random* is the same partition with its
-cores in a random order.
+their messages are counted here. Hops are links of message trees; *random* is the same partition
+with its cores in a random order.
 """
 
 from __future__ import annotations

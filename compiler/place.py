@@ -14,7 +14,7 @@ import numpy as np
 
 from .mapped import Partitioned, Placed
 from .refine import uniform
-from .traffic import Reach
+from .traffic import flow_between
 from .usage import ranks
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _flow(ir: Partitioned) -> NDArray[np.float64]:
     """(parts, parts) messages between parts, symmetric."""
     if ir.parts < 3:
         return np.zeros((ir.parts, ir.parts))  # two cores are neighbours wherever they are
-    flow = Reach.of(ir, ir.rate).flow(ir.part, ir.parts)
+    flow = flow_between(ir, ir.part, ir.parts, ir.rate)
     return flow + flow.T
 
 

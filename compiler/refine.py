@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MAPPING = 5
 """Purpose of the counter hash for choices of the mapping."""
-PATIENCE = 3
+PATIENCE = 4
 """Passes without gain before the end."""
-LEAST = 5e-4
+LEAST = 2e-4
 """What counts as gain, of the traffic."""
 
 

@@ -90,6 +90,8 @@ def allowed(name: str, module: Path) -> bool:
         third = {"numpy"}
         if room == "compiler" and own not in PROGRAM:
             third |= {"networkx", "scipy"}
+        if own == "compiler.kahypar":
+            third |= {"mtkahypar"}
         if module.parts[:2] == ("compiler", "nir"):
             third |= {"h5py", "nir"}
         if (room == "hdl" and own not in PLAIN) or module.parts[:2] == ("backends", "rtl"):
