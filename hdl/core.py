@@ -180,7 +180,7 @@ class Core(Component):
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
     ) -> None:
         """One hash per unit, for the generators while they scan and for the neurons after."""
-        m.submodules.step_hash = step_hash = Mix()
+        m.submodules.step_hash = step_hash = Mix(adders=True)
         m.d.comb += step_hash.value.eq(control.step + STEP_OFFSET)
         if generators is None and not self.geometry.adaptation:
             return
@@ -324,7 +324,7 @@ class Core(Component):
             learning.fired_valid.eq(array.valid),
             learning.fired_group.eq(array.group),
             learning.fired.eq(array.fired),
-            learning.update.eq(sequencer.update),
+            learning.begin.eq(sequencer.start),
             learning.learn.eq(sequencer.learn),
             sequencer.learned.eq(learning.learned),
         ]

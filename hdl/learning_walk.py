@@ -10,20 +10,25 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import fifo, stream
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
 from .geometry import Geometry, count_bits, index_bits
-from .hash_unit import Mix
 from .layout import layout
 from .learning_lane import later
+from .learning_numbers import Numbers, key_bits
 from .learning_tables import INDEX_BITS, TRACE_BITS, WHENS
 
-WAITING = 32
-"""Walks that may be prepared or in preparation; more than the latter takes in cycles."""
+WAITING = 16
+"""Walks that may be prepared or in preparation; with ``LEAST`` cycles each more than the latter
+takes."""
+LEAST = 2
+"""Cycles from one walk to the next, at least."""
+NEAREST, STOCHASTIC = 1, 0
+"""As in ``compiler.microcode.Rounding``."""
 PRE, POST, EPOCH = range(3)
 """As in ``compiler.microcode.When``."""
 
@@ -44,23 +49,29 @@ def request_layout(g: Geometry) -> StructLayout:
 
 def walk_layout(g: Geometry) -> StructLayout:
     """What all synapses of a walk share, but for random numbers."""
+    w = signed(g.weight_bits)
     fields: dict[str, Any] = {
         "column": 1, "when": 2, "changes": 2, "lane": lane_bits(g), "y0": 1, "t0": 1,
         "address": index_bits(g.blocks), "stride": count_bits(g.groups),
         "count": count_bits(max(g.groups, g.slots)), "across": index_bits(g.slots),
         "group": index_bits(g.groups), "exponent": 4, "receptor": 1,
         "delay": index_bits(g.delay_slots), "code": index_bits(g.code),
-        "products": count_bits(g.code), "rounding": 2,
-        "low": signed(g.weight_bits), "high": signed(g.weight_bits),
-        "trace1": TRACE_BITS, "trace2": TRACE_BITS, "r": signed(8),
+        "products": count_bits(g.code), "rounding": 2, "low": w, "high": w,
     }  # fmt: skip
+    if g.shared:
+        fields["trace1"] = TRACE_BITS
+        if g.seconds:
+            fields["trace2"] = TRACE_BITS
+        if g.thirds:
+            fields["third"] = signed(8)
     if g.delays:
         fields.update({"delay_low": 6, "delay_high": 6})
     return StructLayout(fields)
 
 
 def random_layout(g: Geometry) -> ArrayLayout:
-    """The pairs a, b of each group of an event's products (docs/machine.md §7)."""
+    """Of each group of an event's products the pair a, b (docs/machine.md §7); where neurons are
+    not scattered, b and a times the number of the first neuron across."""
     return ArrayLayout(64, 1 + g.tags + g.delays)
 
 
@@ -77,7 +88,8 @@ class Prepare(Component):
         own_read, own_column, own_x, own_y, own_group: read what a walk's own neuron has: of a row
             group ``own_x`` of the x tables, of a column group ``own_y`` of the y tables and
             ``own_group`` of the neurons.
-        own_lane: a cycle later, which lane's it is; ``trace1``, ``trace2``, ``r``, ``index`` are.
+        own_lane: a cycle later, which lane's it is; ``trace1``, ``trace2``, ``third``,
+            ``index`` are, as far as they are built.
         arrived: a spike has arrived on row ``own_x``, lane ``arrived_lane``.
         taken: a walk has begun, so that another one may be prepared.
         output: a walk that is ready, and its random numbers.
@@ -113,7 +125,7 @@ class Prepare(Component):
                 "own_lane": Out(lane_bits(g)),
                 "trace1": In(TRACE_BITS),
                 "trace2": In(TRACE_BITS),
-                "r": In(signed(8)),
+                "third": In(signed(8)),
                 "index": In(INDEX_BITS),
                 "arrived": Out(1),
                 "arrived_lane": Out(lane_bits(g)),
@@ -135,11 +147,17 @@ class Prepare(Component):
             self.busy.eq(inflight != 0),
         ]
         m.d.sync += inflight.eq(inflight + accepted - taken)
-        with m.If(accepted & (request.changes != 0)):
-            m.d.sync += gap.eq((request.changes << 1) - 1)
+        with m.If(accepted):
+            m.d.sync += gap.eq(Mux(request.changes == 0, LEAST, request.changes << 1) - 1)
         with m.Elif(gap != 0):
             m.d.sync += gap.eq(gap - 1)
-        pushed, made = self._look_up(m, accepted)
+        m.submodules.hashes = hashes = Numbers(self.geometry)
+        pushed, made = self._look_up(m, accepted, hashes)
+        m.d.comb += [
+            self.salt_index.eq(hashes.salt_index),
+            hashes.salt.eq(self.salt),
+            hashes.step_hash.eq(self.step_hash),
+        ]
         m.submodules.walks = walks = fifo.SyncFIFO(width=len(made.as_value()), depth=WAITING)
         m.submodules.numbers = numbers = fifo.SyncFIFO(
             width=random_layout(self.geometry).size, depth=WAITING
@@ -147,21 +165,22 @@ class Prepare(Component):
         m.d.comb += [
             walks.w_data.eq(made),
             walks.w_en.eq(pushed),
+            numbers.w_data.eq(hashes.numbers),
+            numbers.w_en.eq(hashes.done),
             numbers.r_en.eq(taken),
             walks.r_en.eq(taken),
             self.output.valid.eq(numbers.r_rdy),  # the walk is there, too
             self.output.p.walk.eq(walks.r_data),
             self.output.p.random.eq(numbers.r_data),
         ]
-        self._hash(m, numbers)
         return m
 
-    def _look_up(self, m: Module, accepted: Any) -> tuple[Any, Any]:
+    def _look_up(self, m: Module, accepted: Any, hashes: Numbers) -> tuple[Any, Any]:
         """Everything but the random numbers; returns when it is there, and what."""
         g = self.geometry
         bits = lane_bits(g) if g.lanes > 1 else 0
         one, two, three = (Signal(request_layout(g), name=f"request{i}") for i in (1, 2, 3))
-        self._valid = valid = [accepted, *(Signal(name=f"valid{i}") for i in (1, 2, 3, 4))]
+        valid = [accepted, *(Signal(name=f"valid{i}") for i in (1, 2, 3, 4))]
         walk2, rule = Signal(self._walk), self.rule
         made3, made4 = (Signal(walk_layout(g), name=f"made{i}") for i in (3, 4))
         m.d.sync += [
@@ -209,55 +228,38 @@ class Prepare(Component):
             made3.rounding.eq(rule.rounding),
             made3.low.eq(rule.weight_min), made3.high.eq(rule.weight_max),
             made4.eq(made3),
-            made4.trace1.eq(self.trace1), made4.trace2.eq(self.trace2), made4.r.eq(self.r),
+            *(made4[name].eq(getattr(self, name)) for name in ("trace1", "trace2", "third")
+              if name in walk_layout(g).members),
         ]  # fmt: skip
         if g.delays:
             m.d.sync += [made3.delay_low.eq(rule.delay_min), made3.delay_high.eq(rule.delay_max)]
-        self._request3 = three
-        self._rule3 = later(m, Mux(two.column, two.rule, walk2.rule), 1, "rule")
+        self._number(m, two, three, rule, place, walk2, hashes)
+        m.d.comb += hashes.begin.eq(valid[3])
         return valid[4], made4
 
-    def _hash(self, m: Module, numbers: fifo.SyncFIFO) -> None:
-        """Two numbers for each group of products, one after the other."""
-        g, three = self.geometry, self._request3
-        begin = self._valid[3]
-        number, left, base = Signal(3), Signal(3), Signal(3 + 2 + index_bits(g.rules))
-        here = Cat(three.when, self._rule3)
-        going = Signal()
+    def _number(
+        self, m: Module, two: Any, three: Any, rule: Any, place: Any, walk2: Any, hashes: Numbers
+    ) -> None:
+        """(stage 3) what the random numbers are made of: the own neuron's number, and the first
+        one's across."""
+        g = self.geometry
+        bits = lane_bits(g) if g.lanes > 1 else 0
         m.d.comb += [
-            self.salt_index.eq(Cat(Mux(begin, 0, number), Mux(begin, here, base))),
-            going.eq(begin | (left != 0)),
+            hashes.rule.eq(later(m, Mux(two.column, two.rule, walk2.rule), 1, "rule")),
+            hashes.when.eq(three.when),
+            hashes.changes.eq(three.changes),
         ]
-        last = Signal()
-        m.d.comb += last.eq(Mux(begin, three.changes == 0, left == 1))
-        with m.If(begin):
-            m.d.sync += [
-                number.eq(1), base.eq(here),
-                left.eq(Mux(three.changes == 0, 0, (three.changes << 1) - 1)),
-            ]  # fmt: skip
-        with m.Elif(left != 0):
-            m.d.sync += [number.eq(number + 1), left.eq(left - 1)]
-        key = Signal(INDEX_BITS)
-        with m.If(begin):
-            m.d.sync += key.eq(self.index)
-        m.submodules.first = first = Mix()
-        m.submodules.second = second = Mix()
-        m.d.comb += [
-            first.value.eq(key + self.salt),
-            second.value.eq(first.hashed + self.step_hash),
+        if g.scattered:
+            m.d.comb += hashes.key.eq(self.index)
+            return
+        row = (two.entry[bits:] - rule.xgroup)[: index_bits(g.slots)]
+        lane = Mux(two.column, two.lane, two.entry[:bits])[:bits] if bits else Const(0, 0)
+        column_key = Signal(signed(key_bits(g) + 1))
+        m.d.comb += column_key.eq(Cat(lane, place) - rule.skew)
+        m.d.sync += [
+            hashes.key.eq(Mux(two.column, column_key, Cat(lane, row))),
+            hashes.across.eq(Mux(two.column, 0, Cat(Const(0, bits), place) - rule.skew)),
         ]
-        cycles = 1 + 2 * Mix.LATENCY
-        done = later(m, going, cycles, "done")
-        final = later(m, last & going, cycles, "final")
-        at = later(m, Mux(begin, 0, number), cycles, "at")
-        slots = 2 * random_layout(g).length
-        found = [Signal(32, name=f"number{i}") for i in range(slots)]
-        now = [Signal(32, name=f"now{i}") for i in range(slots)]
-        for i in range(slots):
-            m.d.comb += now[i].eq(Mux(at == i, second.hashed, found[i]))
-        with m.If(done):
-            m.d.sync += [kept.eq(new) for kept, new in zip(found, now, strict=True)]
-        m.d.comb += [numbers.w_en.eq(final), numbers.w_data.eq(Cat(now))]
 
 
 class Walk(Component):
@@ -325,11 +327,29 @@ class Walk(Component):
                 ]  # fmt: skip
         with m.If(self.input.valid & self.input.ready):
             m.d.sync += [
-                walk.eq(start), self.random.eq(given.random), left.eq(start.count),
-                product.eq(0), least.eq(start.changes << 1), self.address.eq(start.address),
-                self.across.eq(start.across), self.group.eq(start.group),
+                walk.eq(start), left.eq(start.count), product.eq(0),
+                least.eq(Mux(start.changes == 0, LEAST, start.changes << 1)),
+                self.address.eq(start.address), self.across.eq(start.across),
+                self.group.eq(start.group),
             ]  # fmt: skip
+        self._number(m, start, given.random)
         return m
+
+    def _number(self, m: Module, start: Any, given: Any) -> None:
+        """Random numbers move on from word to word; other roundings add what does not."""
+        g = self.geometry
+        multiple_bits = (g.lanes - 1).bit_length()
+        for i in range(random_layout(g).length):
+            with m.If(self.input.valid & self.input.ready):
+                m.d.sync += self.random[i].eq(given[i])
+                with m.If(start.rounding != STOCHASTIC):
+                    m.d.sync += self.random[i].eq(
+                        Cat(Const(0, 63), start.rounding == NEAREST)
+                    )  # fmt: skip
+            if not g.scattered:
+                a, base = self.random[i][:32], self.random[i][32:]
+                with m.Elif(self.issue & self.last):
+                    m.d.sync += self.random[i][32:].eq(base + (a << multiple_bits))
 
 
 def chosen(random: Any, slot: Any) -> Any:

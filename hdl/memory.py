@@ -77,8 +77,9 @@ class Bank(Component):
     Args:
         table: which.
         writes: the core writes it, too.
-        apart: the core reads each column at a time of its own: then there are ``read_enable0``,
-            ``read_index0``, … instead of ``read_enable`` and ``read_index``.
+        apart: the core reads and writes each column at a time of its own: then there are
+            ``read_enable0``, ``read_index0``, … instead of ``read_enable`` and ``read_index``, and
+            so for writing.
         through: while the host has access, what is read, and what is written if the core writes,
             is what the core says all the same.
 
@@ -98,8 +99,8 @@ class Bank(Component):
         members: dict[str, Any] = {"host": In(HostPort())}
         for suffix in range(len(table.widths)) if apart else ("",):
             members.update({f"read_enable{suffix}": In(1), f"read_index{suffix}": In(bits)})
-        if writes:
-            members.update({"write_enable": In(1), "write_index": In(bits)})
+            if writes:
+                members.update({f"write_enable{suffix}": In(1), f"write_index{suffix}": In(bits)})
         for i, width in enumerate(table.widths):
             members[f"read{i}"] = Out(width)
             if writes:
@@ -177,14 +178,15 @@ class Bank(Component):
             ]
             if self.writes:
                 own = getattr(self, f"write{i}")
+                place = getattr(self, f"write_index{suffix}")
                 m.d.comb += [
-                    write.en.eq(self.write_enable | (host.write & ~hidden)),
-                    write.addr.eq(self.write_index),
+                    write.en.eq(getattr(self, f"write_enable{suffix}") | (host.write & ~hidden)),
+                    write.addr.eq(place),
                     write.data.eq(own),
                 ]
                 if not self.through:
                     m.d.comb += [
-                        write.addr.eq(Mux(host.access, host.index, self.write_index)),
+                        write.addr.eq(Mux(host.access, host.index, place)),
                         write.data.eq(Mux(host.access, host.data, own)),
                     ]
         m.d.comb += host.read.eq(tree(or_, (getattr(self, f"read{i}") for i in columns)))
