@@ -62,13 +62,14 @@ class Numbers(Component):
         m.d.comb += [
             self.salt_index.eq(Cat(Mux(begin, 0, number), Mux(begin, here, base))),
             going.eq(begin | (left != 0)),
-            last.eq(Mux(begin, self.changes == 0, left == 1)),
+            last.eq(left == 1),
         ]
         key, across = Signal.like(self.key), Signal.like(self.across)
         with m.If(begin):
             m.d.sync += [
                 number.eq(1), base.eq(here), key.eq(self.key), across.eq(self.across),
-                left.eq(Mux(self.changes == 0, 0, (self.changes << 1) - 1)),
+                # Without any use for them a pair is made all the same.
+                left.eq(Mux(self.changes == 0, 1, (self.changes << 1) - 1)),
             ]  # fmt: skip
         with m.Elif(left != 0):
             m.d.sync += [number.eq(number + 1), left.eq(left - 1)]
