@@ -38,7 +38,7 @@ SCAN = 7
 GENERATORS = SCAN + NEURONS
 """From the step's start to the first synapse of a spike of a generator, besides the groups."""
 
-PREPARE = 10
+PREPARE = 12
 """From the cycle in which the first synapse of a static row would be due to that of a plastic one,
 besides the cycles that its random numbers take."""
 AFTER_ROWS = 0

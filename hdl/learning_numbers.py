@@ -53,7 +53,7 @@ class Numbers(Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0: the salt; 1 to 5 and 5 to 9: hash twice."""
+        """Cycle 0: the salt; 1 to 6 and 6 to 11: add and hash, twice."""
         m = Module()
         g, begin = self.geometry, self.begin
         number, left, base = Signal(3), Signal(3), Signal(3 + 2 + index_bits(g.rules))
@@ -75,11 +75,10 @@ class Numbers(Component):
             m.d.sync += [number.eq(number + 1), left.eq(left - 1)]
         m.submodules.first = first = Mix(adders=True)
         m.submodules.second = second = Mix(adders=True)
-        m.d.comb += [
-            first.value.eq(key + self.salt),
-            second.value.eq(first.hashed + self.step_hash),
-        ]
-        hashing = 2 * Mix.LATENCY
+        salted, dated = Signal(32), Signal(32)
+        m.d.sync += [salted.eq(key + self.salt), dated.eq(first.hashed + self.step_hash)]
+        m.d.comb += [first.value.eq(salted), second.value.eq(dated)]
+        hashing = 2 * (Mix.LATENCY + 1)
         done = later(m, going, 1 + hashing, "done")
         at = later(m, Mux(begin, 0, number), 1 + hashing, "at")
         moved: Any = second.hashed

@@ -21,8 +21,10 @@ from .learning_tables import HISTORY, TRACE_BITS, TRACES
 from .memory import Bank
 
 
-VALUE, AHEAD = 0, 1
-"""Columns of a trace."""
+AHEAD = 1
+"""The column of a trace that decays ahead."""
+TAKEN = 3
+"""Stage in which a trace has taken up its event."""
 
 
 class TraceLane(Component):
@@ -30,7 +32,7 @@ class TraceLane(Component):
 
     Attributes:
         faded, event: stage 1: the decayed trace, and whether it has an event.
-        impulse, replace, top: of the trace. taken: stage 2: the new value.
+        impulse, replace, top: stage 1: of the trace. taken: stage ``TAKEN``: the new value.
         history, begin, add, worth: of a window: with ``begin`` it takes up the event; each ``add``
             after that is the next age, whose value is ``worth``.
         remembered, summed: its new history, and its value.
@@ -52,10 +54,13 @@ class TraceLane(Component):
     def elaborate(self, platform: Any) -> Module:
         """Add, limit."""
         m = Module()
+        faded, impulse, top = (
+            later(m, getattr(self, name), 1, name) for name in ("faded", "impulse", "top")
+        )
+        event, replace = later(m, self.event, 1, "event"), later(m, self.replace, 1, "replace")
         raised = Signal(TRACE_BITS + 1)
-        m.d.comb += raised.eq(Mux(self.replace, 0, self.faded) + self.impulse)
-        limited = Mux(raised > self.top, self.top, raised)
-        m.d.sync += self.taken.eq(Mux(self.event, limited, self.faded))
+        m.d.comb += raised.eq(Mux(replace, 0, faded) + impulse)
+        m.d.sync += self.taken.eq(Mux(event, Mux(raised > top, top, raised), faded))
         if self.geometry.windows:
             self._window(m)
         return m
@@ -117,10 +122,10 @@ class Traces:
             t_events.append(lanes["factor"][i].get("teacher") & member)
             self._take_up(i, arrived[i], y0, window)
         m.d.comb += [phases.y_events.eq(Cat(y_events)), phases.t_events.eq(Cat(t_events))]
-        turned = later(m, phases.turn & phases.decay.clear, 2, "turned")
+        turned = later(m, phases.turn & phases.decay.clear, TAKEN, "turned")
         at_once = phases.store_window & phases.decay.clear
         self.clears = turned | at_once
-        self.cleared = Mux(at_once, phases.place, later(m, phases.place, 2, "taken_place"))
+        self.cleared = Mux(at_once, phases.place, later(m, phases.place, TAKEN, "taken_place"))
 
     def _decay(self) -> None:
         """``Fade`` reads traces of a group, and writes some lanes' of them."""
@@ -130,8 +135,9 @@ class Traces:
             # A part is lanes that follow each other, as key terms do.
             own = [self._of_trace(i, "ahead", trace) for i in range(k, g.lanes, g.faded)]
             m.d.comb += getattr(fade, f"value{k}").eq(Array(own)[part] if len(own) > 1 else own[0])
-        storing = later(m, (phases.decay.kind == 1) & phases.turn, 2, "stores")
-        which, place = later(m, phases.trace, 2, "which"), later(m, phases.place, 2, "place")
+        storing = later(m, (phases.decay.kind == 1) & phases.turn, TAKEN, "stores")
+        which = later(m, phases.trace, TAKEN, "which")
+        place = later(m, phases.place, TAKEN, "place")
         for number, name in enumerate(TRACES):
             stored = storing & (which == number)
             for i, bank in enumerate(self._lanes.get(name, ())):

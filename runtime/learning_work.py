@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..compiler.program import Program
     from .backend import Events
 
-BEGIN, WALKED = 14, 3
+BEGIN, WALKED = 16, 3
 """Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
 and from the last synapse until it has been read."""
 WRITTEN = 7
