@@ -33,7 +33,12 @@ _LIF = replace(
 """What leaky integrate-and-fire neurons with a refractory period and a bias need."""
 
 _PAIR: dict[str, Any] = {
-    "rules": 1, "code": 4, "factors": 1, "fraction": 20, "coefficient_bits": 18, "sum_bits": 28,
+    "rules": 1,
+    "code": 4,
+    "factors": 1,
+    "fraction": 20,
+    "coefficient_bits": 18,
+    "sum_bits": 28,
 }
 """What additive pair STDP needs: one product per event, no more than 2^8 steps of the weight."""
 
@@ -44,7 +49,13 @@ CONFIGURATIONS = {
     "256-short-16": replace(_LIF, delay_slots=8, state_bits=16, accumulator_bits=20),
     "256-stdp": replace(_LIF, delay_slots=8, words=16, plastic=8192, slots=32, **_PAIR),
     "256-stdp-16": replace(
-        _LIF, delay_slots=8, words=16, plastic=8192, slots=32, state_bits=16, accumulator_bits=20,
+        _LIF,
+        delay_slots=8,
+        words=16,
+        plastic=8192,
+        slots=32,
+        state_bits=16,
+        accumulator_bits=20,
         **_PAIR,
     ),
     "256-any": _BASE,

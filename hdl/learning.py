@@ -1,6 +1,7 @@
 """The learning engine: plastic rows are delivered and changed in one go, columns after the update.
 
-Its parts: who is walked next (``learning_walk``), with which random numbers (``learning_numbers``);
+Its parts: who is walked next (``learning_prepare``, ``learning_walk``), with which random
+numbers (``learning_numbers``);
 the synapses' way through the lanes (``learning_synapses``, ``learning_lane``); the order of things
 after the update (``learning_phases``); traces (``learning_fade``, ``learning_traces``). Here is who
 may read which memory when.
@@ -20,10 +21,11 @@ from .layout import layout
 from .learning_fade import SETTLED
 from .learning_lane import later
 from .learning_phases import Phases
+from .learning_prepare import Prepare
 from .learning_synapses import Synapses
 from .learning_tables import TRACES
 from .learning_traces import AHEAD, Traces, fired_bits
-from .learning_walk import PRE, Prepare, Walk, request_layout
+from .learning_walk import PRE, Walk, request_layout
 from .memory import Bank, HostPort
 
 SINGLES = ("walk", "rule", "code", "salt", "decay", "window")
@@ -60,8 +62,7 @@ class Learning(Component):
         writes = {"plastic", *TRACES, "before"}
         self.lanes = {
             name: [
-                Bank(table, writes=name in writes, apart=name in TRACES)
-                for _ in range(table.banks)
+                Bank(table, writes=name in writes, apart=name in TRACES) for _ in range(table.banks)
             ]
             for name, table in self.tables.items()
             if name not in SINGLES
@@ -119,9 +120,7 @@ class Learning(Component):
         synapses.deliver(self)
         window = self.single["window"].get("value") if g.windows else None
         fired = fired_bits(m, g, phases, self.fired_valid, self.fired_group, self.fired)
-        traces = Traces(
-            g, m, phases, self.lanes, [port.data for port in arrived], fired, window
-        )
+        traces = Traces(g, m, phases, self.lanes, [port.data for port in arrived], fired, window)
         self._look_up_rules(m, prepare, walk, phases, traces)
         self._look_up_own(m, prepare, walk, phases, arrived)
         self._forget(m, prepare, traces)

@@ -114,7 +114,8 @@ class RuleLane(Component):
         self.geometry = g
         members: dict[str, Any] = {
             "shared": In(shared_layout(g)), "synapse": In(synapse_layout(g)),
-            "multiple": In(32), "trace1": In(TRACE_BITS), "x0": In(1), "after": Out(synapse_layout(g)),
+            "multiple": In(32), "trace1": In(TRACE_BITS), "x0": In(1),
+            "after": Out(synapse_layout(g)),
         }  # fmt: skip
         if g.seconds:
             members["trace2"] = In(TRACE_BITS)
@@ -163,7 +164,9 @@ class RuleLane(Component):
             m.d.sync += factor.eq(Mux(holds, value, 0) if i == 0 else value)
             wait = SUMMED - 1 - g.factors - 3 + i
             stage = Signal(signed(g.sum_bits), name=f"product{i}")
-            m.d.sync += stage.eq(product_of(m, result, later(m, factor, wait, f"factor{i}"), g.sum_bits))
+            m.d.sync += stage.eq(
+                product_of(m, result, later(m, factor, wait, f"factor{i}"), g.sum_bits)
+            )
             result = stage
         return result
 

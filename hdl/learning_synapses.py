@@ -167,7 +167,9 @@ class Synapses:
         """Random numbers of the lanes: those of the first one and of what each is further on."""
         g, m, at = self._g, self._m, SUMMED - 1
         pair = Signal(64, name="pair")
-        m.d.comb += pair.eq(chosen(later(m, self._walk.random, 1, "random"), self._code.get("slot")))
+        m.d.comb += pair.eq(
+            chosen(later(m, self._walk.random, 1, "random"), self._code.get("slot"))
+        )
         base = shared[f"base{at}"]
         m.d.comb += base.eq(later(m, pair[32:], at - 1, "base"))
         if g.scattered:

@@ -24,8 +24,8 @@ SALTS = 32
 TRACES = ("xtrace1", "xtrace2", "ytrace1", "ytrace2")
 """In the order of their purposes; entry ``4 · rule + i`` of ``decay`` is about the i-th."""
 OWN1, OWN2, OWN_THIRD, WEIGHT, ABOVE, BELOW, TAG, DELAY = range(8)
-"""In ``code``, factors that differ from synapse to synapse of a walk: traces and third factor of the
-neuron across, and what the synapse itself has."""
+"""In ``code``, factors that differ from synapse to synapse of a walk: traces and third factor of
+the neuron across, and what the synapse itself has."""
 SHARED, SHARED1, SHARED2, SHARED_THIRD, MODULATOR, ONE = 8, 8, 9, 10, 11, 15
 """Factors that all synapses of a walk share, from ``SHARED`` on: traces and third factor of the
 walk's own neuron, the modulator, and 1."""

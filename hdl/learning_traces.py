@@ -20,7 +20,6 @@ from .learning_phases import Phases
 from .learning_tables import HISTORY, TRACE_BITS, TRACES
 from .memory import Bank
 
-
 AHEAD = 1
 """The column of a trace that decays ahead."""
 TAKEN = 3

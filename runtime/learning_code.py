@@ -1,4 +1,4 @@
-"""Products of rules as the generated hardware has them: factors by who has them, aligned numbers."""
+"""Products of rules as the generated hardware has them: factors by owner, aligned numbers."""
 
 from __future__ import annotations
 

@@ -409,8 +409,7 @@ class LearningImage:
                 before = state.fired_before[y_at : y_at + len(place.members)].astype(np.int64)
                 values["before"]["low"][place.members] = before & 0xFFFFFFFF
                 values["before"]["high"][place.members] = before >> 32
-        out = {n: self.tables[n].encode(self.tables[n].entries, v) for n, v in values.items()}
-        return out
+        return {n: self.tables[n].encode(self.tables[n].entries, v) for n, v in values.items()}
 
     def state(
         self, table: Any, on: bool, third: NDArray[np.int16], modulator: int

@@ -36,7 +36,8 @@ class LearningWork:
         lanes: of the hardware.
 
     Attributes:
-        fading: cycles from a step's beginning until its traces have decayed, and learning may begin.
+        fading: cycles from a step's beginning until its traces have decayed and learning may
+            begin.
     """
 
     def __init__(self, program: Program, lanes: int) -> None:

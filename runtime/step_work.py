@@ -43,9 +43,7 @@ def step_work(
         spikes = (run.neuron_step, run.neuron)
         work = LearningWork(program, g.lanes)
         fading = work.fading
-        learned = work.cycles(
-            first, steps, spikes, events, learning.fired_before, learning.on
-        )
+        learned = work.cycles(first, steps, spikes, events, learning.fired_before, learning.on)
     before = np.flatnonzero([] if fired is None else fired)
     # A neuron's spike is walked in the next step.
     due = run.neuron_step + 1 < steps
