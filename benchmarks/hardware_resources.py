@@ -48,6 +48,9 @@ CONFIGURATIONS = {
     "256-short": replace(_LIF, delay_slots=8),
     "256-short-16": replace(_LIF, delay_slots=8, state_bits=16, accumulator_bits=20),
     "256-stdp": replace(_LIF, delay_slots=8, words=16, plastic=8192, slots=32, **_PAIR),
+    "256-stdp-2": replace(
+        _LIF, delay_slots=8, words=16, plastic=8192, slots=32, update_lanes=2, **_PAIR
+    ),
     "256-stdp-16": replace(
         _LIF,
         delay_slots=8,
@@ -56,6 +59,21 @@ CONFIGURATIONS = {
         slots=32,
         state_bits=16,
         accumulator_bits=20,
+        **_PAIR,
+    ),
+    "1024-stdp": replace(
+        _LIF,
+        neurons=1024,
+        lanes=4,
+        axons=1280,
+        rows=1536,
+        destinations=1536,
+        words=2048,
+        delay_slots=4,
+        state_bits=16,
+        accumulator_bits=18,
+        plastic=2048,
+        slots=64,
         **_PAIR,
     ),
     "256-any": _BASE,

@@ -28,6 +28,9 @@ from .learning_traces import AHEAD, Traces, fired_bits
 from .learning_walk import PRE, Walk, request_layout
 from .memory import Bank, HostPort
 
+TRACE_BLOCK = 1024
+"""Lanes have many small memories of their own, which would leave nearly all of a block RAM empty:
+from so many bits on they go into block RAM all the same."""
 SINGLES = ("walk", "rule", "code", "salt", "decay", "window")
 """Tables with one memory."""
 

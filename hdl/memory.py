@@ -82,6 +82,7 @@ class Bank(Component):
             so for writing.
         through: while the host has access, what is read, and what is written if the core writes,
             is what the core says all the same.
+        block_bits: from so many bits on it goes into block RAM.
 
     Attributes:
         read_enable, read_index, read0 …: the core's reading side.
@@ -91,7 +92,13 @@ class Bank(Component):
     """
 
     def __init__(
-        self, table: Table, *, writes: bool = False, apart: bool = False, through: bool = False
+        self,
+        table: Table,
+        *,
+        writes: bool = False,
+        apart: bool = False,
+        through: bool = False,
+        block_bits: int = BLOCK_BITS,
     ) -> None:
         self.table = table
         self.writes, self.apart, self.through = writes, apart, through
@@ -114,7 +121,7 @@ class Bank(Component):
                 attrs={
                     # What is read of an entry that is just being written matters to nobody.
                     "no_rw_check": 1,
-                    **({"ram_style": "block"} if width * table.depth >= BLOCK_BITS else {}),
+                    **({"ram_style": "block"} if width * table.depth >= block_bits else {}),
                 },
             )
             for width in table.widths

@@ -74,7 +74,7 @@ def _learning(image: HardwareImage) -> dict[str, Any]:
     if image.learning is None:
         return {}
     factors = max(1, image.learning.needs["factors"])
-    fraction = _multiple(image.learning.needs["fraction"], 4)
+    fraction = image.learning.needs["fraction"]
     needs = image.learning.needs_with(factors, fraction)
     return {
         "rules": _room(needs["rules"], 1),
