@@ -63,7 +63,8 @@ class LearningWork:
                 )
             )
         parts = min(lanes, 8)  # an eighth of the lanes at a time, at least one
-        self.fading = FADED + sum(work.fading(parts) for work in self._rules)
+        fading = sum(work.fading(parts) for work in self._rules)
+        self.fading = FADED + fading if fading else 0
 
     def cycles(
         self,
