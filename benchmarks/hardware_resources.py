@@ -65,6 +65,8 @@ CONFIGURATIONS = {
         _LIF,
         neurons=1024,
         lanes=4,
+        update_lanes=2,
+        profiles=8,
         axons=1280,
         rows=1536,
         destinations=1536,

@@ -304,7 +304,9 @@ class Learning(Component):
         g = self.geometry
         self._notes, ports = [], []
         for i in range(g.lanes):
-            m.submodules[f"arrived{i}"] = bits = memory.Memory(shape=1, depth=g.slots, init=[])
+            m.submodules[f"arrived{i}"] = bits = memory.Memory(
+                shape=1, depth=g.slots, init=[], attrs={"ram_style": "distributed"}
+            )
             self._notes.append(bits.write_port())
             ports.append(bits.read_port())
         return ports

@@ -230,7 +230,9 @@ def fired_bits(
     part_bits = (parts - 1).bit_length()
     found = []
     for i in range(g.lanes):
-        m.submodules[f"fired{i}"] = bits = memory.Memory(shape=1, depth=g.groups, init=[])
+        m.submodules[f"fired{i}"] = bits = memory.Memory(
+            shape=1, depth=g.groups, init=[], attrs={"ram_style": "distributed"}
+        )
         write, read = bits.write_port(), bits.read_port()
         part = group[:part_bits] == i // g.update_lanes if parts > 1 else 1
         m.d.comb += [

@@ -67,6 +67,13 @@ def choose(values: Mapping[int, Any], number: Value) -> Any:
     return Mux(number[0], choose(high, number[1:]), choose(low, number[1:]))
 
 
+def _style(bits: int, block_bits: int) -> dict[str, str]:
+    """What memories are made of; the smallest ones synthesis may choose for."""
+    if bits >= block_bits:
+        return {"ram_style": "block"}
+    return {"ram_style": "distributed"} if bits >= BLOCK_BITS else {}
+
+
 class Bank(Component):
     """One memory of a table, a port to read and one to write; a memory per column.
 
@@ -121,7 +128,7 @@ class Bank(Component):
                 attrs={
                     # What is read of an entry that is just being written matters to nobody.
                     "no_rw_check": 1,
-                    **({"ram_style": "block"} if width * table.depth >= block_bits else {}),
+                    **_style(width * table.depth, block_bits),
                 },
             )
             for width in table.widths
