@@ -32,32 +32,51 @@ _LIF = replace(
 )  # fmt: skip
 """What leaky integrate-and-fire neurons with a refractory period and a bias need."""
 
+_PAIR: dict[str, Any] = {
+    "rules": 1,
+    "code": 4,
+    "factors": 1,
+    "fraction": 20,
+    "coefficient_bits": 18,
+    "sum_bits": 28,
+}
+"""What additive pair STDP needs: one product per event, no more than 2^8 steps of the weight."""
+
 CONFIGURATIONS = {
     "256-static": _LIF,
     "256-static-16": replace(_LIF, state_bits=16, accumulator_bits=20),
     "256-short": replace(_LIF, delay_slots=8),
     "256-short-16": replace(_LIF, delay_slots=8, state_bits=16, accumulator_bits=20),
-    "256-stdp": replace(
-        _LIF,
-        delay_slots=8,
-        words=16,
-        rules=1,
-        plastic=8192,
-        slots=32,
-        code=4,
-        factors=1,
+    "256-stdp": replace(_LIF, delay_slots=8, words=16, plastic=8192, slots=32, **_PAIR),
+    "256-stdp-2": replace(
+        _LIF, delay_slots=8, words=16, plastic=8192, slots=32, update_lanes=2, **_PAIR
     ),
     "256-stdp-16": replace(
         _LIF,
         delay_slots=8,
         words=16,
-        rules=1,
         plastic=8192,
         slots=32,
-        code=4,
-        factors=1,
         state_bits=16,
         accumulator_bits=20,
+        **_PAIR,
+    ),
+    "1024-stdp": replace(
+        _LIF,
+        neurons=1024,
+        lanes=4,
+        update_lanes=2,
+        profiles=8,
+        axons=1280,
+        rows=1536,
+        destinations=1536,
+        words=2048,
+        delay_slots=4,
+        state_bits=16,
+        accumulator_bits=18,
+        plastic=2048,
+        slots=64,
+        **_PAIR,
     ),
     "256-any": _BASE,
     "256-full": replace(

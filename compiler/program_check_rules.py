@@ -142,7 +142,7 @@ def _check_group(
             known = type(factor) is int or isinstance(factor, Factor)
             base = int(factor) & ~int(Factor.SIGN) if known else -1
             require(known and 0 <= base <= Factor.DELAY, where, "unknown factor", factor)
-            largest *= 1 if int(factor) & Factor.SIGN else _largest(rule, Factor(base), target)
+            largest *= largest_factor(rule, factor, target)
         worst += abs(c) * largest
     require(
         worst + (1 << group.shift) <= (1 << 31) - 1,
@@ -150,8 +150,11 @@ def _check_group(
     )  # fmt: skip
 
 
-def _largest(rule: LearningRule, factor: Factor, target: Target) -> int:
-    """The largest magnitude that a factor can have."""
+def largest_factor(rule: LearningRule, code: int, target: Target) -> int:
+    """The largest magnitude that a factor (perhaps with SIGN added) can have."""
+    if int(code) & Factor.SIGN:
+        return 1
+    factor = Factor(code)
     if factor <= Factor.Y2:
         return target.trace_max
     if factor in (Factor.R, Factor.M, Factor.TAG):

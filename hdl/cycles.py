@@ -38,15 +38,17 @@ SCAN = 7
 GENERATORS = SCAN + NEURONS
 """From the step's start to the first synapse of a spike of a generator, besides the groups."""
 
-PREPARE = 10
+PREPARE = 12
 """From the cycle in which the first synapse of a static row would be due to that of a plastic one,
 besides the cycles that its random numbers take."""
 AFTER_ROWS = 0
 """From the last synapse of static rows to the first one of a plastic row."""
-AFTER_PLASTIC = 12
+AFTER_PLASTIC = 5
 """From the last synapse of plastic rows to the first one of a static row."""
-WRITTEN = 10
+READ = 3
 """From the last synapse of plastic rows to the update, more than from that of static ones."""
+LEAST = 2
+"""Cycles that the random numbers of a walk take at least."""
 LEARN = 1
 """Cycles of a core that can learn, more than of one that cannot."""
 
@@ -92,9 +94,9 @@ class PlasticRows:
     def costs(self, on: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(rows,) cycles of each row, and of its random numbers, with learning on or off."""
         groups, products = self.groups.astype(np.int64), np.maximum(self.products, 1)
-        prepared = np.maximum(self.numbers, 1).astype(np.int64)
+        prepared = np.maximum(self.numbers, LEAST).astype(np.int64)
         if not on:
-            products, prepared = np.ones_like(products), np.ones_like(prepared)
+            products, prepared = np.ones_like(products), np.full_like(prepared, LEAST)
         return groups * products, prepared
 
 
@@ -112,6 +114,8 @@ class StepWork:
         generator_groups: groups of generators in use.
         on: learning is on.
         learned: (steps,) int64, cycles of learning after the update.
+        fading: cycles from the beginning of a step until learning may begin, because of traces that
+            decay.
     """
 
     rows: SenderRows
@@ -122,6 +126,7 @@ class StepWork:
     generator_groups: int
     on: bool = False
     learned: NDArray[np.int64] | int = 0
+    fading: int = 0
 
 
 def step_cycles(work: StepWork) -> NDArray[np.int64]:
@@ -133,7 +138,8 @@ def step_cycles(work: StepWork) -> NDArray[np.int64]:
     def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
         return walk_rows(work.rows, work.senders, work.sent, earliest, on=work.on)
 
-    return cycles_around(walk, work.graded, work.groups, work.generator_groups) + work.learned
+    delivered = cycles_around(walk, work.graded, work.groups, work.generator_groups)
+    return np.maximum(delivered, work.fading) + work.learned
 
 
 def cycles_around(
@@ -222,14 +228,15 @@ def _walk_some(
             plastic = taken > 0
             rows_done = through[:n].max(axis=1) + AFTER_ROWS
             first = np.maximum(at[:n] + PREPARE + made, np.maximum(free[:n], rows_done))
-            learned[:n] = np.where(plastic, first + taken, learned[:n])
+            read = first + np.maximum(taken, made - LEAST)
+            learned[:n] = np.where(plastic, read, learned[:n])
             free[:n] = np.where(plastic, first + np.maximum(taken, made), free[:n])
             prepared[:n] = np.where(plastic, at[:n] + made, prepared[:n])
         begin = np.maximum(through[:n], at[:n, None])
         through[:n] = np.where(takes, begin + cost, through[:n])
         left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
         turn[:n] = (turn[:n] + takes) % QUEUE
-    return np.maximum(through.max(axis=1, initial=0), learned + WRITTEN)
+    return np.maximum(through.max(axis=1, initial=0), learned + READ)
 
 
 def _in_order(

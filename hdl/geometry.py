@@ -37,8 +37,16 @@ def default_update_lanes(lanes: int) -> int:
 FLAGS = ("exponential", "linear", "subtract", "late", "hold", "mask", "bias")
 """Parts of the neuron that can be left out."""
 
-LEARNING_FLAGS = ("tags", "delays", "windows", "post_delays")
+LEARNING_FLAGS = (
+    "tags", "delays", "windows", "post_delays", "seconds", "thirds", "by_weight", "shared", "signs",
+    "sums", "scattered",
+)  # fmt: skip
 """Parts of the learning engine that can be left out."""
+
+MAX_FRACTION = 24
+"""The largest shift of a group of products (docs/machine.md §7)."""
+MAX_COEFFICIENT_BITS = 17 + MAX_FRACTION
+MAX_SUM_BITS = 32 + MAX_FRACTION
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,18 @@ class Geometry:
         delays: build delays of their own for plastic synapses.
         windows: build traces by age.
         post_delays: build the memory of earlier spikes of postsynaptic neurons.
+        seconds: build the traces x2 and y2.
+        thirds: build the third factor.
+        by_weight: build weights, and their distances from their limits, as factors.
+        shared: build factors that all synapses of a walk share: the modulator, what the walk's own
+            neuron has, and the factor 1 of products that have fewer than others.
+        signs: build signs of values as factors.
+        sums: build sums of several products.
+        scattered: build look-ups of neurons' numbers within source or population, and a
+            multiplication by them in each lane; else they follow from slots.
+        fraction: bits behind the binary point that coefficients and sums are aligned to, the
+            largest shift of any group, 1 … 24.
+        coefficient_bits, sum_bits: widths of aligned coefficients and sums, signed.
     """
 
     neurons: int = 256
@@ -117,6 +137,16 @@ class Geometry:
     delays: bool = False
     windows: bool = False
     post_delays: bool = False
+    seconds: bool = False
+    thirds: bool = False
+    by_weight: bool = False
+    shared: bool = False
+    signs: bool = False
+    sums: bool = False
+    scattered: bool = False
+    fraction: int = 1
+    coefficient_bits: int = 2
+    sum_bits: int = 2
 
     def __post_init__(self) -> None:
         if self.update_lanes == 0:
@@ -149,6 +179,9 @@ class Geometry:
             ("code", 1 if self.rules else 0, 1 << 10 if self.rules else 0),
             ("factors", 1, 3 if self.rules else 1),
             *((name, 0, 1 if self.rules else 0) for name in LEARNING_FLAGS),
+            ("fraction", 1, MAX_FRACTION if self.rules else 1),
+            ("coefficient_bits", 2, MAX_COEFFICIENT_BITS if self.rules else 2),
+            ("sum_bits", self.fraction + 1, MAX_SUM_BITS if self.rules else 2),
         ):
             value = getattr(self, name)
             power = name in ("lanes", "update_lanes", "delay_slots")
@@ -179,6 +212,11 @@ class Geometry:
     def plastic_rows(self) -> int:
         """Plastic rows that there is room for."""
         return self.slots * self.lanes
+
+    @property
+    def faded(self) -> int:
+        """Traces that decay per clock cycle: an eighth of the lanes, at least one."""
+        return max(1, self.lanes // 8)
 
     @property
     def blocks(self) -> int:

@@ -299,9 +299,10 @@ _PATHS = {
     "generated": "generators.queue.lookup.bank",
     "generator": "generators.bank#",
     **{name: f"engine.bank_{name}#" for name in
-       ("plastic", "xtrace1", "xtrace2", "ytrace1", "ytrace2", "arrived", "xkey", "ykey",
+       ("plastic", "xtrace1", "xtrace2", "ytrace1", "ytrace2", "term", "xkey", "ykey",
         "before", "factor")},
-    **{name: f"engine.bank_{name}" for name in ("walk", "rule", "code", "salt", "decay", "window")},
+    **{name: f"engine.bank_{name}" for name in
+       ("walk", "rule", "code", "salt", "decay", "window")},
 }  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from amaranth.lib.wiring import In, Out
 from .component import Component
 from .geometry import Geometry, count_bits, index_bits
 from .layout import layout
-from .learning_lane import WINDOW
 from .learning_tables import HISTORY
 from .learning_walk import EPOCH, POST, request_layout
 
+WINDOW = 2
+"""As in ``compiler.microcode.TraceKind``."""
 REMEMBER = 4
 """The pass, after those of the four traces, in which earlier spikes move on."""
 
@@ -27,7 +28,7 @@ class Phases(Component):
         start: once per step. idle: until then, and when all is done.
         on, rules: registers. step: number of the next step.
         request: columns, and the rows of an epoch.
-        working: what has been asked for is not done yet.
+        reading: what has been asked for has yet to read. working: it has yet to be written.
         load, rule_number, rule: the look-up in table ``rule``; the entry stays.
         decay_read, trace, decay: the look-up of one of the rule's traces; the entry stays.
         read_x, read_y, place, group: read what a group of rows, or of neurons, has of its own.
@@ -51,6 +52,7 @@ class Phases(Component):
                 "rules": In(count_bits(g.rules)),
                 "step": In(32),
                 "request": Out(stream.Signature(request_layout(g))),
+                "reading": In(1),
                 "working": In(1),
                 "load": Out(1),
                 "rule_number": Out(index_bits(g.rules)),
@@ -113,7 +115,7 @@ class Phases(Component):
                 m.next = "COLUMNS"
             with m.State("COLUMNS"):
                 m.d.comb += asks.eq(1)
-                with m.If(~due & ~self.working):
+                with m.If(~due & ~self.reading):
                     m.next = "EPOCH?"
             with m.State("EPOCH?"):
                 m.d.sync += [
@@ -132,7 +134,7 @@ class Phases(Component):
                 ]
                 with m.If(request.valid & request.ready):
                     m.d.sync += [entry.eq(entry + 1), entries.eq(entries - 1)]
-                with m.If((entries == 0) & ~self.working):
+                with m.If((entries == 0) & ~self.reading):
                     m.next = "PASS"
             self._passes(m, left, passes, which, lowest)
         return m
@@ -198,11 +200,13 @@ class Phases(Component):
                 self.place.eq(Mux(x, rule.xgroup, rule.ygroup)), self.group.eq(rule.group),
             ]  # fmt: skip
             m.next = "GROUP"
-            with m.If(passes == 0):  # what is on its way is written before anybody asks for it
-                m.d.sync += self.rule_number.eq(self.rule_number + 1)
-                m.next = "LOAD"
-                with m.If(self.rule_number + 1 == self.rules):
-                    m.next = "IDLE"
+            with m.If(passes == 0):
+                m.next = "PASS"
+                with m.If(~self.working):
+                    m.d.sync += self.rule_number.eq(self.rule_number + 1)
+                    m.next = "LOAD"
+                    with m.If(self.rule_number + 1 == self.rules):
+                        m.next = "IDLE"
         with m.State("GROUP"):
             by_age: Any = Const(0)
             if self.geometry.windows:

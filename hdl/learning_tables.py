@@ -14,7 +14,7 @@ from .geometry import Geometry, count_bits, index_bits
 TRACE_BITS = 8
 """Width of a trace; a Target's may be narrower."""
 INDEX_BITS = 16
-"""Width of a neuron's number within its source or population."""
+"""Width of a neuron's number within its source or population, where it is looked up."""
 HISTORY = 32
 """Steps that a window trace remembers."""
 WHENS = ("pre", "post", "epoch")
@@ -23,8 +23,14 @@ SALTS = 32
 """Entries of ``salt`` per rule: 8 · when + 2 · group + (0: a, 1: b)."""
 TRACES = ("xtrace1", "xtrace2", "ytrace1", "ytrace2")
 """In the order of their purposes; entry ``4 · rule + i`` of ``decay`` is about the i-th."""
-NO_FACTOR = 15
-"""In ``code``: the factor 1."""
+OWN1, OWN2, OWN_THIRD, WEIGHT, ABOVE, BELOW, TAG, DELAY = range(8)
+"""In ``code``, factors that differ from synapse to synapse of a walk: traces and third factor of
+the neuron across, and what the synapse itself has."""
+SHARED, SHARED1, SHARED2, SHARED_THIRD, MODULATOR, ONE = 8, 8, 9, 10, 11, 15
+"""Factors that all synapses of a walk share, from ``SHARED`` on: traces and third factor of the
+walk's own neuron, the modulator, and 1."""
+SIGN = 16
+"""Added to a factor: its sign."""
 
 _NEW, COLUMN = "new column", 32
 
@@ -34,10 +40,11 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
     if not g.rules:
         return
     P = g.lanes
-    trace: list[Any] = [("value", TRACE_BITS)]
+    trace: list[Any] = [("value", TRACE_BITS), (_NEW, 0), ("ahead", TRACE_BITS)]
     if g.windows:
         trace += [(_NEW, 0), ("history", HISTORY)]
-    terms = [(_NEW, 0), ("term1", 32), (_NEW, 0), ("term2", 32)]
+    terms = [("term1", 32), *([(_NEW, 0), ("term2", 32)] if g.seconds else [])]
+    index = [("index", INDEX_BITS)] if g.scattered else []
     delay = [("delay", index_bits(g.delay_slots))] if g.delays else []
     yield ("plastic", 16, "banked", P, g.plastic,
            [("weight", g.weight_bits, True), ("enable", 1), *([("tag", 8, True)] if g.tags else []),
@@ -45,18 +52,22 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
            "A plastic synapse: that of row `a` and lane `l` of a square of P rows and P neurons is"
            " in memory `a` xor `l` at `a`; squares row by row of their rule's")  # fmt: skip
     for i, name in enumerate(TRACES):
-        yield (name, 17 + i, "banked", P, g.slots, trace,
-               f"Trace {name[0]}{name[-1]}; what a window remembers")  # fmt: skip
-    yield ("arrived", 21, "banked", P, g.slots, [("x0", 1)],
-           "Whether a plastic row's spike arrived in this step; 0 between steps")  # fmt: skip
-    yield ("xkey", 22, "banked", P, g.slots, [("index", INDEX_BITS), *terms],
-           "A plastic row's neuron, and the key terms of its traces' random numbers")  # fmt: skip
-    yield ("ykey", 23, "banked", P, g.slots, [("index", INDEX_BITS), ("member", 1), *terms],
-           "A postsynaptic neuron of a rule, and whether it is one at all")  # fmt: skip
+        if g.seconds or name.endswith("1"):
+            yield (name, 17 + i, "banked", P, g.slots, trace,
+                   f"Trace {name[0]}{name[-1]}, twice: one decays ahead of time; what a window"
+                   " remembers")  # fmt: skip
+    yield ("term", 21, "banked", g.faded, 2 * _power(g.slots) * (P // g.faded), terms,
+           "Key terms of the random numbers of traces: of plastic rows, then of postsynaptic"
+           " neurons, by the next power of two of groups")  # fmt: skip
+    if g.scattered:
+        yield ("xkey", 22, "banked", P, g.slots, index, "A plastic row's neuron")
+    yield ("ykey", 23, "banked", P, g.slots, [*index, ("member", 1)],
+           "Whether a neuron is a postsynaptic one of the rule, and which")  # fmt: skip
     if g.post_delays:
         yield ("before", 24, "banked", P, g.slots, [("low", 32), (_NEW, 0), ("high", 31)],
                "Earlier spikes of a rule's postsynaptic neurons, the last one lowest")  # fmt: skip
-    yield ("factor", 25, "banked", P, g.groups, [("r", 8, True), ("teacher", 1)],
+    yield ("factor", 25, "banked", P, g.groups,
+           [*([("r", 8, True)] if g.thirds else []), ("teacher", 1)],
            "A neuron's third factor, and whether it has a teacher event in this step")  # fmt: skip
     yield ("walk", 26, "single", 1, g.plastic_rows,
            [("address", index_bits(g.blocks)), ("group", index_bits(g.groups)),
@@ -66,20 +77,30 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
     yield ("rule", 27, "single", 1, g.rules, _rule(g),
            "A rule: its rows and neurons, its products by event, limits, traces to go"
            " through")  # fmt: skip
+    low = min(g.coefficient_bits, COLUMN)
+    high = g.coefficient_bits - low
     yield ("code", 28, "single", 1, g.code,
-           [("coefficient", 17, True), ("condition", 3), ("changes", 2), ("shift", 5),
-            ("last", 1), ("slot", 2), *((f"factor{i}", 5) for i in range(g.factors))],
-           "A product; the `last` one of a group, `slot` its number among those of its"
-           " event")  # fmt: skip
+           [("low", low, not high), *([("high", high, True)] if high else []),
+            ("condition", 3), ("changes", 2), ("last", 1), ("slot", 2),
+            *((f"factor{i}", 5) for i in range(g.factors))],
+           "A product, its coefficient aligned to the binary point; the `last` one of a group,"
+           " `slot` the group's number among those of its event")  # fmt: skip
     yield ("salt", 29, "single", 1, g.rules * SALTS, [("salt", 32)],
            "What seed and purpose contribute to the random numbers of rounding")  # fmt: skip
-    yield ("decay", 30, "single", 1, g.rules * len(TRACES),
-           [("kind", 2), ("replace", 1), ("impulse", TRACE_BITS), ("keep", 13), ("length", 6),
-            ("clear", 1)],
-           "A trace; `clear` ends the step for its rule's rows")  # fmt: skip
+    yield ("decay", 30, "single", 1, g.rules * len(TRACES) + 1,
+           [("kind", 2), ("replace", 1), ("impulse", TRACE_BITS), ("length", 6), ("clear", 1),
+            (_NEW, 0), ("first", index_bits(g.slots)), ("groups", count_bits(g.slots)),
+            ("which", 2), (_NEW, 0), ("keep", 13)],
+           "A trace; `clear` ends the step for its rule's rows. Beside it the list of all"
+           " exponential ones: groups, which trace, 4096 − decay; one without groups ends"
+           " it")  # fmt: skip
     if g.windows:
         yield ("window", 31, "single", 1, g.rules * len(TRACES) * HISTORY, [("value", TRACE_BITS)],
                "Values of a trace by age")  # fmt: skip
+
+
+def _power(count: int) -> int:
+    return 1 << index_bits(count)
 
 
 def _rule(g: Geometry) -> list[Any]:
@@ -88,7 +109,7 @@ def _rule(g: Geometry) -> list[Any]:
         ("base", index_bits(g.blocks)), ("stride", count_bits(g.groups)),
         ("group", index_bits(g.groups)), ("groups", count_bits(g.groups)),
         ("xgroup", slots), ("xgroups", count_bits(g.slots)), ("ygroup", slots),
-        ("entries", count_bits(g.plastic_rows)),
+        ("entries", count_bits(g.plastic_rows)), ("skew", index_bits(g.lanes)),
     ]  # fmt: skip
     for when in WHENS:
         fields += [(f"{when}_code", index_bits(g.code)), (f"{when}_count", count_bits(g.code)),

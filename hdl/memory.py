@@ -27,10 +27,11 @@ class HostPort(wiring.Signature):
 
     ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
     all banks that the core addresses alike; ``asked`` says whether this bank is meant, and one
-    cycle later ``write`` writes it. All of them stay as they are for some cycles (``bus.ACCESS``),
-    so that index and data may pass through the core's own registers. ``reads``, which is constant,
-    says whether the host ever reads this bank. ``read`` follows by a few cycles; during an access
-    it is 0 unless the bank is asked, so that the banks' answers can be ORed.
+    cycle later ``write`` writes it, in an access that is ``giving``. All of them stay as they are
+    for some cycles (``bus.ACCESS``), so that index and data may pass through the core's own
+    registers. ``reads``, which is constant, says whether the host ever reads this bank. ``read``
+    follows by a few cycles; during an access it is 0 unless the bank is asked, so that the banks'
+    answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class HostPort(wiring.Signature):
                 "asked": Out(1),
                 "reads": Out(1),
                 "write": Out(1),
+                "giving": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
                 "data": Out(32),
@@ -65,6 +67,13 @@ def choose(values: Mapping[int, Any], number: Value) -> Any:
     return Mux(number[0], choose(high, number[1:]), choose(low, number[1:]))
 
 
+def _style(bits: int, block_bits: int) -> dict[str, str]:
+    """What memories are made of; the smallest ones synthesis may choose for."""
+    if bits >= block_bits:
+        return {"ram_style": "block"}
+    return {"ram_style": "distributed"} if bits >= BLOCK_BITS else {}
+
+
 class Bank(Component):
     """One memory of a table, a port to read and one to write; a memory per column.
 
@@ -75,10 +84,12 @@ class Bank(Component):
     Args:
         table: which.
         writes: the core writes it, too.
-        apart: the core reads each column at a time of its own: then there are ``read_enable0``,
-            ``read_index0``, … instead of ``read_enable`` and ``read_index``.
+        apart: the core reads and writes each column at a time of its own: then there are
+            ``read_enable0``, ``read_index0``, … instead of ``read_enable`` and ``read_index``, and
+            so for writing.
         through: while the host has access, what is read, and what is written if the core writes,
             is what the core says all the same.
+        block_bits: from so many bits on it goes into block RAM.
 
     Attributes:
         read_enable, read_index, read0 …: the core's reading side.
@@ -88,7 +99,13 @@ class Bank(Component):
     """
 
     def __init__(
-        self, table: Table, *, writes: bool = False, apart: bool = False, through: bool = False
+        self,
+        table: Table,
+        *,
+        writes: bool = False,
+        apart: bool = False,
+        through: bool = False,
+        block_bits: int = BLOCK_BITS,
     ) -> None:
         self.table = table
         self.writes, self.apart, self.through = writes, apart, through
@@ -96,8 +113,8 @@ class Bank(Component):
         members: dict[str, Any] = {"host": In(HostPort())}
         for suffix in range(len(table.widths)) if apart else ("",):
             members.update({f"read_enable{suffix}": In(1), f"read_index{suffix}": In(bits)})
-        if writes:
-            members.update({"write_enable": In(1), "write_index": In(bits)})
+            if writes:
+                members.update({f"write_enable{suffix}": In(1), f"write_index{suffix}": In(bits)})
         for i, width in enumerate(table.widths):
             members[f"read{i}"] = Out(width)
             if writes:
@@ -111,7 +128,7 @@ class Bank(Component):
                 attrs={
                     # What is read of an entry that is just being written matters to nobody.
                     "no_rw_check": 1,
-                    **({"ram_style": "block"} if width * table.depth >= BLOCK_BITS else {}),
+                    **_style(width * table.depth, block_bits),
                 },
             )
             for width in table.widths
@@ -175,14 +192,15 @@ class Bank(Component):
             ]
             if self.writes:
                 own = getattr(self, f"write{i}")
+                place = getattr(self, f"write_index{suffix}")
                 m.d.comb += [
-                    write.en.eq(self.write_enable | (host.write & ~hidden)),
-                    write.addr.eq(self.write_index),
+                    write.en.eq(getattr(self, f"write_enable{suffix}") | (host.write & ~hidden)),
+                    write.addr.eq(place),
                     write.data.eq(own),
                 ]
                 if not self.through:
                     m.d.comb += [
-                        write.addr.eq(Mux(host.access, host.index, self.write_index)),
+                        write.addr.eq(Mux(host.access, host.index, place)),
                         write.data.eq(Mux(host.access, host.data, own)),
                     ]
         m.d.comb += host.read.eq(tree(or_, (getattr(self, f"read{i}") for i in columns)))

@@ -63,7 +63,10 @@ class Neuron(Component):
         sum0, sum1: its accumulators of this step, in cycle 0.
         injected: its graded event of this step, or 0, together with its bias.
         random: its random number, in cycle NOISE_DELAY.
-        load, given: the host writes a state: after some cycles ``next_state`` is ``given``.
+        look: the host reads, and all memories hold 0 but the one that it asks: then u, v, bias and
+            sums go on as they are, and after some cycles ``seen`` is that which is asked.
+        load, given: the host writes a state: after some cycles ``next_state`` is ``given``, which
+            is 0 without ``load``. Meanwhile u and v become 0, so that it need only be added.
         next_state: the state after the step; ``fired`` in it is this step's spike.
         clipped_u, clipped_v, clipped_threshold: how many values were clipped.
     """
@@ -79,6 +82,8 @@ class Neuron(Component):
             "profile": In(struct(tables[PROFILE])),
             "neuron": In(struct(tables[NEURON])),
             "state": In(struct(tables[STATE])),
+            "look": In(1),
+            "seen": Out(signed(g.state_bits)),
             "load": In(1),
             "given": In(struct(tables[STATE])),
             "next_state": Out(struct(tables[STATE])),
@@ -124,18 +129,23 @@ class Neuron(Component):
     def _load(self, p: Pipeline) -> None:
         """Stage 1: factors. A frozen v keeps all it has, and later nothing is added to it."""
         g, state, profile = self.geometry, self.state, self.profile
-        held: Any = state.refractory != 0 if g.refractory_bits else Const(0, 1)
+        held: Any = Const(0, 1)
+        if g.refractory_bits:
+            held = (state.refractory != 0) & ~self.load
         frozen = held & (profile.hold if g.mask else 1) if self._freezes else Const(0, 1)
         new: dict[str, Value] = {}
         for r in self._receptors:
             new[f"u{r}"] = state[f"u{r}"]
-            new[f"u{r}_factor"] = profile[f"keep_u{r}"]
+            keep = profile[f"keep_u{r}"]
+            if r == 0:
+                keep = Cat(keep[:-1], keep[-1] | self.look)  # 1, if all else is 0
+            new[f"u{r}_factor"] = keep
             new[f"sum{r}"] = getattr(self, f"sum{r}")
         if g.adaptation:
             new["adapt"] = state.adapt
             new["adapt_factor"] = profile.keep_adapt
         if g.exponential:
-            new["v_factor"] = Mux(frozen, 4096, profile.leak[:MAX_DECAY_BITS])
+            new["v_factor"] = Mux(frozen | self.look, 4096, profile.leak[:MAX_DECAY_BITS])
         if g.linear:
             new["leak"] = Mux(frozen, 0, profile.leak)
         if g.linear and g.exponential:
@@ -146,7 +156,7 @@ class Neuron(Component):
             if getattr(g, name):
                 new[name] = profile[name]
         if g.late:
-            new["pending"] = state.pending
+            new["pending"] = state.pending & ~self.look
         if g.refractory_bits:
             new["refractory"], new["held"] = state.refractory, held
         if self._freezes:
@@ -171,7 +181,7 @@ class Neuron(Component):
             negative = p.v[-1]
             shrunk = Mux(negative, p.v + p.leak, p.v - p.leak)
             across = shrunk[-1] ^ negative
-            new["v_shrunk"] = Mux(across, 0, shrunk)[: g.state_bits].as_signed()
+            new["v_shrunk"] = Mux(across | self.load, 0, shrunk)[: g.state_bits].as_signed()
         drive: Any = self.neuron.bias if g.bias else None
         if g.graded:
             drive = self.injected if drive is None else drive + self.injected
@@ -189,7 +199,9 @@ class Neuron(Component):
             total = _decayed(p[f"u{r}_product"], p[f"u{r}_negative"], p[f"sum{r}_shifted"])
             u, new[f"u{r}_clipped"] = self._saturate(total, self.given[f"u{r}"])
             new[f"u{r}"] = u
-            new[f"current{r}"] = Mux(p.frozen, 0, u).as_signed() if self._freezes else u
+            # What the host gives as u does not go on to v.
+            nothing = p.frozen | self.load if self._freezes else self.load
+            new[f"current{r}"] = Mux(nothing, 0, u).as_signed()
         kept, negative = (p.v_product, p.v_negative) if g.exponential else (None, Const(0, 1))
         if g.linear:
             shrunk = Cat(Const(0, _FRACTION), p.v_shrunk).as_signed()
@@ -235,6 +247,7 @@ class Neuron(Component):
         if g.adaptation:
             new["adapt"] = (p.adapt_product + self.random[20:])[12:]
         p.advance(drop="total pending adapt_product", v=v, v_clipped=clipped, **new)
+        self._m.d.comb += self.seen.eq(p.v)
 
     def _fire(self, p: Pipeline) -> None:
         """Stage 6: the comparison and the subtraction."""
@@ -254,9 +267,8 @@ class Neuron(Component):
         fire = p.spiking & over & ~self.load
         if g.refractory_bits:
             fire = fire & ~p.held
-            # While the host writes, nothing: so that what it gives need only be added.
             new["refractory"] = Mux(self.load, 0, p.refractory)
-            new["held"] = p.held & ~self.load
+            new["held"] = p.held
         p.advance(drop="threshold spiking", fire=fire, **new)
 
     def _reset(self, m: Module, p: Pipeline) -> None:
@@ -285,8 +297,9 @@ class Neuron(Component):
         if g.refractory_bits:
             period = p.period if g.late else self.profile.refractory
             left = (p.refractory - p.held)[: g.refractory_bits]
-            written = Mux(self.load, self.given.refractory, 0)
-            m.d.comb += self.next_state.refractory.eq(Mux(fire, period, left) | written)
+            m.d.comb += self.next_state.refractory.eq(
+                Mux(fire, period, left) | self.given.refractory
+            )
         made["saturated"] = p.saturated | Cat(clipped_u != 0, clipped_v != 0, clipped_threshold)
         m.d.comb += [
             *(self.next_state[f"u{r}"].eq(p[f"u{r}"]) for r in self._receptors),
@@ -311,21 +324,18 @@ class Neuron(Component):
         return self.phases(self.geometry)["threshold"] < self.LATENCY - 1
 
     def _saturate(self, x: Value, given: Value) -> tuple[Value, Value]:
-        """``x`` within the state's range, or what the host gives; and whether ``x`` was clipped.
+        """``x`` within the state's range, and what the host gives; and whether ``x`` was clipped.
 
-        Two signals choose for all bits, so that each bit is one function of four.
+        Each bit is one function of four.
         """
         bits = self.geometry.state_bits
         above = x[bits - 1 :]
         clipped = ~(above.all() | ~above.any())
-        limit, other = Signal(), Signal()
-        self._m.d.comb += [
-            limit.eq(clipped & ~self.load),
-            other.eq(Mux(clipped, ~x[-1], 0) | self.load),
-        ]
-        low = Mux(limit, other.replicate(bits - 1), Mux(other, given[:-1], x[: bits - 1]))
-        high = Mux(limit, ~other, Mux(other, given[-1], x[bits - 1]))
-        return Cat(low, high).as_signed(), clipped
+        limit = Signal()
+        self._m.d.comb += limit.eq(clipped & ~self.look)
+        low = Mux(limit, (~x[-1]).replicate(bits - 1), x[: bits - 1])
+        high = Mux(limit, x[-1], x[bits - 1])
+        return (Cat(low, high) | given.as_unsigned()).as_signed(), clipped
 
 
 _FRACTION = 12

@@ -7,11 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..compiler.microcode import WINDOW, Changes, Factor, Rounding, TraceKind, When
+from ..compiler.microcode import WINDOW, Changes, Rounding, TraceKind, When
 from ..compiler.program import DENSE, SPARSE
 from ..counter_hash import LEARNING, TRACE_DECAY, key_term, salt
-from ..hdl.learning_tables import HISTORY, INDEX_BITS, NO_FACTOR, SALTS, TRACES, WHENS
+from ..hdl.geometry import index_bits
+from ..hdl.learning_tables import (
+    ABOVE,
+    BELOW,
+    HISTORY,
+    INDEX_BITS,
+    OWN2,
+    OWN_THIRD,
+    SALTS,
+    SHARED,
+    SHARED2,
+    SHARED_THIRD,
+    SIGN,
+    TRACES,
+    WEIGHT,
+    WHENS,
+)
 from .backend import CoreWeights, LearningState
+from .learning_code import aligned_bits, codes_used, encode_product
 from .row_plan import sparse_layers
 
 if TYPE_CHECKING:
@@ -70,7 +87,7 @@ class LearningImage:
         self.core = program.cores[0]
         self._place()
         self._place_synapses()
-        self.needs = self._needs()
+        self.needs = self.needs_with(geometry.factors, geometry.fraction)
 
     # ------------------------------------------------------------------ placing
 
@@ -135,22 +152,51 @@ class LearningImage:
         self.dense, self.dense_entry = (np.concatenate(none + f) for f in found[DENSE])
         self._dense_delay = np.concatenate(none + delays)
 
-    def _needs(self) -> dict[str, int]:
+    def needs_with(self, factors: int, fraction: int) -> dict[str, int]:
+        """``needs`` of a core with so many factors and bits behind the binary point."""
         rules = self.program.rules
-        products = [p for rule in rules for group in rule.groups for p in group.products]
+        groups = [group for rule in rules for group in rule.groups]
+        products = [p for group in groups for p in group.products]
+        most = max((len(p.factors) for p in products), default=1)
+        codes = codes_used(self.program)
+        plain = {code % SIGN for code in codes}
+        kinds = {i % 2 for rule in rules for i, t in enumerate(_traces(rule)) if t.kind}
+        point = max(1, *(group.shift for group in groups))
+        coefficient_bits, sum_bits = aligned_bits(self.program, max(point, fraction))
+        uneven = any(len(p.factors) < max(most, factors) for p in products)
         return {
             "rules": len(rules),
             "plastic": self.squares * self.geometry.lanes,
             "slots": self.slots,
             "code": len(products),
-            "factors": max((len(p.factors) for p in products), default=1),
+            "factors": most,
             "tags": int(any(rule.needs_tags for rule in rules)),
             "delays": int(self._needs_delays()),
             "windows": int(
                 any(t.kind == TraceKind.WINDOW for rule in rules for t in _traces(rule))
             ),
             "post_delays": int(any(rule.post_delay for rule in rules)),
+            "seconds": int(1 in kinds or bool(plain & {OWN2, SHARED2})),
+            "thirds": int(bool(plain & {OWN_THIRD, SHARED_THIRD})),
+            "by_weight": int(bool(plain & {WEIGHT, ABOVE, BELOW})),
+            "shared": int(uneven or max(plain, default=0) >= SHARED),
+            "signs": int(any(code >= SIGN for code in codes)),
+            "sums": int(any(len(group.products) > 1 for group in groups)),
+            "scattered": int(self._scattered()),
+            "fraction": point,
+            "coefficient_bits": coefficient_bits,
+            "sum_bits": sum_bits,
         }
+
+    def _scattered(self) -> bool:
+        """Whether neurons' numbers do not follow from their places."""
+        for place in self.places:
+            pre = self.plan.pre[place.rows]
+            if not np.array_equal(pre, np.arange(len(pre))):
+                return True
+            if not np.array_equal(place.slots, place.slots[0] + np.arange(len(place.slots))):
+                return True
+        return False
 
     def _needs_delays(self) -> bool:
         """Whether synapses of a row differ in their delays, or rules ask for them."""
@@ -177,9 +223,8 @@ class LearningImage:
 
     def parameters(self) -> dict[str, Columns]:
         """All tables that stay as they are while the core runs."""
-        names = ["walk", "rule", "code", "salt", "decay", "xkey", "ykey"]
-        if self.geometry.windows:
-            names.append("window")
+        names = ["walk", "rule", "code", "salt", "decay", "term", "ykey"]
+        names += [name for name in ("xkey", "window") if name in self.tables]
         values: dict[str, dict[str, NDArray[np.int64]]] = {}
         for name in names:
             table = self.tables[name]
@@ -191,6 +236,7 @@ class LearningImage:
             self._encode_keys(values, rule, place)
             self._encode_walk(values["walk"], number, place)
             self._encode_traces(values, number, rule)
+        self._encode_decays(values["decay"])
         return {n: self.tables[n].encode(self.tables[n].entries, v) for n, v in values.items()}
 
     def _encode_rule(
@@ -207,7 +253,7 @@ class LearningImage:
             "period": rule.period_log2, "post_delay": rule.post_delay, "passes": passes,
             "trace_max": self.program.target.trace_max, "weight_min": rule.weight_min,
             "weight_max": rule.weight_max, "delay_min": rule.delay_min,
-            "delay_max": rule.delay_max,
+            "delay_max": rule.delay_max, "skew": int(place.slots.min()) % self.geometry.lanes,
         }.items():  # fmt: skip
             if name in table:
                 table[name][number] = value
@@ -217,7 +263,7 @@ class LearningImage:
         for when in When:
             name = WHENS[when]
             groups = [group for group in rule.groups if group.when == when]
-            table[f"{name}_code"][number] = at % max(1, len(code["shift"]))
+            table[f"{name}_code"][number] = at % max(1, len(code["low"]))
             table[f"{name}_count"][number] = sum(len(group.products) for group in groups)
             table[f"{name}_changes"][number] = changes_of(rule, when)
             for slot, group in enumerate(groups):
@@ -226,28 +272,30 @@ class LearningImage:
                     place = number * SALTS + 8 * when + 2 * slot + k
                     values["salt"]["salt"][place] = salt(rule.seed, purpose)[0]
                 for i, product in enumerate(group.products):
-                    factors = [*map(int, product.factors)]
-                    factors += [NO_FACTOR] * (self.geometry.factors - len(factors))
                     for field, value in {
-                        "coefficient": product.coefficient, "condition": int(product.condition),
-                        "changes": int(group.changes), "shift": group.shift, "slot": slot,
+                        **encode_product(
+                            product, when, group.shift, self.geometry, self.tables["code"]
+                        ),
+                        "changes": int(group.changes), "slot": slot,
                         "last": i == len(group.products) - 1,
-                        **{f"factor{j}": f for j, f in enumerate(factors)},
                     }.items():  # fmt: skip
                         code[field][at] = value
                     at += 1
         return at
 
     def _encode_keys(self, values: dict[str, Any], rule: LearningRule, place: RulePlace) -> None:
-        rows = self.entry[place.rows]
-        for name, at, index, purpose in (
-            ("xkey", rows, self.plan.pre[place.rows], TRACE_DECAY),
-            ("ykey", place.members, np.arange(len(place.members)), TRACE_DECAY + 2),
+        rows, g = self.entry[place.rows], self.geometry
+        term = values["term"]
+        of_neurons = g.lanes << index_bits(g.slots)  # neurons' terms follow those of all rows
+        for name, at, index, first, purpose in (
+            ("xkey", rows, self.plan.pre[place.rows], 0, TRACE_DECAY),
+            ("ykey", place.members, np.arange(len(place.members)), of_neurons, TRACE_DECAY + 2),
         ):
-            values[name]["index"][at] = index
-            for column in range(2):
-                term = key_term(rule.seed, index, purpose + column)
-                values[name][f"term{column + 1}"][at] = term
+            if g.scattered:
+                values[name]["index"][at] = index
+            for column in range(1 + g.seconds):
+                made = key_term(rule.seed, index, purpose + column)
+                term[f"term{column + 1}"][first + at] = made
         values["ykey"]["member"][place.members] = 1
 
     def _encode_walk(self, walk: dict[str, Any], number: int, place: RulePlace) -> None:
@@ -271,16 +319,27 @@ class LearningImage:
         traces = _traces(rule)
         for i, trace in enumerate(traces):
             at = number * len(TRACES) + i
-            exponential = trace.kind == TraceKind.EXPONENTIAL
             for name, value in {
                 "kind": int(trace.kind), "replace": trace.replace, "impulse": trace.impulse,
-                "keep": 4096 - trace.decay if exponential else 0, "length": len(trace.table),
+                "length": len(trace.table),
                 "clear": i == (1 if traces[1].kind != TraceKind.NONE else 0),
             }.items():  # fmt: skip
                 values["decay"][name][at] = value
             if trace.table and "window" in values:
                 start = at * HISTORY
                 values["window"]["value"][start : start + len(trace.table)] = trace.table
+
+    def _encode_decays(self, table: dict[str, NDArray[np.int64]]) -> None:
+        """The list of exponential traces; the entry behind it has no groups."""
+        at = 0
+        for rule, place in zip(self.program.rules, self.places, strict=True):
+            for which, trace in enumerate(_traces(rule)):
+                if trace.kind != TraceKind.EXPONENTIAL:
+                    continue
+                table["which"][at], table["keep"][at] = which, 4096 - trace.decay
+                table["first"][at] = place.xgroup if which < 2 else place.ygroup
+                table["groups"][at] = place.xgroups if which < 2 else place.groups
+                at += 1
 
     # ------------------------------------------------------------------ synapses
 
@@ -321,13 +380,13 @@ class LearningImage:
 
     def factors(self, third: NDArray[np.int16], teacher: NDArray[np.bool_]) -> Columns:
         """Table `factor` of a step."""
-        values = {"r": third, "teacher": teacher}
+        values = {"teacher": teacher, **({"r": third} if self.geometry.thirds else {})}
         return self.tables["factor"].encode(len(third), values)
 
     def state_tables(self, state: LearningState) -> dict[str, Columns]:
         """The tables of traces and histories, and of what the host sends."""
         trace_max, plan = self.program.target.trace_max, self.plan
-        names = [*TRACES, *(["before"] if self.geometry.post_delays else [])]
+        names = [name for name in (*TRACES, "before") if name in self.tables]
         values = {
             n: {f.name: np.zeros(self.tables[n].entries, np.int64) for f in self.tables[n].fields}
             for n in names
@@ -339,16 +398,18 @@ class LearningImage:
             entries = (self.entry[place.rows],) * 2 + (place.members,) * 2
             stored = (x[:, 0], x[:, 1], y[:, 0], y[:, 1])
             for name, trace, at, found in zip(TRACES, _traces(rule), entries, stored, strict=True):
-                values[name]["value"][at] = trace.values(found, trace_max)
+                if name not in values:
+                    continue
+                values[name]["value"][at] = values[name]["ahead"][at] = trace.values(
+                    found, trace_max
+                )
                 if trace.kind == TraceKind.WINDOW:
                     values[name]["history"][at] = found
             if "before" in values:
                 before = state.fired_before[y_at : y_at + len(place.members)].astype(np.int64)
                 values["before"]["low"][place.members] = before & 0xFFFFFFFF
                 values["before"]["high"][place.members] = before >> 32
-        out = {n: self.tables[n].encode(self.tables[n].entries, v) for n, v in values.items()}
-        out["arrived"] = self.tables["arrived"].encode(0, {})
-        return out
+        return {n: self.tables[n].encode(self.tables[n].entries, v) for n, v in values.items()}
 
     def state(
         self, table: Any, on: bool, third: NDArray[np.int16], modulator: int
@@ -360,7 +421,7 @@ class LearningImage:
             on, third, modulator: which the host knows.
         """
         program = self.program
-        decoded = {n: self.tables[n].decode(table(n)) for n in TRACES}
+        decoded = {n: self.tables[n].decode(table(n)) for n in TRACES if n in self.tables}
         if self.geometry.post_delays:
             decoded["before"] = self.tables["before"].decode(table("before"))
         nx, ny = program.trace_start[-1].tolist()
@@ -370,6 +431,8 @@ class LearningImage:
             x_at, y_at = program.trace_start[number].tolist()
             own_y = slice(y_at, y_at + len(place.members))
             for i, trace in enumerate(_traces(rule)):
+                if TRACES[i] not in decoded:
+                    continue
                 name = "history" if trace.kind == TraceKind.WINDOW else "value"
                 found = decoded[TRACES[i]][name]
                 if i < 2:
@@ -411,5 +474,4 @@ def _traces(rule: LearningRule) -> tuple[Trace, Trace, Trace, Trace]:
 
 
 assert WINDOW == HISTORY
-assert Factor.DELAY < NO_FACTOR
 assert len(Changes) - 1 == Changes.DELAY

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.microcode import LearningRule, TraceKind, When
-from ..hdl.cycles import LEARN
+from ..hdl.cycles import LEARN, LEAST
 from .learning_image import changes_of
 from .row_plan import plan_rows
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from ..compiler.program import Program
     from .backend import Events
 
-BEGIN, WALKED = 14, 10
+BEGIN, WALKED = 16, 3
 """Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
-and from the last synapse to the end."""
+and from the last synapse until it has been read."""
+WRITTEN = 7
+"""Cycles from then until it has been written, beside which traces take up their events."""
+FADING, FADED = 2, 15
+"""Cycles of an exponential trace besides its groups, in which it decays ahead; of all of them."""
 AGES = 4
 """Cycles of a group of a trace by age, besides its ages."""
 
@@ -30,6 +34,10 @@ class LearningWork:
     Args:
         program: of one core.
         lanes: of the hardware.
+
+    Attributes:
+        fading: cycles from a step's beginning until its traces have decayed and learning may
+            begin.
     """
 
     def __init__(self, program: Program, lanes: int) -> None:
@@ -54,6 +62,9 @@ class LearningWork:
                     groups[own],
                 )
             )
+        parts = min(lanes, 8)  # an eighth of the lanes at a time, at least one
+        fading = sum(work.fading(parts) for work in self._rules)
+        self.fading = FADED + fading if fading else 0
 
     def cycles(
         self,
@@ -110,7 +121,8 @@ class _RuleWork:
         on: bool,
     ) -> NDArray[np.int64]:
         rule, steps = self.rule, len(fired)
-        total = np.full(steps, 3 + self._traces(), np.int64)  # find the rule; is it an epoch?
+        total = np.full(steps, 3, np.int64)  # find the rule; is it an epoch?
+        traces = np.full(steps, self._traces(), np.int64)
         products, numbers = self._of(When.POST)
         if on and products:
             late = rule.post_delay
@@ -119,20 +131,34 @@ class _RuleWork:
             y0 = np.concatenate([earlier, fired[:, self.post]])[:steps]
             due = (y0 | teacher[:, self.post]).sum(axis=1)
             each = self.xgroups * products
-            walks = (due - 1) * max(each, numbers) + each
+            walks = (due - 1) * max(each, numbers) + max(each, numbers - LEAST)
             total += self.groups + 2 + np.where(due > 0, BEGIN + numbers + walks + WALKED - 1, 0)
+            traces = np.where(due > 0, np.maximum(traces, WRITTEN), traces)
         products, numbers = self._of(When.EPOCH)
         if on and products:
             each = self.rows * products
-            walks = int(np.maximum(each[:-1], numbers).sum() + each[-1])
+            walks = int(np.maximum(each[:-1], numbers).sum()) + max(int(each[-1]), numbers - LEAST)
             ends = (first + np.arange(steps) + 1) % (1 << rule.period_log2) == 0
             total += ends * (BEGIN - 1 + numbers + walks + WALKED)
-        return total
+            traces = np.where(ends, np.maximum(traces, WRITTEN + 1), traces)
+        return total + traces
+
+    def fading(self, parts: int) -> int:
+        """Cycles that the rule's exponential traces take to decay."""
+        rule = self.rule
+        return sum(
+            FADING + groups * parts
+            for trace, groups in (
+                (rule.x1, self.xgroups), (rule.x2, self.xgroups),
+                (rule.y1, self.groups), (rule.y2, self.groups),
+            )
+            if trace.kind == TraceKind.EXPONENTIAL
+        )  # fmt: skip
 
     def _of(self, when: When) -> tuple[int, int]:
         """Products of an event, and cycles that its random numbers take."""
         products = sum(len(group.products) for group in self.rule.groups if group.when == when)
-        return products, max(1, 2 * changes_of(self.rule, when))
+        return products, max(LEAST, 2 * changes_of(self.rule, when))
 
     def _traces(self) -> int:
         """Cycles of the passes over traces and earlier spikes."""

@@ -38,11 +38,12 @@ def step_work(
     g, program = image.geometry, image.program
     first, learning = start or (0, LearningState.initial(program))
     learned: NDArray[np.int64] | int = LEARN if g.rules else 0
+    fading = 0
     if learning is not None:
         spikes = (run.neuron_step, run.neuron)
-        learned = LearningWork(program, g.lanes).cycles(
-            first, steps, spikes, events, learning.fired_before, learning.on
-        )
+        work = LearningWork(program, g.lanes)
+        fading = work.fading
+        learned = work.cycles(first, steps, spikes, events, learning.fired_before, learning.on)
     before = np.flatnonzero([] if fired is None else fired)
     # A neuron's spike is walked in the next step.
     due = run.neuron_step + 1 < steps
@@ -67,4 +68,5 @@ def step_work(
         generator_groups=-(-len(program.generators) // g.update_lanes),
         on=learning is not None and learning.on,
         learned=learned,
+        fading=fading,
     )

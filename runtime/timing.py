@@ -17,7 +17,7 @@ from ..hdl.cycles import (
     AFTER_ROWS,
     PASS,
     PREPARE,
-    WRITTEN,
+    READ,
     SenderRows,
     cycles_around,
     walk_rows,
@@ -62,7 +62,7 @@ class Timing:
     queue: int = QUEUE
     gap: int = PASS
     learning: LearningWork | None = None
-    plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, WRITTEN)
+    plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, READ)
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pencil import FIRST, chain, pencil_chip
+from support.pencil import FIRST, chain, fork, pencil_chip
+from support.sanafe import with_numbers
 
 import spikeloom as sl
 from spikeloom.chip_files import spike_table
@@ -54,6 +56,62 @@ def test_energy_by_pencil(tmp_path):
     assert {k: v / PJ for k, v in report.joules.items()} == pytest.approx(expected)
     assert report.energy / PJ == pytest.approx(sum(expected.values()))
     assert report.energy_delay == pytest.approx(report.energy * 479 * NS)
+
+
+@pytest.mark.parametrize("mode", ["simple", "queue", "flit"])
+def test_multicast_by_pencil(tmp_path, mode):
+    chips = [pencil_chip(tmp_path, routing=routing) for routing in ("unicast", "multicast")]
+    reports = [sl.latency(fork(), FIRST, 2, chip, mode=mode) for chip in chips]
+    # a is in the middle and fires at 15. Unicast: messages are ready at 28 and 41; the one to c is
+    # done at 41 + 2 + 4 + 3 + 28. Multicast: one packet at 28; b is done at 28 + 2 + 5 + 3 + 28.
+    assert [r.spike_latency[0] / NS for r in reports] == pytest.approx([63, 51])
+    assert [r.counts["message_out"] for r in reports] == [2, 1]
+    assert [r.counts["message_in"] for r in reports] == [2, 2]
+    assert [(r.counts["hop_east"], r.counts["hop_west"]) for r in reports] == [(1, 1)] * 2
+    assert [r.messages for r in reports] == [2, 2]
+    if mode != "simple":
+        assert [r.link_messages[0, 1].tolist() for r in reports] == [[0, 1, 0, 1]] * 2
+        assert [r.busy_seconds[0] / NS for r in reports] == pytest.approx([78, 66])
+
+
+@pytest.mark.parametrize("chip", ["loihi", "core-mesh"])
+@pytest.mark.parametrize("mode", ["simple", "queue"])
+def test_without_single_spikes_the_rest_is_the_same(chip, mode):
+    net, inputs = network(1e-3)
+    chip = with_numbers(sl.load_chip(chip), core_neurons=9)
+    each, summary = (
+        sl.latency(net, inputs, 80, chip, mode=mode, each=each) for each in (True, False)
+    )
+    assert np.allclose(each.busy_seconds, summary.busy_seconds, rtol=1e-12)
+    assert np.allclose(each.core_busy, summary.core_busy, rtol=1e-12)
+    assert np.array_equal(each.link_messages, summary.link_messages)
+    assert np.allclose(each.link_wait, summary.link_wait, rtol=1e-12)
+    assert (each.spikes, each.messages) == (summary.spikes, summary.messages)
+    assert each.counts == summary.counts
+    assert len(summary.spike_latency) == 0
+
+
+def test_multicast_costs_no_more_than_unicast():
+    net, inputs = network(1e-3)
+    mesh = with_numbers(sl.load_chip("core-mesh"), core_neurons=9)
+    many, one = (
+        sl.latency(net, inputs, 80, replace(mesh, routing=routing))
+        for routing in ("unicast", "multicast")
+    )
+    assert one.link_messages.sum() < many.link_messages.sum()
+    assert one.counts["message_out"] < many.counts["message_out"]
+    assert one.counts["message_in"] == many.counts["message_in"]
+    assert one.seconds < many.seconds
+
+
+def test_a_loop_is_unicast(tmp_path):
+    chip = pencil_chip(tmp_path, routing="multicast")
+    with pytest.raises(sl.UnsupportedError) as told:
+        sl.latency(chain(), FIRST, 4, chip, close_loop=True)
+    assert str(told.value) == (
+        "a closed loop knows no multicast in this version\n  found: chip 'pencil'\n"
+        "  remedy: close_loop=False, --loop open"
+    )
 
 
 def test_deadlines_by_pencil(tmp_path):

@@ -304,7 +304,7 @@ class CKernel:
         if work is None or before is None or data.cycles is None:
             return data
         learned = work.cycles(first, steps, recorder.spikes(), events, before, bool(on))
-        return replace(data, cycles=data.cycles + learned)
+        return replace(data, cycles=np.maximum(data.cycles, work.fading) + learned)
 
     def _compute(self, steps: int, recorder: Recorder) -> None:
         """Compute ``steps`` steps in calls of a bounded time."""

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LANES = 64, SLOTS = 8 };
+enum { LANES = 64, SLOTS = 8, LEAST = 2 }; /* LEAST: as in hdl/cycles.py */
 
 /* A core in the middle of a step. Cycles count from the step's start. */
 typedef struct {
@@ -50,7 +50,7 @@ static inline int64_t learn(const Counter *c, Core *core, int32_t cost, int64_t 
     at = later(at, core->prepared);
     core->prepared = at + made;
     int64_t from = later(at + c->prepare + made, later(core->free, core->last + c->after_rows));
-    core->learned = from + taken;
+    core->learned = from + later(taken, made - LEAST);
     core->free = from + later(taken, made);
     return at;
 }

@@ -214,7 +214,7 @@ class NumpyKernel:
         if work is None or before is None or data.cycles is None:
             return data
         learned = work.cycles(first, steps, _flat(everyone), events, before, on)
-        return replace(data, cycles=data.cycles + learned)
+        return replace(data, cycles=np.maximum(data.cycles, work.fading) + learned)
 
     def _walk(
         self, senders: tuple[list, list, list], on: bool, earliest: NDArray[np.int64]

@@ -47,9 +47,12 @@ class Cells(Operands):
         """add, sub, mul, neg."""
         ports = "AB" if "B" in node.cells[0].ports else "A"
         signed = all(node.signed[: len(ports)])
+        # Bits above the result's do not change those below.
         values = [
             self._spread(
-                self._extended(self._operand(node, p), node.width, signed=signed), lanes, size
+                self._extended(self._operand(node, p), node.width, signed=signed, exact=False),
+                lanes,
+                size,
             )
             for p in ports
         ]

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...hdl.geometry import LEARNING_FLAGS, Geometry
+from ...hdl.geometry import (
+    LEARNING_FLAGS,
+    MAX_COEFFICIENT_BITS,
+    MAX_FRACTION,
+    MAX_SUM_BITS,
+    Geometry,
+)
 from ...runtime.images import HardwareImage, parts_used
 from ...runtime.row_plan import plan_rows
 
@@ -58,6 +64,7 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
 _LEARNING: dict[str, Any] = {
     "rules": 64, "plastic": 1 << 20, "slots": 1 << 12, "code": 1 << 10, "factors": 3,
     **dict.fromkeys(LEARNING_FLAGS, True),
+    "fraction": MAX_FRACTION, "coefficient_bits": MAX_COEFFICIENT_BITS, "sum_bits": MAX_SUM_BITS,
 }  # fmt: skip
 """The largest learning engine."""
 
@@ -66,13 +73,18 @@ def _learning(image: HardwareImage) -> dict[str, Any]:
     """The learning engine that a Program needs."""
     if image.learning is None:
         return {}
-    needs = image.learning.needs
+    factors = max(1, image.learning.needs["factors"])
+    fraction = image.learning.needs["fraction"]
+    needs = image.learning.needs_with(factors, fraction)
     return {
         "rules": _room(needs["rules"], 1),
         "plastic": _room(needs["plastic"]),
         "slots": _room(needs["slots"], 2),
         "code": _room(needs["code"], 4),
-        "factors": max(1, needs["factors"]),
+        "factors": factors,
+        "fraction": fraction,
+        "coefficient_bits": min(MAX_COEFFICIENT_BITS, _multiple(needs["coefficient_bits"], 9)),
+        "sum_bits": min(MAX_SUM_BITS, _multiple(needs["sum_bits"], 4)),
         **{name: bool(needs[name]) for name in LEARNING_FLAGS},
     }
 
@@ -94,3 +106,8 @@ def _bits(values: NDArray, sizes: Iterable[int]) -> int:
 def _room(needed: int, least: int = 16) -> int:
     """The next power of two, not below ``least``."""
     return 1 << (max(needed, least, 1) - 1).bit_length()
+
+
+def _multiple(needed: int, of: int) -> int:
+    """The next multiple, at least one."""
+    return of * max(1, -(-needed // of))

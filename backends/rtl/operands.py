@@ -125,14 +125,20 @@ class Operands:
         return self._shared[key]
 
     def _runs(self, bits: list[list[Any]]) -> list[tuple[int, int]]:
-        """Ranges of bits that come from the same places in the same order."""
-        if not bits[0]:
-            return []
-        cuts = [0]
-        for i in range(1, len(bits[0])):
-            if any(not self._follows(lane[i - 1], lane[i]) for lane in bits):
-                cuts.append(i)
-        return list(zip(cuts, [*cuts[1:], len(bits[0])], strict=True))
+        """Ranges of bits that come from the same places in the same order, or all from one."""
+        found: list[tuple[int, int]] = []
+        width, low = len(bits[0]), 0
+        while low < width:
+            high = low + 1
+            if not isinstance(bits[0][low], str):
+                while high < width and all(lane[high] == lane[low] for lane in bits):
+                    high += 1
+            if high == low + 1:
+                while high < width and all(self._follows(b[high - 1], b[high]) for b in bits):
+                    high += 1
+            found.append((low, high))
+            low = high
+        return found
 
     def _follows(self, bit: Any, other: Any) -> bool:
         if isinstance(bit, str) or isinstance(other, str):
@@ -143,6 +149,10 @@ class Operands:
     def _term(self, bits: list[list[Any]], lanes: int, low: int, size: int) -> str:
         """A run of bits, moved to its place; empty for zeros."""
         width = len(bits[0])
+        if width > 1 and not isinstance(bits[0][0], str) and bits[0][0] == bits[0][1]:
+            one = self._term([lane[:1] for lane in bits], lanes, 0, size)
+            text = f"(-{one} & {ones(width, size)})"
+            return f"({text} << {low})" if low else text
         if not lanes:
             return self._scalar_term(bits[0], low, size)
         if all(lane == bits[0] for lane in bits):
@@ -195,11 +205,13 @@ class Operands:
             return f"splat<{self._type(lanes, size)}>({value.text})"
         return value.text
 
-    def _extended(self, value: Value, width: int, *, signed: bool, size: int = 0) -> Value:
-        """A number of more bits, or the lower bits of one."""
+    def _extended(
+        self, value: Value, width: int, *, signed: bool, size: int = 0, exact: bool = True
+    ) -> Value:
+        """A number of more bits, or the lower bits of one; if not exact, with any bits above."""
         size = size or storage(width)
         if value.width >= width:
-            if value.width == width:
+            if value.width == width or not exact:
                 return self._sized(value, size)
             text = f"({value.text} & {ones(width, value.size)})"
             return self._sized(Value(text, width, value.lanes, value.size), size)
@@ -208,7 +220,7 @@ class Operands:
             return Value(value.text, width, value.lanes, size)
         sign = literal(1 << (value.width - 1), size)
         text = f"((({value.text} ^ {sign}) - {sign})"
-        text += f" & {ones(width, size)})" if width < size else ")"
+        text += f" & {ones(width, size)})" if width < size and exact else ")"
         return Value(text, width, value.lanes, size)
 
     def _mask(self, value: Value, lanes: int, size: int) -> str:

@@ -31,6 +31,12 @@ template <typename V> static inline V load(const void *from) {
     std::memcpy(&value, from, sizeof value);
     return value;
 }
+template <typename V> static inline bool any(V value) {
+    uint64_t parts[sizeof value / 8], found = 0;
+    std::memcpy(parts, &value, sizeof value);
+    for (uint64_t part : parts) found |= part;
+    return found != 0;
+}
 """
 
 
@@ -365,8 +371,11 @@ class _Writer(Cells):
         mask = self._mask(enable, lanes, 32)
         self._differs(mask, lanes, 32)
         stores = "".join(f" {place}[a[{i}]] = d[{i}];" for i in range(lanes))
+        # Most ports write seldom, and none of their lanes does then.
+        some = f"any({enable.text})" if enable.lanes else enable.text
         self.lines.append(
-            f"{{ const {u32} a = (({places}) & {mask}) | ({words}u & ~{mask}); {whole}{stores} }}"
+            f"if ({some}) {{"
+            f" const {u32} a = (({places}) & {mask}) | ({words}u & ~{mask}); {whole}{stores} }}"
         )
 
     def _output(self, name: str, bits: list[Any]) -> None:

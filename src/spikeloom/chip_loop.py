@@ -195,6 +195,12 @@ class ClosedLoop:
             raise InputError(
                 "a closed loop needs the network", found="simple", expected="queue or flit"
             )
+        if timer.routes.multicast:
+            raise UnsupportedError(
+                "a closed loop knows no multicast in this version",
+                found=f"chip {timer.chip.name!r}",
+                remedy="close_loop=False, --loop open",
+            )
         self.program, self.timer, self.url = program, timer, device
         self.rewired = with_messages(program)
         self._line = _Line(timer)

@@ -41,7 +41,7 @@ class Lane(wiring.Component):
             write.addr.eq(self.b[1:5]),
             write.en.eq(self.go & self.a[5]),
             write.data.eq(kept[3:27] ^ self.a),
-            self.word.eq(read.data),
+            self.word.eq(read.data ^ Cat(self.b[2], self.b[3].replicate(9), kept[3].replicate(14))),
             self.sum.eq(kept - (self.a >> self.b.as_unsigned()[:3])),
             self.flags.eq(Cat(self.b < kept, self.a >= 700, self.b.any(), self.a.xor(), kept == 3)),
         ]

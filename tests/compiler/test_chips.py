@@ -19,6 +19,7 @@ title = "a chip of my own"
 discipline = "barrier"
 model = "messages"
 updates = "all"
+routing = "unicast"
 [mesh]
 rows = { value = 1, kind = "chosen", source = "a test" }
 columns = { value = 2, kind = "chosen", source = "a test" }

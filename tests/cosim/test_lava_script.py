@@ -81,6 +81,7 @@ def test_the_script_says_why(tmp_path, monkeypatch):
 def test_the_installed_way_needs_no_help(tmp_path):
     """The ``.pth`` file that the installer writes, in an environment that sees the peer's Lava."""
     from spikeloom.backends.lava import install
+    from spikeloom.backends.peer.install import python_of
 
     python = peer_python("lava")
     where = subprocess.run(
@@ -89,7 +90,7 @@ def test_the_installed_way_needs_no_help(tmp_path):
     ).stdout.strip()  # fmt: skip
     environment = tmp_path / "env"
     subprocess.run([python, "-m", "venv", "--without-pip", str(environment)], check=True)
-    ours = install.python_of(environment)
+    ours = python_of(environment)
     ask = [str(ours), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / "env" / "peer.txt").write_text(where, encoding="utf-8")

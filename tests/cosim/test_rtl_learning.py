@@ -7,6 +7,7 @@ and with both kernels of the emulator.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,7 @@ from spikeloom.backends.rtl.remote import RemoteBackend
 from spikeloom.compiler.microcode import When
 from spikeloom.errors import FitError
 from spikeloom.hdl.cycles import step_cycles
-from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.geometry import LEARNING_FLAGS, Geometry
 from spikeloom.hdl.layout import BANKED
 from spikeloom.runtime.backend import Events
 from spikeloom.runtime.images import HardwareImage
@@ -157,18 +158,19 @@ def test_the_bus_reads_and_writes_the_engines_memories():
 
 
 def test_what_a_core_cannot_learn_is_refused():
-    program = plastic_program_for(EVERYTHING, 10)
     g = LEARNING_GEOMETRIES[EVERYTHING]
-    lesser = {name: getattr(g, name) for name in ("rules", "plastic", "slots", "code", "factors")}
-    with pytest.raises(FitError) as caught:
-        HardwareImage(
-            program,
-            replace(g, **dict.fromkeys(lesser, 1), tags=False, delays=False, windows=False,
-                    post_delays=False),
-        )  # fmt: skip
-    for name in (*lesser, "tags", "delays", "windows", "post_delays"):
-        assert f"{name}: " in str(caught.value)
-    static = {name: Geometry.__dataclass_fields__[name].default for name in lesser}
-    off = dict.fromkeys(("tags", "delays", "windows", "post_delays"), False)
+    sizes = {name: getattr(g, name) for name in ("rules", "plastic", "slots", "code", "factors")}
+    widths = {"fraction": 1, "coefficient_bits": 2, "sum_bits": 2}
+    none = dict.fromkeys(LEARNING_FLAGS, False)
+    named = set()
+    for seed in (10, 0, 2, 4):
+        with pytest.raises(FitError) as caught:
+            HardwareImage(
+                plastic_program_for(EVERYTHING, seed),
+                replace(g, **dict.fromkeys(sizes, 1), **none, **widths),
+            )
+        named |= set(re.findall(r"(\w+): \d+ needed", str(caught.value)))
+    assert named >= {*sizes, *none, *widths}
+    static = {name: Geometry.__dataclass_fields__[name].default for name in (*sizes, *widths)}
     with pytest.raises(FitError, match=r"rules: \d needed, 0 there"):
-        HardwareImage(program, replace(g, **static, **off))
+        HardwareImage(plastic_program_for(EVERYTHING, 10), replace(g, **static, **none))

@@ -31,12 +31,18 @@ LINK = {
 
 
 def pencil_chip(
-    folder: Path, discipline: str = "barrier", *, without: tuple[str, ...] = (), **core: int
+    folder: Path,
+    discipline: str = "barrier",
+    *,
+    without: tuple[str, ...] = (),
+    routing: str = "unicast",
+    **core: int,
 ) -> sl.Chip:
     """Written as a file and read as one."""
     lines = [
         "format = 1", 'name = "pencil"', 'title = "a chip to calculate by pencil"',
         f'discipline = "{discipline}"', 'model = "messages"', 'updates = "all"',
+        f'routing = "{routing}"',
     ]  # fmt: skip
     sections = {
         "mesh": {"rows": 1, "columns": 3, "tile_rows": 1, "tile_columns": 1},
@@ -70,6 +76,16 @@ def chain() -> sl.Network:
     net.connect(two, three, weights=[[1.5]])
     for population in (one, two, three):
         net.probe(population, "spikes")
+    return net
+
+
+def fork() -> sl.Network:
+    """a → b and c."""
+    net = sl.Network(dt=1e-3)
+    cell = sl.IF(v_threshold=1.0)
+    one, two, three = (net.population(name, 1, cell) for name in "abc")
+    net.connect(one, two, weights=[[0.5]])
+    net.connect(one, three, weights=[[0.5]])
     return net
 
 

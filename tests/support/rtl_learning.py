@@ -9,7 +9,13 @@ import numpy as np
 from spikeloom.backends.rtl import RtlBackend
 from spikeloom.compiler.program import Program
 from spikeloom.errors import FitError
-from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.geometry import (
+    LEARNING_FLAGS,
+    MAX_COEFFICIENT_BITS,
+    MAX_FRACTION,
+    MAX_SUM_BITS,
+    Geometry,
+)
 from spikeloom.runtime.images import HardwareImage
 from support.plastic import with_random_rules
 from support.rtl import program_that_fits
@@ -17,17 +23,18 @@ from support.rtl import program_that_fits
 _ROOM: dict[str, Any] = {
     "axons": 1024, "rows": 2048, "words": 2048, "destinations": 1024, "channels": 64,
     "generators": 64, "accumulator_bits": 31, "rules": 8, "slots": 512, "code": 512,
+    "factors": 3, **dict.fromkeys(LEARNING_FLAGS, True),
+    "fraction": MAX_FRACTION, "coefficient_bits": MAX_COEFFICIENT_BITS, "sum_bits": MAX_SUM_BITS,
 }  # fmt: skip
 
 LEARNING_GEOMETRIES: dict[str, Geometry] = {
     "4 lanes, everything": Geometry(
         neurons=60, lanes=4, weight_bits=16, delay_slots=64, receptors=2, plastic=1 << 14,
-        factors=3, tags=True, delays=True, windows=True, post_delays=True, **_ROOM,
+        **_ROOM,
     ),
     "2 lanes, 16 bits": Geometry(
         neurons=33, lanes=2, state_bits=16, weight_bits=8, delay_slots=8, receptors=1,
-        adaptation=False, graded=False, plastic=1 << 14, factors=3, tags=True, delays=True,
-        windows=True, post_delays=True, **_ROOM,
+        adaptation=False, graded=False, plastic=1 << 14, **_ROOM,
     ),
 }  # fmt: skip
 
