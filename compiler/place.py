@@ -72,12 +72,10 @@ def arrange(
         return place
     row, column = np.divmod(np.arange(k), columns)
     distance = (np.abs(row[:, None] - row) + np.abs(column[:, None] - column)).astype(np.float64)
+    found = [_descend(flow, distance, place)]
     if thorough:
-        before = float((flow * distance).sum())
-        annealed = _anneal(flow, distance)
-        if float((flow * distance[np.ix_(annealed, annealed)]).sum()) < before:
-            place = annealed
-    return _descend(flow, distance, place)
+        found.append(_descend(flow, distance, _anneal(flow, distance)))
+    return min(found, key=lambda one: float((flow * distance[np.ix_(one, one)]).sum()))
 
 
 def _anneal(flow: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.int64]:

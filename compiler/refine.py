@@ -68,7 +68,7 @@ def refine(level: Level, part: NDArray[np.int64], parts: int, passes: int) -> ND
     best, best_value, quiet = part, np.inf, 0
     for number in range(passes):
         reached = (level.pins @ membership(part, parts)).tocsr()
-        size = np.bincount(part, level.weight, parts)
+        size = np.bincount(part, level.weight, parts).astype(np.float64)
         full = bool((size > 1 + 1e-9).any())
         if not full:
             value = float(level.rate @ (np.diff(reached.indptr) - 1.0))

@@ -53,7 +53,7 @@ class Reach:
             ones = np.ones(len(target), np.float32)
             wires = wires + scipy.sparse.csr_matrix((ones, target, np.cumsum(start)), shape=(n, n))
         wires.sum_duplicates()
-        pins = (wires + scipy.sparse.identity(n, dtype=np.float32, format="csr")).tocsr()
+        pins = (wires + scipy.sparse.identity(n, dtype="float32", format="csr")).tocsr()
         pins.data[:] = 1
         wires.data *= np.repeat(rate, np.diff(wires.indptr)).astype(np.float32)
         wires = (wires + wires.T).tocsr()
