@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -99,9 +100,10 @@ def measure(name: str, net: sl.Network, peer: str | None) -> None:
         mesh=(rows, parts // rows), neurons=room, axons=1 << 20, rows=1 << 22,
         synapse_bits=1 << 31, lanes=1,
     )  # fmt: skip
-    ran: dict[str, tuple[float, object]] = {}
+    ran: dict[str, tuple[float, Any]] = {}
     for method in ("sequential", "best"):
-        state: object = net
+        state: Any = net
+        parted: Any = None
         seconds = 0.0
         for step, one in passes(target, Quantization(), Mapping(method)):
             begun = time.process_time()

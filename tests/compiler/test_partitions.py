@@ -196,7 +196,7 @@ def test_links_carry_each_message_once(seed: int, rows: int, columns: int) -> No
 def test_kahypar_is_one_more_candidate_or_says_how_to_get_it() -> None:
     target = sl.Target(mesh=(4, 4), neurons=17)
     try:
-        import mtkahypar  # noqa: F401
+        import mtkahypar  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError:
         with pytest.raises(sl.CompileError) as caught:
             sl.compile(clusters(), target, mapping="mtkahypar")
