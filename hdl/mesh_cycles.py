@@ -140,7 +140,7 @@ class Network:
                     continue
                 into = None if beyond is None else (beyond, int(OPPOSITE[port]))
                 inputs = [int(by) for by in PRIORITY[port]]
-                outputs.append((int(port), region(core, port, rows, columns), inputs, into))
+                outputs.append((region(core, port, rows, columns), inputs, into))
             self._outputs.append(outputs)
 
     def carry(
@@ -158,7 +158,6 @@ class Network:
         buffers: list[list[list[tuple[int, int]]]] = [
             [[] for _ in Port] for _ in range(self.cores)
         ]
-        left = [[0] * len(Port) for _ in range(self.cores)]  # of the first flit in each buffer
         at = [0] * self.cores
         flits = 0  # in buffers
         cycle = 0
@@ -173,11 +172,11 @@ class Network:
             for core, own in enumerate(buffers):
                 if not any(own):
                     continue
-                for port, there, inputs, into in self._outputs[core]:
+                for there, inputs, into in self._outputs[core]:
                     for by in inputs:
-                        if own[by] and own[by][0][0] & there and not left[core][by] >> port & 1:
+                        if own[by] and own[by][0][0] & there:
                             if into is None or len(buffers[into[0]][into[1]]) < ROOM:
-                                moves.append((core, by, port, there, into))
+                                moves.append((core, by, there, into))
                             break
             begins = [
                 core for core, some in enumerate(waiting)
@@ -185,20 +184,17 @@ class Network:
                 and len(buffers[core][Port.LOCAL]) < ROOM
             ]  # fmt: skip
             pushed = []
-            for core, by, port, there, into in moves:
-                left[core][by] |= 1 << port
+            for core, by, there, into in moves:
                 mask, number = buffers[core][by][0]
                 if into is None:
                     arrived[core].append((cycle, number))
                 else:
                     pushed.append((into, (mask & there, number)))
+                # The first flit of a buffer is for whom it has not been sent to.
+                buffers[core][by][0] = (mask & ~there, number)
             for core, by in {(core, by) for core, by, *_ in moves}:
-                mask = buffers[core][by][0][0]
-                gone = left[core][by]
-                if all(gone >> port & 1 or not mask & there
-                       for port, there, _, _ in self._outputs[core]):  # fmt: skip
+                if not buffers[core][by][0][0]:
                     del buffers[core][by][0]
-                    left[core][by] = 0
                     flits -= 1
             for core in begins:
                 _, mask, number = waiting[core][at[core]]
