@@ -18,6 +18,7 @@ from .core_regions import core_regions
 from .geometry import Geometry
 from .layout import INDEX_SHIFT
 from .link.ports import CorePort, Event, ResultKind
+from .memory import choose
 from .registers import CONTROL_FREE_RUN, CONTROL_HOST_INPUT, REGISTER, STATUS_BUSY
 from .streams import (
     INPUT_END,
@@ -346,11 +347,8 @@ class CoreAdapter(wiring.Component):
         of_core = len(group)
         if g.cores > 1:
             of_core = output_layout(g)["group"]
-            first = Signal(range(g.cores * g.first_channel))
-            with m.Switch(group[of_core:]):
-                for core in range(g.cores):
-                    with m.Case(core):
-                        m.d.comb += first.eq(core * g.first_channel)
+            firsts = {core: Const(core * g.first_channel) for core in range(g.cores)}
+            first = choose(firsts, group[of_core:])
         m.d.comb += number.eq(
             first + group[:of_core] * g.update_lanes + lane
             + Mux(is_generator, g.first_generator, 0)
