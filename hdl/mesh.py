@@ -14,7 +14,7 @@ from .bus import Bus
 from .component import Component, tree
 from .core import Core
 from .router import Router
-from .routing import OPPOSITE, Port, neighbour
+from .routing import OPPOSITE, neighbour
 from .streams import (
     INPUT_END,
     INPUT_GRADED,
@@ -29,6 +29,17 @@ from .streams import (
 if TYPE_CHECKING:
     from .geometry import Geometry
     from .memory import Bank
+
+
+def connect_routers(m: Module, routers: list[Router]) -> None:
+    """Each router of a mesh to its neighbours."""
+    for router in routers:
+        sides = (router.geometry.mesh_rows, router.geometry.mesh_columns)
+        for port in router.ports:
+            other = neighbour(router.core, port, *sides)
+            if other is not None:
+                into = getattr(routers[other], f"in_{OPPOSITE[port].name.lower()}")
+                wiring.connect(m, getattr(router, f"out_{port.name.lower()}"), into)
 
 
 def make_chip(geometry: Geometry, *, build: int = 0) -> Core | Mesh:
@@ -91,20 +102,15 @@ class Mesh(Component):
         return m
 
     def _network(self, m: Module, routers: list[Router]) -> None:
-        """Routers to their cores and their neighbours."""
-        sides = (self.geometry.mesh_rows, self.geometry.mesh_columns)
-        for i, (core, router) in enumerate(zip(self._cores, routers, strict=True)):
+        """Routers to their neighbours and their cores."""
+        connect_routers(m, routers)
+        for core, router in zip(self._cores, routers, strict=True):
             wiring.connect(m, core.flit, router.in_local)
             m.d.comb += [
                 core.arrival.valid.eq(router.out_local.valid),
                 core.arrival.payload.eq(router.out_local.payload.axon),
                 router.out_local.ready.eq(core.arrival.ready),
             ]
-            for port in router.ports[1:]:
-                other = neighbour(i, port, *sides)
-                assert other is not None
-                into = getattr(routers[other], f"in_{OPPOSITE[Port(port)].name.lower()}")
-                wiring.connect(m, getattr(router, f"out_{port.name.lower()}"), into)
 
     def _bus(self, m: Module) -> None:
         """Accesses of several cores at once take as long in each."""

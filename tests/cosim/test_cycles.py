@@ -245,7 +245,7 @@ def test_a_wrong_switch():
     assert str(error.value) == (
         "the emulator's option cycles has no such value\n"
         "  found: 'no'\n"
-        "  expected: 'on' or 'off'\n"
+        "  expected: 'on', 'off' or 'auto'\n"
         "  where: option cycles"
     )
 
@@ -280,7 +280,7 @@ def test_a_wrong_number_of_lanes(lanes):
 
 
 @pytest.mark.parametrize("url", ["emulator", "emulator?kernel=numpy"])
-def test_no_cycles_are_invented_for_several_cores(url):
+def test_cycles_of_several_cores_are_counted_only_when_asked_for(url):
     program = tiny_program([{}, {"core": 1}], [Synapse("n0", 1, 1)])
     with sl.open(url) as device:
         device.load(program)
@@ -290,9 +290,10 @@ def test_no_cycles_are_invented_for_several_cores(url):
             _ = result.cycles
         assert str(error.value) == (
             "the clock cycles of this run are not known\n"
-            "  found: a program of 2 cores, and what cores do to each other's time is not"
-            " defined in this version\n"
-            "  expected: a program of one core\n"
+            "  found: a program of 2 cores, and nobody asked for them\n"
             f"  where: device {url!r}\n"
-            "  remedy: compile for a target with larger cores"
+            '  remedy: open "emulator?cycles=on"; or compile for a target with larger cores'
         )
+    with sl.open(url, cycles="on") as device:
+        device.load(program)
+        assert device.run(2).cycles.tolist() == [14, 14]  # nothing is sent
