@@ -64,8 +64,10 @@ CONFIGURATIONS = {
     "256-full": replace(
         _BASE, receptors=2, adaptation=True, graded=True, generators=64, refractory_bits=16
     ),
-    "256-less": replace(_LIF, delay_slots=8, words=2048),
-    "256-less-2x2": replace(_LIF, delay_slots=8, words=2048, mesh_rows=2, mesh_columns=2),
+    "256-narrow": replace(_LIF, delay_slots=8, lanes=4, update_lanes=2, words=4096),
+    "256-narrow-2x2": replace(
+        _LIF, delay_slots=8, lanes=4, update_lanes=2, words=4096, mesh_rows=2, mesh_columns=2
+    ),
     "1024-static": replace(_LIF, neurons=1024, axons=2048, rows=2048, destinations=2048),
 }
 

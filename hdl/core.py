@@ -93,9 +93,7 @@ class Core(Component):
         tables = layout(g)
         m.submodules.decoder = decoder = BusDecoder(tables)
         m.submodules.control = control = Control(g, self.build)
-        m.submodules.sequencer = sequencer = Sequencer(
-            learning=g.rules > 0, mesh=g.cores > 1
-        )
+        m.submodules.sequencer = sequencer = Sequencer(learning=g.rules > 0, mesh=g.cores > 1)
         m.submodules.fetch = fetch = self._fetch
         m.submodules.array = array = self._array
         m.submodules.spike_queue = fired = self._fired

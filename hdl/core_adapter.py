@@ -92,7 +92,7 @@ class CoreAdapter(wiring.Component):
         asked = self.link.request.payload
         m.d.comb += [
             self._own_core.eq(everyone),
-            getattr(self, "select").eq(Mux(self._own, self._own_core, self._core)),
+            self.select.eq(Mux(self._own, self._own_core, self._core)),
             self._core_probe_write.addr.eq(asked.address),
             self._core_probe_write.data.eq(asked.data),
             self._core_probe_read.addr.eq(Mux(self._own, self._at, asked.address)),

@@ -44,7 +44,7 @@ class Device(wiring.Component):
         wiring.connect(m, link.core, adapter.link)
         wiring.connect(m, adapter.bus, core.bus)
         if isinstance(core, Mesh):
-            m.d.comb += core.select.eq(getattr(adapter, "select"))
+            m.d.comb += core.select.eq(adapter.select)
         wiring.connect(m, adapter.input, core.input)
         wiring.connect(m, core.output, adapter.output)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]

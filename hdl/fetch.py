@@ -130,9 +130,7 @@ class Fetch(Component):
         m.d.comb += [
             self.flit.valid.eq(destination.valid),
             self.flit.p.axon.eq(destination.get("axon")),
-            self.flit.p.cores.eq(
-                Cat(destination.get(f"cores{i}") for i in range(0, cores, 32))
-            ),
+            self.flit.p.cores.eq(Cat(destination.get(f"cores{i}") for i in range(0, cores, 32))),
             destination.ready.eq(self.flit.ready),
         ]
 

@@ -154,9 +154,7 @@ class Mesh(Component):
                 core.input.payload.value.eq(head.value),
             ]
             ready.append(mine & core.input.ready)
-        m.d.comb += self.input.ready.eq(
-            Mux(graded, tree(or_, ready), self._cores[0].input.ready)
-        )
+        m.d.comb += self.input.ready.eq(Mux(graded, tree(or_, ready), self._cores[0].input.ready))
 
     def _output(self, m: Module) -> None:
         """The lowest core that has something but an END goes first; an END when all have one."""
@@ -181,7 +179,9 @@ class Mesh(Component):
             with m.If(waiting[i]):
                 m.d.comb += [
                     out.payload.kind.eq(payload.kind),
-                    out.payload.group.eq(Cat(payload.group[:bits], Const(i, self.geometry.core_bits))),
+                    out.payload.group.eq(
+                        Cat(payload.group[:bits], Const(i, self.geometry.core_bits))
+                    ),
                     out.payload.data.eq(payload.data),
                 ]
         free: Any = 1

@@ -155,9 +155,7 @@ class Network:
             what each core gets: cycle and number.
         """
         arrived: list[list[tuple[int, int]]] = [[] for _ in range(self.cores)]
-        buffers: list[list[list[tuple[int, int]]]] = [
-            [[] for _ in Port] for _ in range(self.cores)
-        ]
+        buffers: list[list[list[tuple[int, int]]]] = [[[] for _ in Port] for _ in range(self.cores)]
         at = [0] * self.cores
         flits = 0  # in buffers
         cycle = 0

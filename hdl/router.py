@@ -81,9 +81,7 @@ class Router(Component):
     def __init__(self, geometry: Geometry, core: int) -> None:
         self.geometry, self.core = geometry, core
         sides = (geometry.mesh_rows, geometry.mesh_columns)
-        self.ports = [
-            p for p in Port if p == Port.LOCAL or neighbour(core, p, *sides) is not None
-        ]
+        self.ports = [p for p in Port if p == Port.LOCAL or neighbour(core, p, *sides) is not None]
         self.regions = {p: region(core, p, *sides) for p in self.ports}
         flits = stream.Signature(StructLayout(flit_layout(geometry)))
         super().__init__(

@@ -25,9 +25,7 @@ class MeshCoreImage(HardwareImage):
     ``channel_origin`` is -1 for channels that start elsewhere; ``sender_rows`` is not there.
     """
 
-    def __init__(
-        self, program: Program, geometry: Geometry, core: int, routes: MeshRoutes
-    ) -> None:
+    def __init__(self, program: Program, geometry: Geometry, core: int, routes: MeshRoutes) -> None:
         self._number, self._routes = core, routes
         super().__init__(program, geometry, core)
 
@@ -95,8 +93,9 @@ def mesh_images(program: Program, geometry: Geometry) -> tuple[HardwareImage, ..
     routes = MeshRoutes.of(program)
     cores = len(program.cores)
     # In one row, or with as many columns as there are, cores are where the target has them.
-    same = geometry.mesh_columns == routes.columns or (routes.rows == 1 <= geometry.mesh_rows
-                                                       and cores <= geometry.mesh_columns)
+    same = geometry.mesh_columns == routes.columns or (
+        routes.rows == 1 <= geometry.mesh_rows and cores <= geometry.mesh_columns
+    )
     if cores > geometry.cores or not same:
         raise FitError(
             "the program does not fit the hardware mesh",

@@ -85,7 +85,8 @@ class Timing:
         """
         P = program.target.lanes if lanes is None else lanes
         U = default_update_lanes(P)
-        if len(program.cores) > 1:
+        cores = len(program.cores)
+        if cores > 1:
             if program.rules:
                 return Timing(why_not="cores of a mesh cannot learn in this version")
             try:

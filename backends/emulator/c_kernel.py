@@ -15,8 +15,8 @@ from ...runtime.backend import RunData, State
 from . import native
 from .c_learning import CLearning
 from .clock import Clock
-from .mesh_clock import MeshClock
 from .drives import Drives
+from .mesh_clock import MeshClock
 from .neurons import Neurons
 from .recorder import Recorder
 from .streams import build_streams, thread_ranges

@@ -109,9 +109,8 @@ class RtlBackend(Backend):
         """What a core's tables and registers say that no image does; or that it has no part."""
         model, geometry = self.model, self.model.geometry
         used = core < len(self._images)
-        tables = ("injected", "generated", *(() if used else ("state", "generator")))
-        for name in tables:
-            if name in model.tables:
+        for name in model.tables:
+            if name in ("injected", "generated") or not used:
                 empty = [np.zeros(0, np.uint32)] * len(model.tables[name].widths)
                 model.load_table(name, empty, core)
         neurons = self._images[core].core.neurons if used else 0
@@ -158,8 +157,9 @@ class RtlBackend(Backend):
 
     def _count(self, name: str) -> int:
         """What has been counted since the beginning, in all cores."""
-        return sum(self._base[core][name] + self._counter(name, core)
-                   for core in range(len(self._images)))
+        return sum(
+            self._base[core][name] + self._counter(name, core) for core in range(len(self._images))
+        )
 
     # ------------------------------------------------------------------ running
 

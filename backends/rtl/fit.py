@@ -55,7 +55,7 @@ def _mesh_for(program: Program, lanes: int | None) -> Geometry:
     sent = np.bincount(routes.home, np.diff(routes.start), len(cores)).astype(np.int64)
     geometry = replace(
         _geometry(program, program.cores, lanes, int(driven.max(initial=0))),
-        axons=_room(max(routes.arrivals.max(), *(len(axon) for axon in routes.axon))),
+        axons=_room(max(int(routes.arrivals.max()), *(len(axon) for axon in routes.axon))),
         rows=_room(max(len(core.rows) for core in program.cores)),
         destinations=_room(int(sent.max(initial=0))),
         mesh_rows=routes.rows,

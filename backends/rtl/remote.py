@@ -390,10 +390,12 @@ class RemoteBackend(RtlBackend):
         """Copies of ``State.saturations`` and ``State.saturated`` alone: one column is read."""
         table = self._linked.tables["state"]
         column = table.field("saturated").column
-        word = np.concatenate([
-            self._linked.column("state", column, core)[: image.core.neurons]
-            for core, image in enumerate(self._images)
-        ])
+        word = np.concatenate(
+            [
+                self._linked.column("state", column, core)[: image.core.neurons]
+                for core, image in enumerate(self._images)
+            ]
+        )
         bits = table.decode([word] * len(table.widths))["saturated"]
         return self._saturations(), bits.astype(np.uint8)
 
