@@ -72,7 +72,7 @@ CONFIGURATIONS = {
 }
 
 ROUTERS = {"router-2x2": ((2, 2), 0), "router-3x3": ((3, 3), 4), "router-8x8": ((8, 8), 9)}
-"""A router alone: sides of its mesh, and which one: at a corner with three ports, else with five."""
+"""A router alone: sides of its mesh, and which one: at a corner with three ports, or with five."""
 
 SYNTHESIS = {
     "ice40": "synth_ice40 -dsp -top core",

@@ -1,8 +1,8 @@
 """How long spikes take over a mesh, to the cycle: hdl/router.py as arithmetic.
 
-Nothing that happens in a core has an influence on the network: what is sent waits in the sender, and
-what arrives is taken at once. So a step is the network cycle by cycle (``Network.carry``), and then
-each core's rows in the order in which their spikes came (``hdl.cycles``).
+Nothing that happens in a core has an influence on the network: what is sent waits in the sender,
+and what arrives is taken at once. So a step is the network cycle by cycle (``Network.carry``), and
+then each core's rows in the order in which their spikes came (``hdl.cycles``).
 """
 
 from __future__ import annotations

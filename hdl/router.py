@@ -5,8 +5,9 @@ columns then, and forks where its ways part: every fork takes the cores that lie
 
 A flit waits in the buffer of the port that it came in by until each of its forks has left; they
 leave when they can, independent of each other. Of several flits that want an output in the same
-cycle, the one from the port that comes first in ``routing.PRIORITY`` gets it: what is on its way goes before
-what turns, and what turns before what begins. Nothing of it remembers anything from step to step.
+cycle, the one from the port that comes first in ``routing.PRIORITY`` gets it: what is on its way
+goes before what turns, and what turns before what begins. So no router remembers anything from step
+to step.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ways over a mesh, as data: ports of routers, who goes first, where what lies. Without Amaranth."""
+"""Ways over a mesh, as data: ports of routers, who goes first, what lies where; no Amaranth."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ from spikeloom.runtime.link.transport import InProcess
 from spikeloom.runtime.mesh_routes import MeshRoutes
 
 _SIZES: dict[str, Any] = {
-    "neurons": 16, "lanes": 2, "rows": 512, "words": 1024, "axons": 256, "destinations": 512,
+    "neurons": 16, "lanes": 2, "rows": 512, "words": 2048, "axons": 256, "destinations": 512,
     "channels": 64, "generators": 64, "state_bits": 20, "weight_bits": 8,
     "accumulator_bits": 24, "delay_slots": 8, "receptors": 2,
 }  # fmt: skip
@@ -135,6 +135,7 @@ def test_compiled_networks_take_their_cores_and_their_time():
     net.connect(noise, cells, weights=0.4, connector=sl.FixedProbability(0.3, seed=2))
     net.connect(given, cells, weights=0.5, connector=sl.AllToAll())
     net.connect(cells, cells, weights=0.05, connector=sl.FixedProbability(0.5, seed=1))
+    net.probe(cells, "spikes")
     program = sl.compile(net, target=sl.Target(mesh=(2, 2), neurons=12, lanes=4))
     assert len(program.cores) == 4
     stimulus = {"given": np.random.default_rng(0).random((60, 5)) < 0.3}

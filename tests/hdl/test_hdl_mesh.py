@@ -1,4 +1,4 @@
-"""Routers against the arithmetic of their time, cycle by cycle; and what that arithmetic promises."""
+"""Routers against the arithmetic of their time, cycle by cycle; and what it promises."""
 
 from __future__ import annotations
 
