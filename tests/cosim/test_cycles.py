@@ -18,7 +18,9 @@ from support.tiny import Synapse, tiny_program
 
 import spikeloom as sl
 from spikeloom.backends.emulator import EmulatorBackend
+from spikeloom.backends.rtl import RtlBackend
 from spikeloom.backends.rtl.fit import geometry_for
+from spikeloom.compiler.program import PERIODIC
 from spikeloom.errors import DeviceError, UnsupportedError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import default_update_lanes
@@ -198,6 +200,30 @@ def test_a_step_counted_by_hand(kernel):
     assert found.cycles is not None
     assert found.cycles.tolist() == [17 + 8 + 4, 17 + 10 + 2 + 3, 17 + 1, 17 + 8 + 1]
     device.close()
+
+
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_generators_wait_for_the_end_of_many_graded_events(kernel):
+    synapses = [Synapse("c0", target, 1) for target in range(20)]
+    generators = [(0, PERIODIC, 0, 0, 1, 0)]
+    program = tiny_program(
+        [{"threshold": 99}] * 20, synapses, channels=1, generators=generators, lanes=2
+    )
+    numbers = np.arange(20, dtype=np.int32)
+    events = replace(
+        Events.none(),
+        graded_step=np.zeros(20, np.int64),
+        graded_neuron=numbers,
+        graded_value=numbers,
+    )
+    device = emulator(kernel, program)
+    hardware = RtlBackend(simulator="amaranth")
+    hardware.load(program)
+    found = [each.run(2, events, nothing_recorded(program)).cycles for each in (device, hardware)]
+    # One group of generators, 20 of neurons: 18, or 8 + 20, until the first of 10 synapses.
+    assert [cycles.tolist() for cycles in found if cycles is not None] == [[70, 60]] * 2
+    device.close()
+    hardware.close()
 
 
 def test_lanes_are_an_option_and_compared_in_lockstep():
