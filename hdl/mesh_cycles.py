@@ -8,7 +8,7 @@ then each core's rows in the order in which their spikes came (``hdl.cycles``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class MeshRows:
         entries: of each core (rows, lanes) int32, cycles that each lane takes for each row.
         groups: (cores,) groups of neurons in use.
         generator_groups: (cores,) groups of generators in use.
+        offered, arrived: the constants of that name.
     """
 
     rows: int
@@ -57,6 +58,33 @@ class MeshRows:
     entries: tuple[NDArray[np.int32], ...]
     groups: NDArray[np.int64]
     generator_groups: NDArray[np.int64]
+    offered: int = OFFERED
+    arrived: int = ARRIVED
+
+    def ways(self) -> dict[str, NDArray[Any]]:
+        """What ``routing`` says of this mesh, as tables.
+
+        Returns:
+            ``region``: (cores, ports) uint64, cores behind each output, 0 where there is none;
+            ``into``: (cores, ports) int32, number of the buffer there (core times ports, and its
+            port), -1 of LOCAL; ``priority``: (ports, ports) int32, the inputs that an output
+            takes, the first one first, then -1.
+        """
+        sides = (self.rows, self.columns)
+        cores, ports = self.rows * self.columns, len(Port)
+        into = np.full((cores, ports), -1, np.int32)
+        reached = np.zeros((cores, ports), np.uint64)
+        for core in range(cores):
+            for port in Port:
+                beyond = neighbour(core, port, *sides)
+                if beyond is not None:
+                    into[core, port] = beyond * ports + OPPOSITE[port]
+                if beyond is not None or port == Port.LOCAL:
+                    reached[core, port] = region(core, port, *sides)
+        priority = np.full((ports, ports), -1, np.int32)
+        for port, inputs in PRIORITY.items():
+            priority[port, : len(inputs)] = inputs
+        return {"region": reached, "into": into, "priority": priority}
 
 
 def mesh_cycles(

@@ -94,7 +94,7 @@ def mesh_sides(program: Program) -> tuple[int, int]:
     """
     cores, across = len(program.cores), program.target.mesh[1]
     sides = (-(-cores // across), min(cores, across))
-    if max(sides) > MAX_SIDE:
+    if not 0 < max(sides) <= MAX_SIDE:
         raise UnsupportedError(
             "the generated hardware has no mesh of that size",
             found=f"{sides[0]} by {sides[1]} cores",

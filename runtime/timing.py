@@ -86,6 +86,8 @@ class Timing:
         P = program.target.lanes if lanes is None else lanes
         U = default_update_lanes(P)
         cores = len(program.cores)
+        if not cores:
+            return Timing(why_not="a program without cores")
         if cores > 1:
             if program.rules:
                 return Timing(why_not="cores of a mesh cannot learn in this version")

@@ -26,7 +26,7 @@ PLAIN = {
     f"hdl.{name}"
     for name in (
         *("geometry", "layout", "learning_tables", "registers", "streams", "cycles", "document"),
-        *("protocol", "descriptor", "protocol_doc", "core_regions"),
+        *("protocol", "descriptor", "protocol_doc", "core_regions", "routing", "mesh_cycles"),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
@@ -34,7 +34,9 @@ ELABORATED = {"boards.clocking", "boards.top"}
 """Of the boards, what becomes a circuit; the others are plain data or run tools."""
 WORKER = ("backends", "lava", "worker")
 """Runs in other interpreters, which have Lava but nothing of the project."""
-IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
+IMAGES = {
+    f"runtime.{name}" for name in ("images", "row_plan", "step_work", "mesh_image", "mesh_routes")
+}
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""

@@ -166,7 +166,7 @@ class EmulatorBackend(Backend):
             if self._library is None
             else min(self._threads, self._library.max_threads),
             "why_not_c": self._why_not_c,
-            "cycles": "of one core" if self._counts is None else self._counts,
+            "cycles": self._counts is not False,
         }
         return facts if self._kernel is None else {**facts, **self._kernel.describe()}
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...hdl.mesh_cycles import ARRIVED, OFFERED
-from ...hdl.routing import OPPOSITE, PRIORITY, Port, neighbour, region
 from . import native
 from .clock import LAST_PART, Clock, sender_sets
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
-    from ...hdl.mesh_cycles import MeshRows
     from ...runtime.timing import Timing
 
 
@@ -47,7 +44,7 @@ class MeshClock(Clock):
             **sender_sets(program),
         }
         self._network = {
-            **_ways(mesh),
+            **mesh.ways(),
             "home": mesh.home,
             "start": mesh.start,
             "to": mesh.cores,
@@ -73,8 +70,8 @@ class MeshClock(Clock):
         self._mesh = native.Mesh(
             counter=ctypes.pointer(self._counter),
             cores=mesh.rows * mesh.columns,
-            offered=OFFERED,
-            arrived=ARRIVED,
+            offered=mesh.offered,
+            arrived=mesh.arrived,
             **{name: array.ctypes.data for name, array in self._network.items()},
         )
 
@@ -94,22 +91,3 @@ def _starts(sizes: NDArray[np.int64] | list[int]) -> NDArray[np.int64]:
     """Where parts of these sizes begin."""
     ends = np.cumsum(np.asarray(sizes, np.int64))
     return ends - sizes
-
-
-def _ways(mesh: MeshRows) -> dict[str, NDArray]:
-    """What ``routing`` says, as tables."""
-    sides = (mesh.rows, mesh.columns)
-    cores, ports = mesh.rows * mesh.columns, len(Port)
-    into = np.full((cores, ports), -1, np.int32)
-    reached = np.zeros((cores, ports), np.uint64)
-    for core in range(cores):
-        for port in Port:
-            beyond = neighbour(core, port, *sides)
-            if beyond is not None:
-                into[core, port] = beyond * ports + OPPOSITE[port]
-            if beyond is not None or port == Port.LOCAL:
-                reached[core, port] = region(core, port, *sides)
-    priority = np.full((ports, ports), -1, np.int32)
-    for port, inputs in PRIORITY.items():
-        priority[port, : len(inputs)] = inputs
-    return {"region": reached, "into": into, "priority": priority}

@@ -31,7 +31,7 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
     Raises:
         UnsupportedError: there is no hardware for it.
     """
-    if len(program.cores) > 1:
+    if len(program.cores) != 1:
         return _mesh_for(program, lanes)
     plan = plan_rows(program)
     geometry = replace(
