@@ -3,10 +3,11 @@
     python benchmarks/hardware_cycles.py
 
 Dense networks first. Then rows with 10 % random targets among 256 neurons: cycles that a row takes
-on average in steps of 10 to 100 spikes, beside the least that so many synapses could take,
-``⌈F / P⌉``, and what lanes in lock step would take, each row as long as its fullest lane. At last
-dense networks with pair STDP, in a step in which as many neurons fire as inputs do, beside the same
-network without learning.
+on average in steps of 10 to 100 spikes, beside ``⌈F / P⌉``, what so many synapses take that are
+dealt evenly to the lanes, and what lanes in lock step would take, each row as long as its fullest
+lane; and all of it also with the neurons in the order of their numbers instead of the one that the
+compiler finds (``compiler/slots.py``). At last dense networks with pair STDP, in a step in which as
+many neurons fire as inputs do, beside the same network without learning.
 """
 
 from __future__ import annotations
@@ -44,14 +45,15 @@ def dense(sizes: tuple[int, ...], spikes: int, lanes: int) -> int:
         return int(device.run(1, inputs={"in": raster}).cycles[0])
 
 
-def sparse(spikes: int, lanes: int) -> tuple[float, float, float]:
+def sparse(spikes: int, lanes: int, *, dealt: bool = True) -> tuple[float, float, float]:
     """Cycles per row: of the hardware, the least, and in lock step."""
     size = 256
     net = sl.Network(dt=1e-3)
     source = net.source("in", size)
     cells = net.population("cells", size, sl.IF(v_threshold=1e6))
     net.connect(source, cells, weights=1.0, connector=sl.FixedProbability(0.1, seed=1))
-    program = sl.compile(net, quantization=sl.Quantization(scale=1))
+    target = sl.Target(lanes=lanes if dealt else 1)  # for one lane nothing is dealt
+    program = sl.compile(net, target, sl.Quantization(scale=1))
     rng = np.random.default_rng(spikes)
     raster = np.zeros((STEPS, size), bool)
     for row in raster:
@@ -102,14 +104,15 @@ def main() -> None:
     for name, sizes, spikes, lanes in DENSE:
         for P in lanes:
             print(f"| {name} | {P} | {dense(sizes, spikes, P)} |")
-    print("\n| spikes in a step | P | cycles per row | ⌈F / P⌉ | ratio | in lock step |")
-    print("|---|---|---|---|---|---|")
+    print("\n| spikes in a step | P | cycles per row | ⌈F / P⌉ | ratio | in lock step |", end="")
+    print(" not dealt: cycles | ratio | in lock step |\n|---|---|---|---|---|---|---|---|---|")
     for P in (4, 8, 16, 32):
         for spikes in (10, 26, 50, 100):
             found, least, locked = sparse(spikes, P)
+            plain, _, plain_locked = sparse(spikes, P, dealt=False)
             print(
                 f"| {spikes} | {P} | {found:.2f} | {least:.2f} | {found / least:.2f}"
-                f" | {locked:.2f} |"
+                f" | {locked:.2f} | {plain:.2f} | {plain / least:.2f} | {plain_locked:.2f} |"
             )
     print("\n| case | P | cycles with pair STDP | without | ratio |\n|---|---|---|---|---|")
     for name, size, spikes, lanes in LEARNING:

@@ -65,9 +65,9 @@ def measure(program: sl.Program, mode: str, each: bool, rate: float, repeats: in
             part = everything.part(low, min(low + window, steps))
             joules(chip, count(routes, part))
             if not each and timer.can_skip_messages:
-                duration, made_in, worked_in = timer.busy(part)
-                collector.add_busy(len(part.sender), 0, made_in, worked_in)
-                seconds += float(duration.sum())
+                busy = timer.busy(part)
+                collector.add_busy(busy)
+                seconds += float(busy.duration.sum())
                 continue
             times = timer.run(part)
             collector.add(times, low, np.zeros(part.steps))

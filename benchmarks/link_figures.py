@@ -7,7 +7,8 @@ Host, protocol and the device's model are the real ones; only the time is reckon
 machine disturbs it, and the device itself takes none. Told are payload bytes against what the line
 could carry, how long a network of 90 neurons, all to all, with 64 inputs takes to load and verify,
 and spikes per second both ways at once: 20 of 1,024 channels in each step, whose spikes all come
-back in it.
+back in it; and how fast the digits of ``examples/digits_supervised.py`` are learned, with a
+teacher's events in two of three steps.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 import numpy as np
+from digits_learning import Data, spikes_of
+from digits_supervised import ETA, FULL, PAUSE, PERIOD, network, teacher_of
 from support.echo import EchoCore, descriptor
 from support.wire import Wire
 
@@ -101,6 +105,40 @@ def load_time(baud: int, latency: float) -> float:
     return wire.now() - began
 
 
+def learning(baud: int, latency: float, images: int = 100) -> tuple[float, float, float]:
+    """Seconds, host's DATA frames, and bytes both ways, per image that is learned."""
+    program = sl.compile(network(ETA, "stochastic", 0))
+    data = Data.load("random")
+    inputs = {
+        "pixels": spikes_of(data.train[:images], PAUSE),
+        "digits.teacher": teacher_of(data.train_labels[:images]),
+        "modulator": ([0], [FULL]),
+    }
+    modelled, carried = ModelledDevice(geometry_for(program)), [0]
+
+    def exchange(sent: bytes) -> bytes:
+        answer = modelled.exchange(sent)
+        carried[0] += len(sent) + len(answer)
+        return answer
+
+    wire = Wire(exchange, baud, latency)
+    backend = RemoteBackend(wire)
+    with sl.Device(backend) as device, sl.open("emulator") as emulator:
+        for each in (device, emulator):
+            each.load(program)
+        device.run(PERIOD)  # tells the device what to look at
+        emulator.run(PERIOD)
+        began, carried[0] = wire.now(), 0
+        frames = backend.client.session.statistics.frames_sent
+        device.run(images * PERIOD, inputs)
+        seconds = wire.now() - began
+        frames = backend.client.session.statistics.frames_sent - frames
+        emulator.run(images * PERIOD, inputs)
+        found, right = (each.read_weights("pixels->digits") for each in (device, emulator))
+        assert (found.raw == right.raw).all()
+    return seconds / images, frames / images, carried[0] / images
+
+
 def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description="The link in simulated time.")
@@ -113,6 +151,8 @@ def main() -> None:
         print(f"  payload {there:.1%} of the line to the device, {back:.1%} from it")
         print(f"  {load_time(given.baud, latency) * 1e3:.0f} ms to load and verify the network")
         print(f"  {spikes_per_second(given.baud, latency):.0f} spikes per second each way")
+        seconds, frames, size = learning(given.baud, latency)
+        print(f"  {1e3 * seconds:.1f} ms, {frames:.1f} frames, {size:.0f} bytes an image learned")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Chip:
         discipline: what starts a step, of ``chip_fields.DISCIPLINES``.
         model: how a step's work takes time, of ``chip_fields.MODELS``.
         updates: which neurons are updated, of ``chip_fields.UPDATES``.
+        routing: how a spike gets to several cores, of ``chip_fields.ROUTING``.
         numbers: by field.
         tables: by field, tiles in use to number; for other counts the next larger one holds.
     """
@@ -62,6 +63,7 @@ class Chip:
     discipline: str
     model: str
     updates: str
+    routing: str
     numbers: Mapping[str, Number]
     tables: Mapping[str, Mapping[int, Number]]
 

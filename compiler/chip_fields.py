@@ -103,3 +103,6 @@ MODELS = ("messages", "cycles")
 
 UPDATES = ("all", "active")
 """Which neurons are updated in a step: all, or those with a bias, a current or a voltage."""
+
+ROUTING = ("unicast", "multicast")
+"""A message for each core that a spike goes to; or one that forks where the ways to them part."""

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from ..errors import FileError
 from ..regular_file import open_regular
 from .chip import Chip, Number
-from .chip_fields import DISCIPLINES, FIELDS, KINDS, MODELS, TABLES, UPDATES, Field
+from .chip_fields import DISCIPLINES, FIELDS, KINDS, MODELS, ROUTING, TABLES, UPDATES, Field
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,9 +65,11 @@ class _Reader:
             key: self.text(content.get(key), key, longest)
             for key, longest in (("name", _LONGEST_NAME), ("title", _LONGEST_TEXT))
         }
+        known_choices = {
+            "discipline": DISCIPLINES, "model": MODELS, "updates": UPDATES, "routing": ROUTING
+        }  # fmt: skip
         choices = {
-            key: self.choice(content.get(key), key, known)
-            for key, known in (("discipline", DISCIPLINES), ("model", MODELS), ("updates", UPDATES))
+            key: self.choice(content.get(key), key, known) for key, known in known_choices.items()
         }
         numbers: dict[str, Number] = {}
         tables: dict[str, dict[int, Number]] = {}

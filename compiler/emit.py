@@ -1,4 +1,4 @@
-"""Pass 10: from the routed network to the Program."""
+"""Pass 11: from the routed network to the Program."""
 
 from __future__ import annotations
 

@@ -349,6 +349,7 @@ def LoihiSTDP(
     impulse: int = 16,
     w_min: int = 0,
     w_max: int = 127,
+    order: Literal["events", "lava"] = "events",
     **more: Any,
 ) -> Rule:
     """Pair STDP in the integers of Loihi's learning engine (Davies et al. 2018).
@@ -356,21 +357,31 @@ def LoihiSTDP(
     ``Δw = 2^log2_plus·x1·y0 - 2^log2_minus·y1·x0`` with traces of ``impulse`` at a spike; weights
     are mantissas, so the population needs a given scale (``sl.Quantization(scale=…)``).
 
+    Lava's STDPLoihi sees traces as they are after the step, its own spikes included, and rounds
+    what both products make of a weight as one. ``order="lava"`` does that: one step later, when
+    its traces have all of it, by products that are looked at in every step (docs/learning.md).
+
     Args:
         log2_plus, log2_minus: learning rates as powers of two.
         tau_plus, tau_minus: time constants of the traces.
         impulse: what a spike adds to a trace.
         w_min, w_max: limits of the mantissas.
+        order: "events", at the spikes; or "lava". Between two populations Lava's rule
+            pairs a spike when it is fired, so that ``post_delay`` is then one step.
         more: further arguments of :class:`Rule`.
     """
-    return Rule(
-        dw=f"2^{log2_plus}*x1*y0 - 2^{log2_minus}*y1*x0",
-        traces={"x1": Trace(tau_plus, impulse), "y1": Trace(tau_minus, impulse)},
-        w_min=w_min,
-        w_max=w_max,
-        units="raw",
-        **more,
-    )
+    reasons = Reasons("LoihiSTDP")
+    choice(reasons, "order", order, ("events", "lava"))
+    reasons.done()
+    traces: dict[str, Trace | Window] = {
+        "x1": Trace(tau_plus, impulse), "y1": Trace(tau_minus, impulse)
+    }  # fmt: skip
+    dw = f"2^{log2_plus}*x1*y0 - 2^{log2_minus}*y1*x0"
+    if order == "lava":
+        # 1 in the step after a spike: the events of the step whose traces are now complete.
+        traces |= {"x2": Window([1]), "y2": Window([1])}
+        dw = f"2^{log2_plus}*u*x1*y2 - 2^{log2_minus}*u*y1*x2"
+    return Rule(dw=dw, traces=traces, w_min=w_min, w_max=w_max, units="raw", **more)
 
 
 def _nearest(reasons: Reasons, pairing: str) -> bool:

@@ -21,6 +21,7 @@ from .place import Place
 from .quantise import Quantise, Quantization
 from .route import Route
 from .schedule import Schedule
+from .slots import Slots
 from .target import TARGETS, Target, resolve_target
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def passes(target: Target, quantization: Quantization) -> tuple[tuple[str, Pass]
         ("expand", Expand(target)),
         ("partition", Partition()),
         ("place", Place()),
+        ("slots", Slots()),
         ("route", Route()),
         ("schedule", Schedule()),
         ("emit", Emit()),

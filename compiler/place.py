@@ -1,4 +1,4 @@
-"""Pass 7: put the parts on the mesh, and the neurons into slots.
+"""Pass 7: put the parts on the mesh, and the neurons into slots by order.
 
 Parts that talk to each other go near each other: starting from row-major order, the swap that
 shortens the spikes' ways most is made until none does. What a network computes never depends on it.

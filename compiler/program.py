@@ -280,6 +280,14 @@ class Program:
                 deepest = max(deepest, rule.delay_max)
         return deepest + 1
 
+    @cached_property
+    def synapses(self) -> NDArray[np.int64]:
+        """(projections,) number of synapses of each projection."""
+        counts = np.zeros(len(self.projections), np.int64)
+        for core in self.cores:
+            np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))
+        return counts
+
     def source(self, name: str) -> SourceSymbol | None:
         """The source of that name, if there is one."""
         return next((s for s in self.sources if s.name == name), None)

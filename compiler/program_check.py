@@ -165,7 +165,7 @@ def _check_core(core: CoreImage, program: Program, where: str) -> None:
     _check_starts(core.axon_start, len(core.rows), f"{where}, axon_start")
     _check_starts(core.spike_start, len(core.spike_to), f"{where}, spike_start")
     _require(len(core.spike_start) == n + 1, where, "spike_start has another length")
-    bits = _synapse_bits(core, program)
+    bits = synapse_bits(core, program)
     for name, needed, available in (
         ("neurons", n, target.neurons),
         ("axons", core.axons, target.axons),
@@ -178,7 +178,7 @@ def _check_core(core: CoreImage, program: Program, where: str) -> None:
     _check_rows(core, target, where)
 
 
-def _synapse_bits(core: CoreImage, program: Program) -> int:
+def synapse_bits(core: CoreImage, program: Program) -> int:
     """Bits of synapse memory that a core needs; rules and rows are not checked yet."""
     target = program.target
     bits = len(core.dense_weight) * target.weight_bits

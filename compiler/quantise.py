@@ -158,7 +158,10 @@ class Quantise:
         self, ir: Graph, population: PopulationNode
     ) -> tuple[PopulationNode, list[ProjectionEdge], dict[str, Any]]:
         explicit = self.quantization.explicit(population.name, population.size)
-        incoming = tuple(in_network_units(e, explicit) for e in ir.incoming(population.name))
+        multiple = self.quantization.multiple_of
+        incoming = tuple(
+            in_network_units(e, explicit, multiple) for e in ir.incoming(population.name)
+        )
         drive = real_drive(population, incoming)
         if explicit is None:
             scale = choose_scale(
@@ -169,11 +172,9 @@ class Quantise:
         check_scale(incoming, scale)
         chosen = choose_exponents(
             population, incoming, scale, self.target, automatic=explicit is None,
-            rounding=self.quantization.rounding, multiple_of=self.quantization.multiple_of,
+            rounding=self.quantization.rounding, multiple_of=multiple,
         )  # fmt: skip
-        params = quantise_neurons(
-            population, scale, chosen.shift, self.target, self.quantization.multiple_of
-        )
+        params = quantise_neurons(population, scale, chosen.shift, self.target, multiple)
         node = replace(population, params=params, scale=scale)
         into = [_edge(edge, chosen) for edge in incoming]
         rules, learned, findings = quantise_rules(into, scale, chosen, ir.dt, self.target)

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def in_network_units(edge: ProjectionEdge, scale: NDArray[np.float64] | None) -> ProjectionEdge:
+def in_network_units(
+    edge: ProjectionEdge, scale: NDArray[np.float64] | None, multiple_of: int = 1
+) -> ProjectionEdge:
     """The edge with the limits of a raw rule as weights; others as they are.
 
     Args:
         edge: of the real graph.
         scale: (size,) that the user gave for the target population, or None.
+        multiple_of: what one mantissa moves u by, in state LSBs.
 
     Raises:
         CompileError: the rule speaks mantissas, but no scale says what they are.
@@ -40,7 +43,7 @@ def in_network_units(edge: ProjectionEdge, scale: NDArray[np.float64] | None) ->
             where=plastic.rule.origin,
             remedy=f"sl.Quantization(scale={{{edge.post!r}: …}}), or units='network'",
         )
-    low, high = (limit / scale[0] for limit in plastic.limits)
+    low, high = (limit * multiple_of / scale[0] for limit in plastic.limits)
     return replace(edge, plastic=replace(plastic, limits=(low, high)))
 
 

@@ -16,6 +16,9 @@ from .target import Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+WORST = 3
+"""Weights with the largest errors that a projection's report names."""
+
 
 def population_report(
     real: PopulationNode,
@@ -71,6 +74,9 @@ def projection_report(
 ) -> dict[str, Any]:
     """Exponent and weight errors of one projection; JSON data.
 
+    ``error_histogram`` counts them in twentieths of a mantissa step, from -1/2 to 1/2;
+    ``worst_errors`` has pre, post, weight and what it became.
+
     ``clipped`` counts weights beyond the mantissa's range; the pass refuses those, so that it is
     zero in every Program, and measured here all the same.
     """
@@ -89,7 +95,30 @@ def projection_report(
         "largest_weight": largest,
         "rms_error": _number(np.sqrt(np.mean(error**2))) if len(w) else 0.0,
         "max_error": _number(np.abs(error).max(initial=0.0)),
+        "error_histogram": _histogram(error / step),
+        "worst_errors": [
+            [
+                int(after.synapses.pre[i]),
+                int(after.synapses.post[i]),
+                float(w[i]),
+                float(m[i] * step[i]),
+            ]
+            for i in _largest(np.abs(error))
+        ],
     }
+
+
+def _histogram(steps: NDArray[np.float64]) -> list[int]:
+    """How many errors are in each twentieth from -1/2 to 1/2 of a mantissa's step."""
+    place = np.clip(np.floor((steps + 0.5) * 20), 0, 19).astype(np.int64)
+    return np.bincount(place, minlength=20).tolist()
+
+
+def _largest(values: NDArray[np.float64]) -> list[int]:
+    """Where the WORST largest values above 0 are, the first ones of equal values."""
+    limit = np.partition(values, -WORST)[-WORST] if len(values) > WORST else 0.0
+    found = np.flatnonzero((values >= limit) & (values > 0))
+    return found[np.argsort(-values[found], kind="stable")][:WORST].tolist()
 
 
 def quantisation_findings(

@@ -1,4 +1,4 @@
-"""Pass 8: row groups, axons and the synapse memories.
+"""Pass 9: row groups, axons and the synapse memories.
 
 Every sender that has a synapse on a core gets one axon there; the axon owns the row groups of
 all projections. Rows lie in the order of axons, so that a walked axon reads consecutive memory.
@@ -7,10 +7,11 @@ all projections. Rows lie in the order of axons, so that a walked axon reads con
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .connectors import stable_order
 from .ir import ProjectionEdge
 from .mapped import GROUP, Placed, Routed
 from .program import DENSE, SPARSE
@@ -49,10 +50,11 @@ class Route:
         for f in found:
             memory.write(f, unsorted[at : at + len(f.groups)])
             at += len(f.groups)
+        axon = _axons(groups)
         return Routed(
-            **ir.fields(),
+            **{**ir.fields(), "usage": _usage(ir, groups, axon)},
             groups=groups,
-            axon=_axons(groups),
+            axon=axon,
             sparse_target=memory.target,
             sparse_weight=memory.weight,
             sparse_delay=memory.delay,
@@ -126,6 +128,14 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
         core, pre, slot = core[order], pre[order], slot[order]
         weight, delay = weight[order], delay[order]
         enable = None if enable is None else enable[order]
+    row = _rows(pre, core)
+    if ((row[1:] == row[:-1]) & (slot[1:] < slot[:-1])).any():
+        order = stable_order(slot, ir.target.neurons)
+        order = order[stable_order(row[order], int(row[-1]) + 1)]
+        core = None if core is None else core[order]
+        pre, slot = pre[order], slot[order]
+        weight, delay = weight[order], delay[order]
+        enable = None if enable is None else enable[order]
     found = row_groups(pre, slot, delay, core, sparse=edge.own_delays)
     groups = np.zeros(len(found.start), GROUP)
     row = groups["row"]
@@ -142,6 +152,43 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
     if edge.plastic is not None:
         row["rule"] = 1 + [e.index for e in ir.graph.plastic].index(edge.index)
     return _Found(groups, slot, weight, delay, enable)
+
+
+def _rows(pre: NDArray[Any], core: NDArray[Any] | None) -> NDArray[np.int64]:
+    """(k,) number of each synapse's row, of synapses that are sorted by core and pre."""
+    new = pre[1:] != pre[:-1]
+    if core is not None:
+        new |= core[1:] != core[:-1]
+    return np.append(0, np.cumsum(new))
+
+
+def _usage(ir: Placed, groups: NDArray[np.void], axon: NDArray[np.int64]) -> tuple[Any, ...]:
+    """What each part takes of its core now that its rows are made; slots change their kinds."""
+    row, core = groups["row"], groups["core"]
+    width = np.array(
+        [
+            [
+                ir.target.synapse_width(
+                    dense=kind == DENSE, plastic=edge.plastic is not None, tagged=edge.tagged
+                )
+                for kind in (SPARSE, DENSE)
+            ]
+            for edge in ir.graph.projections
+        ],
+        np.int64,
+    ).reshape(-1, 2)
+    bits = width[row["projection"], row["kind"]] * row["count"]
+    rows = np.bincount(core, minlength=ir.parts)
+    total = np.zeros(ir.parts, np.int64)
+    np.add.at(total, core, bits)
+    axons = np.zeros(ir.parts, np.int64)
+    np.maximum.at(axons, core, axon + 1)
+    core_of = np.zeros(ir.parts, np.int64)
+    core_of[ir.part] = ir.core
+    return tuple(
+        {**used, "axons": int(axons[at]), "rows": int(rows[at]), "synapse_bits": int(total[at])}
+        for used, at in zip(ir.usage, core_of.tolist(), strict=True)
+    )
 
 
 def _axons(groups: NDArray[np.void]) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ from ..errors import CompileError
 
 MAX_NEURONS_PER_CORE = 4096
 MAX_CORES = 65535
+MAX_CORE_BITS = 1 << 32
+"""More synapse memory than any core of hardware has."""
 MAX_EXPONENT = 15
 MAX_SHIFT = 15
 TAG_BITS = 8
@@ -102,6 +104,11 @@ class Target:
     def cores(self) -> int:
         """Number of cores of the mesh."""
         return self.mesh[0] * self.mesh[1]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its cores can be hardware: the emulator's memories are larger than any."""
+        return self.synapse_bits < MAX_CORE_BITS
 
     @property
     def sparse_synapse_bits(self) -> int:

@@ -25,8 +25,8 @@ class Accumulators(Component):
 
     ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
     addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
-    the next addition by itself). ``take`` reads the accumulators of one group and step into
-    ``sum0``, ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
+    the next addition by itself). ``take`` reads the accumulators at ``index`` into ``sum0``,
+    ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
     never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
     left; what the host writes then goes through the adder, too.
     """
@@ -44,7 +44,6 @@ class Accumulators(Component):
             "index": In(bits),
             "value": In(signed(g.accumulator_bits)),
             "take": In(1),
-            "take_index": In(bits),
             "look": In(1),
         }
         for r in range(g.receptors):
@@ -56,14 +55,12 @@ class Accumulators(Component):
         """Cycle 1 reads, cycle 2 adds and writes."""
         m = Module()
         bits = self.geometry.accumulator_bits
-        read_index = Signal.like(self.index)
         index, receptor = Signal.like(self.index), Signal()
         adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
         total = Signal(signed(bits))
         before = Signal(signed(bits), reset_less=True)
-        m.d.comb += read_index.eq(Mux(self.take, self.take_index, self.index))
         m.d.sync += [
-            index.eq(read_index),
+            index.eq(self.index),
             receptor.eq(self.receptor),
             adding.eq(self.add),
             clear.eq(self.take & ~self.look),
@@ -71,7 +68,7 @@ class Accumulators(Component):
             keep.eq(~again & ~self.take),
             before.eq(0),
         ]
-        m.d.comb += again.eq(adding & (read_index == index) & (self.receptor == receptor))
+        m.d.comb += again.eq(adding & (self.index == index) & (self.receptor == receptor))
         with m.If(again):
             m.d.sync += before.eq(total)
         found: Any = self.banks[0].get("sum")
@@ -89,7 +86,7 @@ class Accumulators(Component):
             mine = adding & (receptor == r) if len(self.banks) == 2 else adding
             m.d.comb += [
                 bank.read_enable.eq(self.add | self.take),
-                bank.read_index.eq(read_index),
+                bank.read_index.eq(self.index),
                 bank.write_enable.eq(mine | clear),
                 bank.write_index.eq(index),
                 *bank.put(sum=total),
@@ -102,12 +99,13 @@ class SynapseLane(Component):
     """A lane's synapse memory, its way through it, and its accumulators.
 
     Attributes:
-        push, row, full, busy: rows to walk, as of ``RowWalker``.
+        push, offered, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
-        take, take_index: as ``take`` of the accumulators, of this step; not while ``busy``, nor in
-            the cycle after.
-        look: while the host has access; the synapses that it reads are those of the row that it
-            pushes.
+        take: as ``take`` of the accumulators, those of ``take_group`` and ``slot``; not while
+            ``busy``, nor in the cycle after.
+        take_group: 0 without ``take``.
+        look: while the host has access; the synapses that it reads are those that an offered row
+            begins with, and the accumulators those that it takes.
         sum0, sum1: what was taken.
         plastic, plastic_weight, plastic_exponent, plastic_group, plastic_delay, plastic_receptor: a
             synapse that the learning engine delivers, never while ``busy``.
@@ -120,12 +118,13 @@ class SynapseLane(Component):
         self.accumulators = Accumulators(g)
         members: dict[str, Any] = {
             "push": In(1),
+            "offered": In(1),
             "row": In(row_layout(g)),
             "full": Out(1),
             "busy": Out(1),
             "slot": In(index_bits(g.delay_slots)),
             "take": In(1),
-            "take_index": In(wheel_index_bits(g)),
+            "take_group": In(index_bits(g.groups)),
             "look": In(1),
             "host_synapse": In(HostPort()),
         }
@@ -141,7 +140,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, cycle 1 shifts its weight and addresses the accumulator."""
+        """Cycle 0 reads the synapse, 1 the accumulator; cycle 2 shifts the weight and adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -150,12 +149,12 @@ class SynapseLane(Component):
         wiring.connect(m, wiring.flipped(self.host_synapse), synapses.host)
         m.d.comb += [
             rows.push.eq(self.push),
+            rows.offered.eq(self.offered),
             rows.row.eq(self.row),
             rows.last.eq(synapses.get("last")),
             self.full.eq(rows.full),
             self.busy.eq(rows.busy),
-            rows.look.eq(self.look),
-            synapses.read_enable.eq(rows.read),
+            synapses.read_enable.eq(1),
             synapses.read_index.eq(rows.address),
         ]
 
@@ -179,19 +178,20 @@ class SynapseLane(Component):
             group = Mux(self.plastic, self.plastic_group, group)
             receptor = Mux(self.plastic, self.plastic_receptor, receptor)
             valid = rows.valid | self.plastic
-        # 2^exponent, so that a multiplier shifts; it is 0 while nothing is added.
-        factor = (1 << exponent)[: max(3, g.exponents) + 1]
-        value = Signal(signed(g.accumulator_bits))
-        m.d.sync += value.eq(weight * factor)
+        # 2^exponent, so that a multiplier shifts; not in the cycle in which the memory reads, which
+        # is a long one.
+        mantissa = Signal(signed(g.weight_bits))
+        factor = Signal(max(3, g.exponents) + 1)
+        m.d.sync += [mantissa.eq(weight), factor.eq(1 << exponent)]
         with m.If(self.take):
-            m.d.sync += value.eq(0)
+            m.d.sync += mantissa.eq(0)
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor if g.receptors == 2 else 0),
-            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group)),
-            sums.value.eq(value),
+            # While sums are taken, there is no row: then delay and group are 0.
+            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
+            sums.value.eq(mantissa * factor),
             sums.take.eq(self.take),
-            sums.take_index.eq(self.take_index),
             sums.look.eq(self.look),
         ]
         for r in range(g.receptors):

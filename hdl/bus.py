@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from .memory import HostPort
 
-ACCESS = 8
-"""Cycles of an access to a memory: what the host writes may pass through the neurons' registers."""
+ACCESS = 12
+"""Cycles of an access to a memory: what the host writes, and much of what it reads, passes through
+the neurons' registers."""
 REGISTER_ACCESS = 32
 """Cycles of an access to a register: long enough for all counters to be brought up to date."""
 
@@ -82,6 +83,7 @@ class BusDecoder(Component):
             table: its name.
             ports: of the banks.
             shown: where what is read can be seen, if not at the ports; 0 where nothing is asked.
+                Several tables may be seen at the same places: once is enough.
         """
         self._ports.append((self.tables[table], ports, shown))
 
@@ -93,27 +95,27 @@ class BusDecoder(Component):
         index = bus.address[INDEX_SHIFT:REGION_SHIFT]
         column = bus.address[:COLUMN_NUMBER_BITS]
         to_memory = Signal()
-        left = Signal(range(REGISTER_ACCESS))
+        at = Signal(range(REGISTER_ACCESS))  # all ones in the last cycle
         open_ = Signal()  # an access is under way; to a memory, then the core stays idle
         write = Signal()
         m.d.comb += [
             to_memory.eq(region != REGISTERS),
             self.wait.eq(bus.valid & to_memory),
             self.access.eq(open_ & to_memory),
-            bus.ready.eq(open_ & (left == 0)),
+            bus.ready.eq(open_ & at.all()),
             write.eq(bus.ready & bus.write),
             self.register_number.eq(index),
             self.register_write.eq(write & ~to_memory),
-            self.register_access.eq(open_ & ~to_memory & (left[2:] == 0)),
+            self.register_access.eq(open_ & ~to_memory & at[2:].all()),
             self.data.eq(bus.data),
         ]
-        m.d.sync += [bus.done.eq(bus.ready), left.eq(left - 1)]
+        m.d.sync += [bus.done.eq(bus.ready), at.eq(at + 1)]
         with m.If(~open_):
             m.d.sync += [
                 open_.eq(bus.valid & ~bus.done & (~to_memory | self.idle)),
-                left.eq(Mux(to_memory, ACCESS - 1, REGISTER_ACCESS - 1)),
+                at.eq(Mux(to_memory, REGISTER_ACCESS - ACCESS, 0)),
             ]
-        with m.Elif(left == 0):
+        with m.Elif(bus.ready):
             m.d.sync += open_.eq(0)
 
         of_register = Signal()
@@ -130,6 +132,7 @@ class BusDecoder(Component):
                     port.access.eq(self.access),
                     port.reads.eq(first),
                     port.write.eq(write & to_memory),
+                    port.giving.eq(bus.write),
                     port.index.eq(index[bits:]),
                     port.column.eq(column),
                     port.data.eq(bus.data),

@@ -121,5 +121,7 @@ class Control(Component):
             with m.Case(*(REGISTER[name].number for name in values)):
                 m.d.comb += here.eq(1)
         by_number = {REGISTER[name].number: value for name, value in values.items()}
-        m.d.comb += self.read.eq(Mux(here, choose(by_number, self.number), counters.read))
+        # The words of these numbers in the counters' memory are 0.
+        own = choose(by_number, self.number)
+        m.d.comb += self.read.eq(Mux(here, own, 0) | counters.read)
         return m

@@ -10,7 +10,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from .accumulators import SynapseLane, wheel_index_bits
+from .accumulators import SynapseLane
 from .bus import Bus, BusDecoder
 from .component import Component
 from .control import Control
@@ -110,15 +110,12 @@ class Core(Component):
         decoder.attach("synapse", [lane.host_synapse for lane in synapses])
         units = range(g.update_lanes)
         for r in range(g.receptors):
-            decoder.attach(
-                f"wheel{r}",
-                [getattr(lane, f"host{r}") for lane in synapses],
-                [getattr(array, f"looked{r}_{i}") for i in units],
-            )
+            decoder.attach(f"wheel{r}", [getattr(lane, f"host{r}") for lane in synapses], ())
+        # Of state, neuron and wheels the array shows what is asked.
+        shown = {"host_state": [getattr(array, f"shown{i}") for i in units], "host_neuron": ()}
         for port in array.ports:
-            decoder.attach(
-                port.removeprefix("host_"), [getattr(array, f"{port}_{i}") for i in units]
-            )
+            ports = [getattr(array, f"{port}_{i}") for i in units]
+            decoder.attach(port.removeprefix("host_"), ports, shown.get(port))
         if generators is not None:
             decoder.attach("generator", [getattr(generators, f"host{i}") for i in units])
             decoder.attach("generated", [generators.host_queue])
@@ -164,13 +161,14 @@ class Core(Component):
         fired: SpikeQueue,
     ) -> None:
         """Registers to and from everywhere."""
+        storing = 0 if self._learning is None else self._learning.storing
         m.d.comb += [
             control.number.eq(decoder.register_number),
             control.access.eq(decoder.register_access),
             control.write.eq(decoder.register_write),
             control.data.eq(decoder.data),
             decoder.register_read.eq(control.read),
-            decoder.idle.eq(sequencer.idle),
+            decoder.idle.eq(sequencer.idle & ~storing),
             sequencer.wanted.eq(control.wanted),
             sequencer.pace.eq(control.pace),
             sequencer.pace_set.eq(control.pace_set),
@@ -278,13 +276,16 @@ class Core(Component):
     ) -> None:
         """Rows to the lanes that have a part in them; each lane's sums to its neurons."""
         slot_bits = (self.geometry.delay_slots - 1).bit_length()
-        of_step = Cat(control.step[:slot_bits], array.take_group)
         lane_bits = (self.geometry.lanes - 1).bit_length()
         unit_bits = (self.geometry.update_lanes - 1).bit_length()
-        taken = Signal(wheel_index_bits(self.geometry))
+        slot, taken = Signal(slot_bits), Signal.like(array.take_group)
         index = self.bus.address[INDEX_SHIFT:]
         m.d.comb += [
-            taken.eq(Mux(decoder.access, index[lane_bits:], of_step)),
+            slot.eq(Mux(decoder.access, index[lane_bits:], control.step)),
+            taken.eq(
+                Mux(decoder.access, index[lane_bits + slot_bits :], 0)
+                | Mux(array.take, array.take_group, 0)
+            ),
             array.look.eq(decoder.access),
             fetch.look.eq(decoder.access),
             fetch.look_address.eq(index[lane_bits:]),
@@ -294,10 +295,11 @@ class Core(Component):
             m.d.comb += [
                 lane.push.eq(fetch.push[i]),
                 lane.row.eq(fetch.next_row),
+                lane.offered.eq(fetch.offered),
                 fetch.full[i].eq(lane.full),
-                lane.slot.eq(control.step),
+                lane.slot.eq(slot),
                 lane.take.eq(array.take | decoder.access),
-                lane.take_index.eq(taken),
+                lane.take_group.eq(taken),
                 lane.look.eq(decoder.access),
                 *(getattr(array, f"sum{r}_{i}").eq(getattr(lane, f"sum{r}"))
                   for r in range(self.geometry.receptors)),
@@ -396,17 +398,15 @@ class Core(Component):
             self.output.payload.eq(queue.r_data),
             queue.r_en.eq(self.output.ready),
         ]
+        # What a kind has no use for is as of another one, so that nothing has to choose.
+        m.d.comb += [made.group.eq(array.group), made.data.eq(sequencer.cycles)]
+        bits = made.data[: g.update_lanes]
         with m.If(sequencer.end):
-            m.d.comb += [
-                made.kind.eq(OUTPUT_END),
-                made.data.eq(sequencer.cycles),
-                queue.w_en.eq(1),
-            ]
+            m.d.comb += [made.kind.eq(OUTPUT_END), queue.w_en.eq(1)]
         with m.Elif(array.valid & array.fired.any()):
             m.d.comb += [
                 made.kind.eq(OUTPUT_NEURONS),
-                made.group.eq(array.group),
-                made.data.eq(array.fired),
+                bits.eq(array.fired),
                 queue.w_en.eq(1),
             ]
         if generators is not None:
@@ -414,7 +414,7 @@ class Core(Component):
                 m.d.comb += [
                     made.kind.eq(OUTPUT_GENERATORS),
                     made.group.eq(generators.spikes_group),
-                    made.data.eq(generators.spikes),
+                    bits.eq(generators.spikes),
                     queue.w_en.eq(1),
                 ]
 

@@ -246,7 +246,7 @@ class CoreAdapter(wiring.Component):
         single = asked.probes & (self._count != 0)
         free = (asked.steps == 0) & ~single
         result = link.result.payload
-        mask = Signal.like(output.payload.data)
+        mask = Signal(self.geometry.update_lanes)
         group = Signal.like(output.payload.group)
         is_generator, cycles = Signal(), Signal(32)
         with m.If(set_step):

@@ -62,9 +62,14 @@ class Counters(Component):
             # Emptied every ROUND cycles; an access of the host's takes five more.
             small = Signal(count_bits(self.most[name] * 2 * ROUND), name=f"waiting_{name.lower()}")
             emptied = Signal(name=f"empty_{name.lower()}")
-            m.d.comb += emptied.eq(there & ~self.access & ~upper & (counter == i))
-            m.d.sync += small.eq(Mux(emptied, 0, small) + getattr(self, f"add{i}"))
-            waiting[i] = small
+            waiting[i] = Signal.like(small, name=f"most_{name.lower()}")
+            m.d.comb += [
+                emptied.eq(there & ~self.access & ~upper & (counter == i)),
+                waiting[i].eq(small + getattr(self, f"add{i}")),
+            ]
+            m.d.sync += small.eq(waiting[i])
+            with m.If(emptied):
+                m.d.sync += small.eq(0)
         added = Signal(max(len(value) for value in waiting.values()))
         total = Signal(33)
         following = Signal.like(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -19,7 +19,7 @@ from .layout import layout
 from .memory import HostPort
 from .row_walker import row_layout
 from .streams import flit_layout
-from .walker import Lookup, Walker
+from .walker import Lookup, Slack, Walker
 
 LATENCY = 8
 """Cycles from a sender to its first synapse."""
@@ -33,8 +33,9 @@ class Fetch(Component):
     Attributes:
         input: origin numbers; their destination lists are not empty, nor are the axons' rows.
         full: lanes that have no room for another row.
-        push, next_row: a row for the lanes that ``push`` names: those that have a part in it.
-        look, look_address: the host reads the synapses there: they go to all lanes as a row.
+        offered, next_row: a row, and that there is one.
+        push: it goes to these lanes: those that have a part in it.
+        look, look_address: the host reads the synapses there: they are offered, and not pushed.
         counted, synapses: once per row, how many synapses it has.
         busy: something is on its way.
         plastic, entry, changes: a plastic row; it goes on when ``plastic_ready``.
@@ -51,6 +52,7 @@ class Fetch(Component):
         members: dict[str, Any] = {
             "input": In(stream.Signature(index_bits(g.origins))),
             "full": In(g.lanes),
+            "offered": Out(1),
             "push": Out(g.lanes),
             "next_row": Out(row_layout(g)),
             "look": In(1),
@@ -95,16 +97,22 @@ class Fetch(Component):
         if mesh:
             self._send(m, destination)
         _feed_list(m, axon, groups)
-        _feed_lookup(m, groups, row)
+        # A row waits for lanes, which takes long to find out: before that, nobody is told at once.
+        m.submodules.slack = slack = Slack(len(groups.output.p.address))
+        m.d.comb += [
+            slack.input.valid.eq(groups.output.valid),
+            slack.input.payload.eq(groups.output.p.address),
+            groups.output.ready.eq(slack.input.ready),
+        ]
+        wiring.connect(m, slack.output, row.input)
 
         lanes = Cat(row.get(f"mask{i}") for i in range(0, self.geometry.lanes, 32))
-        looked = Signal()
-        m.d.sync += looked.eq(self.look)
         m.d.comb += [
             row.ready.eq(~(lanes & self.full).any()),
             self.counted.eq(row.valid & row.ready),
             self.synapses.eq(row.get("synapses")),
-            self.push.eq(Mux(self.counted, lanes, (self.look & ~looked).replicate(len(lanes)))),
+            self.offered.eq(row.valid | self.look),
+            self.push.eq(Mux(self.counted, lanes, 0)),
             *(self.next_row[name].eq(row.get(name)) for name in row_layout(self.geometry).members),
         ]
         if self.geometry.rules:
@@ -118,7 +126,7 @@ class Fetch(Component):
         with m.If(self.look):
             m.d.comb += self.next_row.address.eq(self.look_address)
         ahead = Cat(origin.valid, destinations.output.valid, destination.valid).any()
-        behind = Cat(axon.valid, groups.output.valid, row.valid).any()
+        behind = Cat(axon.valid, slack.output.valid, row.valid).any()
         m.d.comb += self.busy.eq(behind if mesh else ahead | behind)
         if mesh:
             m.d.comb += self.sending.eq(ahead)

@@ -39,6 +39,8 @@ class Learning(Component):
         update: the neurons' update begins. learn, learned: it has ended; synapses and traces have
             been changed.
         busy: plastic rows are being delivered.
+        storing: the last traces are still on their way into their memories: no step reads them so
+            soon, but the host might.
         add, group, exponent, receptor, weight0 …, delay0 …: what is delivered.
         host_TABLE, or host_TABLE0 …: the host's ports.
     """
@@ -62,6 +64,7 @@ class Learning(Component):
             "fired_valid": In(1), "fired_group": In(index_bits(g.update_groups)),
             "fired": In(g.update_lanes),
             "update": In(1), "learn": In(1), "learned": Out(1), "busy": Out(1),
+            "storing": Out(1),
             "add": Out(1), "group": Out(index_bits(g.groups)), "exponent": Out(4),
             "receptor": Out(1),
         }  # fmt: skip
@@ -392,6 +395,11 @@ class Learning(Component):
         late = {n: later(m, v, 6, n) for n, v in (
             ("impulse", decay.impulse), ("replace", decay.replace),
             ("top", phases.rule.trace_max))}  # fmt: skip
+        left = Signal(range(latency + 1))
+        m.d.comb += self.storing.eq(left != 0)
+        m.d.sync += left.eq(Mux(self.storing, left - 1, 0))
+        with m.If(phases.turn | phases.remember | phases.store_window):
+            m.d.sync += left.eq(latency)
         fired = self._fired(m, phases)
         clear_now = clears | (phases.store_window & decay.clear)
         cleared = Mux(clears, place, phases.place)

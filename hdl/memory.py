@@ -27,10 +27,11 @@ class HostPort(wiring.Signature):
 
     ``access`` gives the address ports of *all* banks to the host, so that one multiplexer serves
     all banks that the core addresses alike; ``asked`` says whether this bank is meant, and one
-    cycle later ``write`` writes it. All of them stay as they are for some cycles (``bus.ACCESS``),
-    so that index and data may pass through the core's own registers. ``reads``, which is constant,
-    says whether the host ever reads this bank. ``read`` follows by a few cycles; during an access
-    it is 0 unless the bank is asked, so that the banks' answers can be ORed.
+    cycle later ``write`` writes it, in an access that is ``giving``. All of them stay as they are
+    for some cycles (``bus.ACCESS``), so that index and data may pass through the core's own
+    registers. ``reads``, which is constant, says whether the host ever reads this bank. ``read``
+    follows by a few cycles; during an access it is 0 unless the bank is asked, so that the banks'
+    answers can be ORed.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class HostPort(wiring.Signature):
                 "asked": Out(1),
                 "reads": Out(1),
                 "write": Out(1),
+                "giving": Out(1),
                 "index": Out(INDEX_BITS),
                 "column": Out(COLUMN_NUMBER_BITS),
                 "data": Out(32),

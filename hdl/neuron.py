@@ -63,7 +63,9 @@ class Neuron(Component):
         sum0, sum1: its accumulators of this step, in cycle 0.
         injected: its graded event of this step, or 0, together with its bias.
         random: its random number, in cycle NOISE_DELAY.
-        load, given: the host writes a state: after some cycles ``next_state`` is ``given``.
+        look: the host has access, and all memories hold 0 but the one that it asks: then u, v, bias
+            and sums go on as they are, and after some cycles ``seen`` is that which is asked.
+        load, given: it also writes a state: after some cycles ``next_state`` is ``given``.
         next_state: the state after the step; ``fired`` in it is this step's spike.
         clipped_u, clipped_v, clipped_threshold: how many values were clipped.
     """
@@ -79,6 +81,8 @@ class Neuron(Component):
             "profile": In(struct(tables[PROFILE])),
             "neuron": In(struct(tables[NEURON])),
             "state": In(struct(tables[STATE])),
+            "look": In(1),
+            "seen": Out(signed(g.state_bits)),
             "load": In(1),
             "given": In(struct(tables[STATE])),
             "next_state": Out(struct(tables[STATE])),
@@ -129,13 +133,16 @@ class Neuron(Component):
         new: dict[str, Value] = {}
         for r in self._receptors:
             new[f"u{r}"] = state[f"u{r}"]
-            new[f"u{r}_factor"] = profile[f"keep_u{r}"]
+            keep = profile[f"keep_u{r}"]
+            if r == 0:
+                keep = Cat(keep[:-1], keep[-1] | self.look)  # 1, if all else is 0
+            new[f"u{r}_factor"] = keep
             new[f"sum{r}"] = getattr(self, f"sum{r}")
         if g.adaptation:
             new["adapt"] = state.adapt
             new["adapt_factor"] = profile.keep_adapt
         if g.exponential:
-            new["v_factor"] = Mux(frozen, 4096, profile.leak[:MAX_DECAY_BITS])
+            new["v_factor"] = Mux(frozen | self.look, 4096, profile.leak[:MAX_DECAY_BITS])
         if g.linear:
             new["leak"] = Mux(frozen, 0, profile.leak)
         if g.linear and g.exponential:
@@ -146,7 +153,7 @@ class Neuron(Component):
             if getattr(g, name):
                 new[name] = profile[name]
         if g.late:
-            new["pending"] = state.pending
+            new["pending"] = state.pending & ~self.look
         if g.refractory_bits:
             new["refractory"], new["held"] = state.refractory, held
         if self._freezes:
@@ -235,6 +242,7 @@ class Neuron(Component):
         if g.adaptation:
             new["adapt"] = (p.adapt_product + self.random[20:])[12:]
         p.advance(drop="total pending adapt_product", v=v, v_clipped=clipped, **new)
+        self._m.d.comb += self.seen.eq(p.v)
 
     def _fire(self, p: Pipeline) -> None:
         """Stage 6: the comparison and the subtraction."""
@@ -320,8 +328,8 @@ class Neuron(Component):
         clipped = ~(above.all() | ~above.any())
         limit, other = Signal(), Signal()
         self._m.d.comb += [
-            limit.eq(clipped & ~self.load),
-            other.eq(Mux(clipped, ~x[-1], 0) | self.load),
+            limit.eq(clipped & ~self.look),
+            other.eq(Mux(clipped & ~self.look, ~x[-1], 0) | self.load),
         ]
         low = Mux(limit, other.replicate(bits - 1), Mux(other, given[:-1], x[: bits - 1]))
         high = Mux(limit, ~other, Mux(other, given[-1], x[bits - 1]))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from operator import add
+from operator import add, or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,7 @@ class NeuronUnit(Component):
         members: dict[str, Any] = {
             "key": Out(32), "random": In(32),
             "inject": In(1), "inject_group": In(group), "inject_value": In(signed(g.state_bits)),
-            "fired": Out(1), "sends": Out(1),
+            "fired": Out(1), "sends": Out(1), "shown": Out(32),
             "clipped_u": Out(2), "clipped_v": Out(2), "clipped_threshold": Out(1),
         }  # fmt: skip
         for i in range(WRITE + 1):
@@ -73,24 +73,27 @@ class NeuronUnit(Component):
                 at = READ + phases.get(field.name, 0) - 1
                 index = chosen[at - 1] if bank is profile else group[at]
                 m.d.comb += [
-                    getattr(bank, f"read_enable{field.column}").eq(turn[at]),
+                    getattr(bank, f"read_enable{field.column}").eq(1),
                     getattr(bank, f"read_index{field.column}").eq(index),
                 ]
         m.d.comb += [
-            select.read_enable.eq(turn[0]),
+            # What is read between turns goes through the datapath and is not written.
+            select.read_enable.eq(1),
             select.read_index.eq(group[0]),
-            state.read_enable.eq(turn[1] | host.access),
+            state.read_enable.eq(1),
             state.read_index.eq(Mux(host.access, host.index, group[1])),
             *(neuron.profile[f.name].eq(profile.get(f.name)) for f in profile.table.fields),
             *(neuron.neuron[f.name].eq(banks[NEURON].get(f.name))
               for f in banks[NEURON].table.fields),
             *(neuron.state[f.name].eq(state.get(f.name)) for f in state.table.fields),
             *(getattr(neuron, f"sum{r}").eq(getattr(self, f"sum{r}")) for r in range(g.receptors)),
-            neuron.load.eq(state.host.access),
+            neuron.look.eq(host.access),
+            neuron.load.eq(host.access & host.giving),
             *(neuron.given[f.name].eq(state.host_value(f.name)) for f in state.table.fields),
             state.write_enable.eq(turn[WRITE]),
             state.write_index.eq(Mux(host.access, host.index, group[WRITE])),
             *state.put(**{f.name: neuron.next_state[f.name] for f in state.table.fields}),
+            self.shown.eq(self._shown(neuron)),
             self.fired.eq(neuron.next_state.fired),
             self.sends.eq(sends[WRITE - 1]),
             self.clipped_u.eq(neuron.clipped_u),
@@ -117,6 +120,24 @@ class NeuronUnit(Component):
                 ]
         return m
 
+    def _shown(self, neuron: Neuron) -> Value:
+        """What the host asks of state, neuron and sums: through the datapath, the rest as it is.
+
+        What comes through the datapath stands at the lowest bits of its column.
+        """
+        through = {"u0", "v", "bias"}
+        parts = [neuron.seen.as_unsigned()]
+        for bank in (self.banks[STATE], self.banks[NEURON]):
+            parts += [
+                bank.get(f.name).as_unsigned() << f.offset
+                for f in bank.table.fields
+                if f.name not in through
+            ]
+        for r in range(self.geometry.receptors):
+            above = getattr(self, f"sum{r}").as_unsigned()[self.geometry.state_bits :]
+            parts.append(above << self.geometry.state_bits)
+        return tree(or_, parts)
+
 
 class NeuronArray(Component):
     """All units, in step.
@@ -128,7 +149,8 @@ class NeuronArray(Component):
             step's number may change.
         take, take_group: which accumulators of all P lanes are to be in ``sum{r}_{lane}`` one cycle
             later, and to stay there until the next ones.
-        look, look_part, looked{r}_{unit}: the host looks at the sums of these U of P lanes.
+        look, look_part: the host looks at the sums of these U of P lanes.
+        shown{unit}: what the host asks of tables ``state`` and ``neuron`` and of the sums.
         key0 …, random0 …: key terms, and Mix.LATENCY cycles later the random numbers, per unit.
         valid, group, fired, sending: a group that is done, who fired in it, and who of those has
             destinations.
@@ -163,10 +185,9 @@ class NeuronArray(Component):
             members[name] = Out(count_bits(2 * U))
         for unit in range(U):
             members.update({f"key{unit}": Out(32), f"random{unit}": In(32)})
+            members[f"shown{unit}"] = Out(32)
             members.update({f"{name}_{unit}": In(HostPort()) for name in self.ports})
         for r in range(g.receptors):
-            for unit in range(U):
-                members[f"looked{r}_{unit}"] = Out(g.accumulator_bits)
             for lane in range(g.lanes):
                 members[f"sum{r}_{lane}"] = In(signed(g.accumulator_bits))
         super().__init__(members)
@@ -202,12 +223,9 @@ class NeuronArray(Component):
                 wiring.connect(m, wiring.flipped(port), getattr(unit, name))
             for r in range(g.receptors):
                 sums = {i: getattr(self, f"sum{r}_{i * U + number}") for i in range(g.lanes // U)}
-                chosen = choose(sums, part)
-                m.d.comb += [
-                    getattr(unit, f"sum{r}").eq(chosen),
-                    getattr(self, f"looked{r}_{number}").eq(chosen),
-                ]
+                m.d.comb += getattr(unit, f"sum{r}").eq(choose(sums, part))
             m.d.comb += [
+                getattr(self, f"shown{number}").eq(unit.shown),
                 *(getattr(unit, f"turn{i}").eq(turn[i]) for i in range(WRITE + 1)),
                 *(getattr(unit, f"group{i}").eq(group[i]) for i in range(WRITE + 1)),
                 getattr(self, f"key{number}").eq(unit.key),

@@ -39,13 +39,15 @@ class RowWalker(Component):
 
     Attributes:
         push, row: a row that has at least one entry in this lane; never while ``full``.
+        offered: ``row`` is to be put where the next row will be; at least with every ``push``.
         full: ``QUEUE`` rows are waiting.
-        look: the rows that come are only to be read, their first entries at that: the host's way.
         busy: rows are waiting, or an entry is on the memory's output.
-        read, address: the memory is to read, and what.
+        address: what the memory is to read; while no row waits, where the row begins that was
+            offered last. So the host reads.
         last: of the entry on the memory's output.
         valid, walked: a weight of the entry on the memory's output is due, and of which row; in a
-            dense row, ``walked.group`` is the group of this weight.
+            dense row, ``walked.group`` is the group of this weight. While not ``busy``: a dense
+            row in group 0, without delay.
     """
 
     def __init__(self, g: Geometry) -> None:
@@ -53,11 +55,10 @@ class RowWalker(Component):
         super().__init__(
             {
                 "push": In(1),
+                "offered": In(1),
                 "row": In(self._row),
                 "full": Out(1),
-                "look": In(1),
                 "busy": Out(1),
-                "read": Out(1),
                 "address": Out(index_bits(g.words)),
                 "last": In(1),
                 "valid": Out(1),
@@ -82,10 +83,12 @@ class RowWalker(Component):
             free.eq(~self.valid | (self.last & ended)),
             self.address.eq(Mux(free, head.address, walked.address + onward)),
             self.busy.eq(waiting | self.valid),
-            self.read.eq(~free | waiting),
         ]
-        m.d.sync += self.valid.eq(self.read & ~self.look)
-        with m.If(free):
+        m.d.sync += self.valid.eq(~free | waiting)
+        with m.If(~waiting & free):
+            # Then nothing of it stands in the way of another address of the accumulators.
+            m.d.sync += [walked.dense.eq(1), walked.group.eq(0), walked.delay.eq(0)]
+        with m.Elif(free):
             m.d.sync += walked.eq(head)
         with m.Else():
             m.d.sync += [walked.address.eq(self.address), walked.group.eq(walked.group + 1)]
@@ -97,7 +100,7 @@ class RowWalker(Component):
         write, read = queue.write_port(), queue.read_port(domain="comb")
         into, out = Signal(_POINTER_BITS), Signal(_POINTER_BITS)
         m.d.comb += [
-            write.en.eq(self.push),
+            write.en.eq(self.offered),
             write.addr.eq(into),
             write.data.eq(self.row),
             read.addr.eq(out),

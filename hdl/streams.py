@@ -9,8 +9,9 @@ INPUT_SPIKE, INPUT_GRADED, INPUT_END = 0, 1, 2
 is injected into neuron ``index``; the step's input is complete."""
 
 OUTPUT_NEURONS, OUTPUT_GENERATORS, OUTPUT_END = 0, 1, 2
-"""Kinds of output: the neurons, or the generators, of ``group`` (of U) whose bits are set in
-``data`` fired; the step is complete and took ``data`` clock cycles."""
+"""Kinds of output: the neurons, or the generators, of ``group`` (of U) whose bits are set in the
+lowest U bits of ``data`` fired; the step is complete and took ``data`` clock cycles. All other bits
+may be anything."""
 
 
 def input_layout(g: Geometry) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -65,6 +65,33 @@ class Walker(Component):
                 ]
         with m.Elif(self.output.valid & self.output.ready):
             m.d.sync += [address.eq(address + 1), left.eq(left + 1), place.eq(place + 1)]
+        return m
+
+
+class Slack(Component):
+    """Room for one more item, so that ``input.ready`` comes out of a register.
+
+    What comes goes on in the same cycle; only if it is not taken, it stays here. So nothing is ever
+    later for it, and a chain of handshakes ends here.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__(
+            {"input": In(stream.Signature(bits)), "output": Out(stream.Signature(bits))}
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """A register that is in use only while there is nowhere to go."""
+        m = Module()
+        full, held = Signal(), Signal.like(self.input.payload, reset_less=True)
+        m.d.comb += [
+            self.input.ready.eq(~full),
+            self.output.valid.eq(full | self.input.valid),
+            self.output.payload.eq(Mux(full, held, self.input.payload)),
+        ]
+        m.d.sync += full.eq(self.output.valid & ~self.output.ready)
+        with m.If(~full):
+            m.d.sync += held.eq(self.input.payload)
         return m
 
 

@@ -19,6 +19,7 @@ from .saturation import Counters, SaturationWarning, describe_saturation, satura
 from .snapshot import Snapshot
 from .stream import ask_for_inputs, cut_stimulus, window_lengths
 from .symbols import Symbols
+from .watch import no_such, wanted_neurons, wanted_probes
 from .weights import WeightMap, Weights, check_accumulators
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Device:
         self.backend.load(program)
         self._program = program
         self._symbols = Symbols(program)
+        self._probes: tuple[Probe, ...] | None = None
         self._maps: dict[str, WeightMap] = {}
         self._projections = {p.name: p for p in program.projections}
         self._step, self._torn, self._learning = 0, False, bool(program.rules)
@@ -106,8 +108,31 @@ class Device:
 
     @property
     def probes(self) -> tuple[Probe, ...]:
-        """What a run of the loaded Program records."""
-        return self.program.probes
+        """What a run records: the Program's probes, or those of ``watch``."""
+        program = self.program
+        return program.probes if self._probes is None else self._probes
+
+    def watch(
+        self,
+        probes: Mapping[str, Iterable[str]] | None,
+        neurons: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        """Choose what the next runs record, until a Program is loaded again.
+
+        Args:
+            probes: source or population -> variables, as ``Network.probe`` takes them; None: the
+                Program's probes again.
+            neurons: population -> indices of the neurons whose states are recorded, in that order;
+                all of them where nothing is said. Spikes are always those of all neurons.
+
+        Raises:
+            InputError: there is no such name, variable or neuron; nothing is changed then.
+        """
+        program = self._check_loaded()
+        chosen = None if probes is None else wanted_probes(program, probes)
+        which = wanted_neurons(program, neurons or {})
+        self._symbols.plan_recording(program.probes if chosen is None else chosen, which)
+        self._probes = chosen
 
     @property
     def step(self) -> int:
@@ -378,7 +403,7 @@ class Device:
     def _map(self, name: str) -> WeightMap:
         if name not in self._maps:
             if name not in self._projections:
-                raise _no_such("projection", name, self._projections)
+                raise no_such("projection", name, self._projections)
             self._maps[name] = WeightMap(self.program, self._symbols, self._projections[name])
         return self._maps[name]
 
@@ -390,7 +415,7 @@ class Device:
         """
         program = self._check_loaded()
         if name not in self._symbols.sizes:
-            raise _no_such("population", name, self._symbols.sizes)
+            raise no_such("population", name, self._symbols.sizes)
         state = self.backend.read_state()
         neurons, scale = self._symbols.neurons(name), self._symbols.scale(name)
         fixed = np.concatenate([np.zeros(0, np.int32), *(c.threshold for c in program.cores)])
@@ -465,17 +490,3 @@ class Device:
         self._step, self._torn = state.step, False
         self._learning = state.learning is not None and state.learning.on
         self._clipped = state.saturations.copy()
-
-
-def _no_such(kind: str, name: object, known: Iterable[str]) -> InputError:
-    from difflib import get_close_matches
-
-    names = list(known)
-    close = get_close_matches(str(name), names, n=1)
-    listed = ", ".join(map(repr, names[:10])) + (", …" if len(names) > 10 else "")
-    return InputError(
-        f"there is no {kind} of this name",
-        found=repr(name),
-        expected=f"one of {listed}" if names else f"nothing: the Program has no {kind}s",
-        remedy=f"did you mean {close[0]!r}?" if close else None,
-    )

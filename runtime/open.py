@@ -19,6 +19,7 @@ BACKENDS = {
     "reference": ("backends.reference", "ReferenceBackend", "the definition, plain NumPy, slow"),
     "rtl": ("backends.rtl", "RtlBackend", "the generated hardware, simulated, with its cycles"),
     "lava": ("backends.lava", "LavaBackend", "Lava's own processes, for the LIF that Lava has"),
+    "brian2": ("backends.brian2", "Brian2Backend", "Brian2, in double precision, without learning"),
 }
 """Scheme -> module and class, and what it is."""
 

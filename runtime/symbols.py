@@ -14,9 +14,11 @@ from ..recording import Result, Scaled
 from .backend import Events, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
-    from ..compiler.program import PopulationSymbol, Program
+    from ..compiler.program import PopulationSymbol, Probe, Program
     from ..stimulus import Stimulus
     from .backend import RunData, Variable
 
@@ -35,7 +37,8 @@ class Symbols:
         generators: names of the sources that drive themselves.
         sizes: name -> size of all populations.
         learning: what the rules read of a run's input.
-        record: what a run has to bring back for the Program's probes.
+        record: what a run has to bring back; for the Program's probes, until ``plan_recording``
+            chooses others.
     """
 
     def __init__(self, program: Program) -> None:
@@ -62,8 +65,7 @@ class Symbols:
             channels = slice(source.first_channel, source.first_channel + source.size)
             self._channel_owner[channels] = number
             self._channel_index[channels] = np.arange(source.size)
-        self._plan_recording()
-        self._shapes = {n: s for n, s in program.shapes.items() if n in self._recorded_sizes}
+        self.plan_recording(program.probes, {})
 
     def neurons(self, name: str) -> NDArray[np.int64]:
         """(size,) global neuron numbers of a population."""
@@ -88,18 +90,25 @@ class Symbols:
             return self.program.sources[owner].name, int(self._channel_index[channel])
         return "channel", int(channel)
 
-    def _plan_recording(self) -> None:
-        """Turn the probes into a Record, and remember what belongs to which name."""
+    def plan_recording(
+        self, probes: Iterable[Probe], chosen: Mapping[str, NDArray[np.int64]]
+    ) -> None:
+        """Turn probes into a Record, and remember what belongs to which name.
+
+        Args:
+            probes: of what the Program has.
+            chosen: population -> indices of the neurons whose states are recorded; others: all.
+        """
         program = self.program
         neurons = np.zeros(program.neurons, np.bool_)
         channels = np.zeros(program.channels, np.bool_)
         self._spiking: list[tuple[str, int, bool]] = []
         self._sources: list[tuple[str, int]] = []
-        self._states: list[tuple[str, Variable]] = []
+        self._states: list[tuple[str, Variable, NDArray[np.int64] | slice]] = []
         numbers = {p.name: i for i, p in enumerate(program.populations)}
         source_numbers = {s.name: i for i, s in enumerate(program.sources)}
         self._recorded_sizes: dict[str, int] = {}
-        for of, variable in dict.fromkeys((p.of, p.variable) for p in program.probes):
+        for of, variable in dict.fromkeys((p.of, p.variable) for p in probes):
             if of in source_numbers:
                 source = program.sources[source_numbers[of]]
                 channels[source.first_channel : source.first_channel + source.size] = True
@@ -113,10 +122,14 @@ class Symbols:
                 in_order = bool((places[1:] > places[:-1]).all())
                 self._spiking.append((of, numbers[of], in_order))
             else:
-                self._states.append((of, cast("Variable", variable)))
+                which = chosen.get(of, slice(None))
+                self._states.append((of, cast("Variable", variable), which))
         self.record = Record(
-            neurons, channels, tuple((what, self._globals[of]) for of, what in self._states)
+            neurons,
+            channels,
+            tuple((what, self._globals[of][which]) for of, what, which in self._states),
         )
+        self._shapes = {n: s for n, s in program.shapes.items() if n in self._recorded_sizes}
 
     def encode(self, stimulus: Stimulus) -> Events:
         """The device's events of a checked stimulus.
@@ -222,8 +235,8 @@ class Symbols:
             for name, number in self._sources:
                 spikes[name] = parts(number)
         states: dict[str, dict[str, Scaled]] = {}
-        for (name, variable), raw in zip(self._states, data.states, strict=True):
-            states.setdefault(name, {})[variable] = Scaled(raw / self.scale(name), raw)
+        for (name, variable, which), raw in zip(self._states, data.states, strict=True):
+            states.setdefault(name, {})[variable] = Scaled(raw / self.scale(name)[which], raw)
         return Result(
             steps,
             start,

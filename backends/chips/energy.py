@@ -25,7 +25,8 @@ NUMBERS = tuple(f"energy.{cause}" for cause in CAUSES)
 def count(routes: Routes, activity: Activity) -> NDArray[np.int64]:
     """(steps, causes) how often each cause occurred.
 
-    A message that crosses the chip counts one hop for each tile border on its way; spikes of
+    A packet that crosses the chip counts one hop for each tile border on its way, in all its
+    branches; ``message_out`` counts packets, ``message_in`` the cores that they get to. Spikes of
     channels are no cause of ``neuron_spike`` and ``message_out``, which cores pay for.
     """
     own = routes.source[activity.sender] < routes.cores - 1
@@ -41,7 +42,7 @@ def count(routes: Routes, activity: Activity) -> NDArray[np.int64]:
     add(2, own)
     add(3, sums[:, 1])
     add(4, sums[:, 2])
-    add(5, sums[:, 0] * own)
+    add(5, sums[:, 7] * own)
     for column, amounts in enumerate(sums[:, [0, 3, 4, 5, 6]].T, 6):
         add(column, amounts)
     return counts

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .routes import Routes
-    from .step_times import StepTimes
+    from .step_times import Busy, StepTimes
 
 
 class Collector:
@@ -44,14 +44,14 @@ class Collector:
         self.passed, self.waited = np.zeros((tiles, 4), np.int64), np.zeros((tiles, 4))
         self._last = np.full(len(routes.target) if each else 0, np.nan)
 
-    def add_busy(
-        self, spikes: int, messages: int, made_in: NDArray[Any], worked_in: NDArray[Any]
-    ) -> None:
-        """Take up steps of which only the cores' sums are known."""
-        self.spikes += spikes
-        self.messages += messages
-        self.made_in += made_in.sum(axis=0)
-        self.worked_in += worked_in.sum(axis=0)
+    def add_busy(self, times: Busy) -> None:
+        """Take up steps of which single messages are not known."""
+        self.spikes += times.spikes
+        self.messages += times.messages
+        self.made_in += times.total
+        self.worked_in += times.worked
+        self.passed += times.passed.sum(axis=0)
+        self.waited += times.waited.sum(axis=0)
 
     def add(self, times: StepTimes, first_step: int, starts: NDArray[np.float64]) -> None:
         """Take up steps.
@@ -62,9 +62,7 @@ class Collector:
             starts: (steps,) when each began, in seconds from the run's start.
         """
         plan, activity = times.plan, times.plan.activity
-        self.add_busy(len(activity.sender), len(plan.number), plan.total, plan.worked)
-        self.passed += times.passed.sum(axis=0)
-        self.waited += times.waited.sum(axis=0)
+        self.add_busy(times)
         if not self.each or not len(plan.number):
             return
         delay = times.done - times.fire[plan.spike]

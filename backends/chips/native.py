@@ -9,10 +9,23 @@ from ctypes import POINTER, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..source_checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_network.dll" if sys.platform == "win32" else "_network.so"
+
+SPIKE = np.dtype(
+    [
+        ("begin", "<i8"),  # the tick before which its first packet is not begun
+        *((name, "<i4") for name in ("first", "count")),  # its packets in the tables
+        *((name, "<i4") for name in ("lead", "rest")),  # ticks that making takes: first, others
+        ("number", "<i4"),  # of its first packet in the results
+        ("follow", "<i4"),  # for the kernel
+    ]
+)
+"""One spike, as network.h has it."""
 
 
 class Mesh(ctypes.Structure):
@@ -27,10 +40,13 @@ class Mesh(ctypes.Structure):
 
 
 class Traffic(ctypes.Structure):
-    """Messages, as network.h has them."""
+    """Packets and what became of them, as network.h has them."""
 
     _fields_ = [
-        *((name, c_void_p) for name in ("message", "passed", "waited", "finished")),
+        *((name, c_void_p) for name in ("target", "work", "mask", "branch", "child", "spike")),
+        *((name, c_void_p) for name in ("made", "sent", "arrived", "done")),
+        ("stride", c_int64),
+        *((name, c_void_p) for name in ("passed", "waited", "finished")),
         ("finishes", c_int64),
     ]
 
@@ -49,7 +65,7 @@ def library() -> Any | None:
             ("close", None, (net,)),
             ("feed", None, (net, traffic, c_int64, c_int64, c_int64)),
             ("advance", c_int64, (net, traffic, c_int64)),
-            ("steps", None, (net, traffic, c_int64, c_void_p, c_void_p)),
+            ("steps", None, (net, traffic, c_int64, *(c_void_p,) * 3)),
             ("size", c_int64, (ctypes.c_int32,)),
             ("source", c_int64, ()),
         ):
@@ -57,8 +73,8 @@ def library() -> Any | None:
             entry.restype, entry.argtypes = result, arguments
     except (OSError, AttributeError):
         return None
-    sizes = [found.sl_chips_size(number) for number in (0, 1)]
-    if sizes != [ctypes.sizeof(Mesh), ctypes.sizeof(Traffic)]:
+    sizes = [found.sl_chips_size(number) for number in range(3)]
+    if sizes != [ctypes.sizeof(Mesh), ctypes.sizeof(Traffic), SPIKE.itemsize]:
         return None
     expected = source_checksum(FOLDER)
     return found if expected is None or found.sl_chips_source() == expected else None

@@ -1,4 +1,4 @@
-/* What network.c takes and gives: the structures that native.py repeats field by field.
+/* What the kernel takes and gives: the structures that native.py repeats field by field.
  *
  * Times are whole ticks. Tiles and cores are numbered row by row. */
 
@@ -17,10 +17,10 @@
 typedef struct {
     int64_t rows, columns;  /* of tiles */
     int64_t cores, ports;   /* cores in all, and of one tile */
-    int64_t networks;       /* parallel ones; a core's messages take turns */
-    int64_t buffer;         /* messages that an input of a router holds */
-    int64_t receive;        /* messages of each network that wait in front of a core */
-    int64_t interval;       /* ticks between two messages over a link */
+    int64_t networks;       /* parallel ones; a core's packets take turns */
+    int64_t buffer;         /* packets that an input of a router holds */
+    int64_t receive;        /* packets of each network that wait in front of a core */
+    int64_t interval;       /* ticks between two packets over a link */
     int64_t inject, eject;  /* ticks from a core to its router's input, and from a router to a core */
     int64_t hop[4];         /* ticks from input to input: north, east, south, west */
     const int32_t *tile;    /* (cores,) */
@@ -28,22 +28,35 @@ typedef struct {
     const int32_t *core;    /* (tiles, ports), -1 where there is none */
 } Mesh;
 
-/* One message. */
+/* One spike: packets that a core makes one after the other. */
 typedef struct {
-    int32_t target;     /* core */
-    int32_t make, work; /* ticks that making takes, and its target */
-    int32_t follow;     /* the next message of the same core; -1: none yet */
-    int64_t made;       /* when it is ready; until then the tick before which it is not begun */
-    int64_t sent;       /* when it left its core */
-    int64_t arrived;    /* when it was in front of its target */
-    int64_t done;       /* when the target was through with it */
-} Message;
+    int64_t begin;          /* the tick before which the first one is not begun */
+    int32_t first, count;   /* its packets in Traffic's tables */
+    int32_t lead, rest;     /* ticks that making takes: the first one, each other one */
+    int32_t number;         /* of its first packet, in Traffic's results */
+    int32_t follow;         /* the next spike of the same core; -1: none yet */
+} Spike;
 
+/* Packets are unicast where there is no `mask`: then `target` is a core, and `work` the ticks that
+ * it takes. Multicast packets follow trees: `target` is the node at which a packet begins; a node
+ * has a bit in `mask` for each output of its router, and for each of them, in that order from
+ * `branch[node]` on, an entry of `child`: the next node, or, at a core, a place in `work`. Results
+ * are numbered by packet, or by place in `work` from a spike's number on, where there are trees. */
 typedef struct {
-    Message *message;
-    int64_t *passed;    /* (networks, tiles, 4) messages over each link */
+    const int32_t *target;
+    const int32_t *work;
+    const uint64_t *mask;
+    const int32_t *branch;
+    const int32_t *child;
+    Spike *spike;
+    int64_t *made;      /* when a packet is ready; these four may be absent */
+    int64_t *sent;      /* when it left its core */
+    int64_t *arrived;   /* when it was in front of its target */
+    int64_t *done;      /* when the target was through with it */
+    int64_t stride;     /* entries between two of these */
+    int64_t *passed;    /* (networks, tiles, 4) packets over each link */
     int64_t *waited;    /* (networks, tiles, 4) ticks that they waited for it, in sum */
-    int32_t *finished;  /* the messages that are done, in that order */
+    int32_t *finished;  /* what is done, in that order; may be absent */
     int64_t finishes;   /* how many */
 } Traffic;
 
@@ -55,7 +68,7 @@ EXPORT void sl_chips_feed(Net *net, Traffic *traffic, int64_t core, int64_t firs
                           int64_t last);
 EXPORT int64_t sl_chips_advance(Net *net, Traffic *traffic, int64_t until);
 EXPORT void sl_chips_steps(Net *net, Traffic *traffic, int64_t steps, const int64_t *first,
-                           int64_t *end);
+                           int64_t *end, int64_t *sent);
 EXPORT int64_t sl_chips_size(int32_t which);
 EXPORT int64_t sl_chips_source(void);
 

@@ -7,6 +7,9 @@ has its turn. A message takes an output for ``interval`` ticks, and leaves only 
 room behind it: in the next router's input, or in front of a core. A core works on one message
 after the other, and makes its own messages one after the other: the next one is begun when the one
 before has found room in the router. Whatever takes time takes at least one tick.
+
+A packet may bring messages to several cores. It goes as one as long as their ways are the same, and asks
+for all outputs that it needs at once; each takes it when it can, and it is gone when all have.
 """
 
 from __future__ import annotations
@@ -75,14 +78,21 @@ class MeshShape:
 
 @dataclass
 class _Input:
-    messages: deque[int] = field(default_factory=deque)
+    """``messages`` of each packet, and of the first one those by the side that they still need."""
+
+    packets: deque[tuple[int, ...]] = field(default_factory=deque)
     free: bool = True
-    asks: tuple[int, int, int] | None = None
+    asks: dict[int, tuple[int, ...]] = field(default_factory=dict)
     since: int = 0
 
 
 class TickByTick:
     """A mesh at work; slow.
+
+    Args:
+        shape: of the mesh.
+        messages: of MESSAGE; filled in.
+        groups: (packets + 1,) where each packet's messages begin; None: each has one.
 
     Attributes:
         now: the tick.
@@ -90,8 +100,13 @@ class TickByTick:
         finished: messages that are done, in that order.
     """
 
-    def __init__(self, shape: MeshShape, messages: NDArray[np.void]) -> None:
-        self.shape, self.messages = shape, messages
+    def __init__(
+        self,
+        shape: MeshShape,
+        messages: NDArray[np.void],
+        groups: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.shape, self.messages, self.groups = shape, messages, groups
         self.port = shape.port
         self.ports = int(self.port.max(initial=0)) + 1
         tiles, cores = shape.rows * shape.columns, len(shape.tile)
@@ -117,7 +132,7 @@ class TickByTick:
         self.now = 0
 
     def feed(self, core: int, first: int, last: int) -> None:
-        """A core gets messages to make, after those that it has."""
+        """A core gets packets to make, after those that it has."""
         idle = not self.to_make[core]
         self.to_make[core].extend(range(first, last))
         if idle:
@@ -138,14 +153,20 @@ class TickByTick:
     def _later(self, ticks: int, *event: object) -> None:
         self.due.setdefault(self.now + ticks, []).append(event)
 
+    def _of(self, packet: int) -> tuple[int, ...]:
+        """The messages of a packet."""
+        if self.groups is None:
+            return (packet,)
+        return tuple(range(int(self.groups[packet]), int(self.groups[packet + 1])))
+
     def _make(self, core: int) -> None:
         if self.to_make[core]:
-            message = self.messages[self.to_make[core][0]]
+            message = self.messages[self._of(self.to_make[core][0])[0]]
             wait = max(int(message["made"]) - self.now, 0)
             self._later(wait + int(message["make"]), "made", core)
 
     def _made(self, core: int) -> None:
-        self.messages["made"][self.to_make[core][0]] = self.now
+        self.messages["made"][list(self._of(self.to_make[core][0]))] = self.now
         self.waiting[core] = True
         self._inject(core)
 
@@ -156,34 +177,38 @@ class TickByTick:
             return
         self.entry[key] -= 1
         self.waiting[core] = False
-        message = self.to_make[core].popleft()
-        self.messages["sent"][message] = self.now
+        packet = self._of(self.to_make[core].popleft())
+        self.messages["sent"][list(packet)] = self.now
         self.next_network[core] = (network + 1) % self.shape.networks
-        self._later(self.shape.inject, "arrive", key, message)
+        self._later(self.shape.inject, "arrive", key, packet)
         self._make(core)
 
-    def _arrive(self, key: tuple[int, int, int], message: int) -> None:
-        self.inputs[key].messages.append(message)
+    def _arrive(self, key: tuple[int, int, int], packet: tuple[int, ...]) -> None:
+        self.inputs[key].packets.append(packet)
         self._ask(key)
 
     def _ask(self, key: tuple[int, int, int]) -> None:
-        """The first message of an input asks for its output."""
+        """The first packet of an input asks for its outputs."""
         held = self.inputs[key]
-        if held.asks or not held.free or not held.messages:
+        if held.asks or not held.free or not held.packets:
             return
-        target = int(self.messages["target"][held.messages[0]])
-        row, column = divmod(key[1], self.shape.columns)
+        for message in held.packets[0]:
+            side = self._side(key[1], int(self.messages["target"][message]))
+            held.asks[side] = (*held.asks.get(side, ()), message)
+        held.since = self.now
+
+    def _side(self, tile: int, target: int) -> int:
+        """The output of a tile by which a message to a core leaves."""
+        row, column = divmod(tile, self.shape.columns)
         to_row, to_column = divmod(int(self.shape.tile[target]), self.shape.columns)
         if to_column != column:
-            side = EAST if to_column > column else WEST
-        elif to_row != row:
-            side = NORTH if to_row < row else SOUTH
-        else:
-            side = SIDES + int(self.port[target])
-        held.asks, held.since = (key[0], key[1], side), self.now
+            return EAST if to_column > column else WEST
+        if to_row != row:
+            return NORTH if to_row < row else SOUTH
+        return SIDES + int(self.port[target])
 
     def _freed(self, key: tuple[int, int, int]) -> None:
-        """The last message of an input is gone."""
+        """The last packet of an input is gone."""
         self.inputs[key].free = True
         self._ask(key)
         network, tile, side = key
@@ -194,6 +219,9 @@ class TickByTick:
         for core in np.flatnonzero((self.shape.tile == tile) & (self.port == side - SIDES)):
             if self.next_network[core] == network:
                 self._inject(int(core))
+
+    def _open(self) -> None:
+        """An output is free again, and is looked at with all others."""
 
     def _beside(self, tile: int, side: int) -> int:
         return tile + (-self.shape.columns, 1, self.shape.columns, -1)[side]
@@ -223,27 +251,31 @@ class TickByTick:
         self.working[core] = None
 
     def _grant(self, output: tuple[int, int, int]) -> None:
-        """One message takes an output, if there is one, and room for it."""
+        """One packet takes an output, if there is one, and room for it."""
         network, tile, side = output
         if self.taken_until[output] > self.now or not self.room[output]:
             return
         ports = SIDES + self.ports
         for number in [(self.turn[output] + k) % ports for k in range(ports)]:
             held = self.inputs[network, tile, number]
-            if held.asks != output:
+            if side not in held.asks:
                 continue
-            message = held.messages.popleft()
-            held.asks, held.free = None, False
+            packet = held.asks.pop(side)
+            if held.asks:
+                self._later(self.shape.interval, "open")
+            else:
+                held.packets.popleft()
+                held.free = False
+                self._later(self.shape.interval, "freed", (network, tile, number))
             self.turn[output] = (number + 1) % ports
             self.room[output] -= 1
             self.taken_until[output] = self.now + self.shape.interval
-            self._later(self.shape.interval, "freed", (network, tile, number))
             if side >= SIDES:
-                target = int(self.messages["target"][message])
-                self._later(self.shape.eject, "got", target, network, message)
+                target = int(self.messages["target"][packet[0]])
+                self._later(self.shape.eject, "got", target, network, packet[0])
                 return
             self.passed[network, tile, side] += 1
             self.waited[network, tile, side] += self.now - held.since
             there = network, self._beside(tile, side), side ^ 2
-            self._later(self.shape.hop[side], "arrive", there, message)
+            self._later(self.shape.hop[side], "arrive", there, packet)
             return

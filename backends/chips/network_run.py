@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from . import native
 from .network import MESSAGE, MeshShape, TickByTick
+from .trees import Trees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class Network:
         ports = int(port.max(initial=0)) + 1
         core = np.full((shape.rows * shape.columns, ports), -1, np.int32)
         core[shape.tile, port] = np.arange(len(port))
-        self._tables = (np.ascontiguousarray(shape.tile, np.int32), port, core)
+        self._mesh = (np.ascontiguousarray(shape.tile, np.int32), port, core)
         mesh = native.Mesh(
             shape.rows,
             shape.columns,
@@ -60,7 +62,7 @@ class Network:
             shape.inject,
             shape.eject,
             (ctypes.c_int64 * 4)(*shape.hop),
-            *(table.ctypes.data for table in self._tables),
+            *(table.ctypes.data for table in self._mesh),
         )
         self._net = self._library.sl_chips_open(ctypes.byref(mesh))
         if not self._net:
@@ -74,43 +76,217 @@ class Network:
             self._library.sl_chips_close(self._net)
             self._net = None
 
-    def run_steps(self, messages: NDArray[np.void], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    def run_steps(
+        self,
+        messages: NDArray[np.void],
+        first: NDArray[np.int64],
+        groups: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
         """Run steps, each for itself, and fill in the messages' times.
 
         Args:
             messages: of ``network.MESSAGE``, by step, then core, in the order of making.
-            first: (steps · cores + 1,) where each core's messages of each step start.
+            first: (steps · cores + 1,) where each core's packets of each step start.
+            groups: (packets + 1,) where each packet's messages start; None: each has one.
 
         Returns:
             (steps,) the tick in which the last message of each step is done; 0 without any.
         """
-        cores = len(self.shape.tile)
-        steps = (len(first) - 1) // cores
-        end = np.zeros(steps, np.int64)
+        _check_messages(messages)
+        if self._net and groups is not None:
+            cores = len(self.shape.tile)
+            source = np.repeat(np.arange(len(first) - 1) % cores, np.diff(first)).astype(np.int32)
+            place = (self.shape.tile, self.shape.port, self.shape.columns)
+            trees = Trees.of(groups, source, messages["target"], *place)
+            spikes = _each(messages[groups[:-1]], 0)
+            spikes["number"] = 0
+            return self._run_trees(trees, messages, spikes, first, groups)[0]
         if self._net:
-            finished = np.empty(len(messages), np.int32)
-            traffic = self._traffic(messages, finished)
-            first = np.ascontiguousarray(first, np.int64)
-            self._library.sl_chips_steps(
-                self._net, ctypes.byref(traffic), steps, first.ctypes.data, end.ctypes.data
-            )
-            return end
-        for step in range(steps):
-            slow = TickByTick(self.shape, messages)
+            tables = {name: np.ascontiguousarray(messages[name]) for name in ("target", "work")}
+            traffic = self._traffic(**tables, **_columns(messages), spike=_each(messages, 0))
+            return self._steps(traffic, first)[0]
+        cores = len(self.shape.tile)
+        end = np.zeros((len(first) - 1) // cores, np.int64)
+        groups = np.arange(len(messages) + 1) if groups is None else groups
+        for step in range(len(end)):
+            slow = TickByTick(self.shape, messages, groups)
             bounds = first[step * cores : (step + 1) * cores + 1]
             for core in range(cores):
                 slow.feed(core, int(bounds[core]), int(bounds[core + 1]))
             slow.advance()
-            end[step] = messages["done"][bounds[0] : bounds[-1]].max(initial=0)
+            done = messages["done"][groups[bounds[0]] : groups[bounds[-1]]]
+            end[step] = done.max(initial=0)
             self.passed += slow.passed
             self.waited += slow.waited
         return end
 
-    def _traffic(self, messages: NDArray[np.void], finished: NDArray[np.int32]) -> Any:
-        if messages.dtype != MESSAGE or not messages.flags.c_contiguous:
-            raise ValueError("messages must be a plain array of network.MESSAGE")
-        arrays = (messages, self.passed, self.waited, finished)
-        return native.Traffic(*(array.ctypes.data for array in arrays), 0)
+    def run_spikes(
+        self,
+        target: NDArray[np.int32],
+        work: NDArray[np.int32],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+        each: bool = True,
+    ) -> SpikeTimes:
+        """Run steps, each for itself; what every message is follows from its spike.
+
+        Args:
+            target, work: of every message that any sender makes: core, and ticks that it takes.
+            spikes: of ``native.SPIKE``, by step, then core, in the order of making; ``number``
+                counts messages.
+            first: (steps · cores + 1,) where each core's spikes of each step start.
+            each: whether to note the times of every message.
+        """
+        if not self._net:
+            return self._slow_spikes(target, work, spikes, first)
+        amount = int(spikes["count"].sum()) if each else 0
+        results = {name: np.zeros(amount, np.int64) for name in ("made", "done")} if each else {}
+        traffic = self._traffic(target=target, work=work, spike=spikes, **results)
+        end, sent = self._steps(traffic, first)
+        return SpikeTimes(end, sent, results.get("made"), results.get("done"))
+
+    def run_trees(
+        self,
+        start: NDArray[np.int64],
+        trees: Trees,
+        target: NDArray[np.int32],
+        work: NDArray[np.int32],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+    ) -> SpikeTimes:
+        """As ``run_spikes``, multicast: each spike is one packet; its ``first`` is the sender.
+
+        Args:
+            start: (senders + 1,) where the messages of each sender begin.
+            trees: of the senders.
+            target, work: of every message.
+            spikes, first: as for ``run_spikes``.
+        """
+        sender = spikes["first"]
+        counts = (start[1:] - start[:-1])[sender]
+        groups = np.concatenate([[0], np.cumsum(counts)])
+        messages = np.zeros(int(groups[-1]), MESSAGE)
+        number = np.arange(len(messages)) + np.repeat(start[:-1][sender] - groups[:-1], counts)
+        messages["target"], messages["work"] = target[number], work[number]
+        messages["make"] = np.repeat(spikes["lead"], counts)
+        if self._net:
+            tables = {"target": trees.root, "work": work}
+            mine = spikes.copy()
+            mine["number"] = groups[:-1] - start[:-1][sender]
+            end, sent = self._run_trees(trees, messages, mine, first, groups, **tables)
+        else:
+            end = self.run_steps(messages, first, groups)
+            sent = np.zeros(len(first) - 1, np.int64)
+            some = first[1:] > first[:-1]
+            sent[some] = messages["sent"][groups[first[1:][some] - 1]]
+            sent = sent.reshape(len(end), -1)
+        return SpikeTimes(end, sent, messages["made"].copy(), messages["done"].copy())
+
+    def _run_trees(
+        self,
+        trees: Trees,
+        messages: NDArray[np.void],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        **tables: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Multicast on the kernel; fills in the messages' times."""
+        tables = tables or {
+            "target": trees.root,
+            "work": np.ascontiguousarray(messages["work"]),
+        }
+        nodes = {name: getattr(trees, name) for name in ("mask", "branch", "child")}
+        times = {name: np.zeros(len(spikes), np.int64) for name in ("made", "sent")}
+        times |= {name: np.zeros(len(messages), np.int64) for name in ("arrived", "done")}
+        found = self._steps(self._traffic(**tables, **nodes, **times, spike=spikes), first)
+        for name, values in times.items():
+            per_message = np.repeat(values, np.diff(groups)) if name in ("made", "sent") else values
+            messages[name] = per_message
+        return found
+
+    def _slow_spikes(
+        self,
+        target: NDArray[np.int32],
+        work: NDArray[np.int32],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+    ) -> SpikeTimes:
+        """The same on the definition."""
+        spike = np.repeat(np.arange(len(spikes)), spikes["count"])
+        rank = np.arange(len(spike)) - spikes["number"][spike]
+        messages = np.zeros(len(spike), MESSAGE)
+        messages["target"] = target[spikes["first"][spike] + rank]
+        messages["work"] = work[spikes["first"][spike] + rank]
+        messages["make"] = np.where(rank == 0, spikes["lead"][spike], spikes["rest"][spike])
+        bounds = np.append(spikes["number"], len(spike))[first]
+        end = self.run_steps(messages, bounds)
+        sent = np.zeros(len(first) - 1, np.int64)
+        some = bounds[1:] > bounds[:-1]
+        sent[some] = messages["sent"][bounds[1:][some] - 1]
+        sent = sent.reshape(len(end), -1)
+        return SpikeTimes(end, sent, messages["made"].copy(), messages["done"].copy())
+
+    def _steps(
+        self, traffic: Any, first: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """On the kernel: when each step's last message is done, and each core's last one sent."""
+        cores = len(self.shape.tile)
+        first = np.ascontiguousarray(first, np.int64)
+        end = np.zeros((len(first) - 1) // cores, np.int64)
+        sent = np.zeros((len(end), cores), np.int64)
+        self._library.sl_chips_steps(
+            self._net, ctypes.byref(traffic), len(end),
+            *(array.ctypes.data for array in (first, end, sent)),
+        )  # fmt: skip
+        return end, sent
+
+    def _traffic(self, **arrays: NDArray[Any]) -> Any:
+        """The kernel's structure of contiguous arrays, or of equally spaced columns."""
+        traffic = native.Traffic(stride=1)
+        for name, array in {**arrays, "passed": self.passed, "waited": self.waited}.items():
+            setattr(traffic, name, array.ctypes.data)
+            if name in TIMES:
+                traffic.stride = array.strides[0] // 8
+        traffic.kept = arrays  # as long as the structure lives, so must what it points to
+        return traffic
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTimes:
+    """What became of the spikes of some steps, in ticks from each step's start.
+
+    Attributes:
+        end: (steps,) when the last message was done; 0 without any.
+        sent: (steps, cores) when each core's last message left it.
+        made, done: (messages,) when each was ready, and worked off; None: not noted.
+    """
+
+    end: NDArray[np.int64]
+    sent: NDArray[np.int64]
+    made: NDArray[np.int64] | None
+    done: NDArray[np.int64] | None
+
+
+TIMES = ("made", "sent", "arrived", "done")
+
+
+def _check_messages(messages: NDArray[np.void]) -> None:
+    if messages.dtype != MESSAGE or not messages.flags.c_contiguous:
+        raise ValueError("messages must be a plain array of network.MESSAGE")
+
+
+def _columns(messages: NDArray[np.void]) -> dict[str, NDArray[np.int64]]:
+    """Where the kernel writes the times of each message."""
+    return {name: messages[name] for name in TIMES}
+
+
+def _each(messages: NDArray[np.void], first: int) -> NDArray[np.void]:
+    """A spike of its own for each message, numbered from ``first`` on."""
+    spikes = np.zeros(len(messages), native.SPIKE)
+    spikes["begin"], spikes["lead"], spikes["count"] = messages["made"], messages["make"], 1
+    spikes["first"] = spikes["number"] = np.arange(first, first + len(messages))
+    return spikes
 
 
 class Journey(Network):
@@ -129,7 +305,16 @@ class Journey(Network):
         if not self._net:
             self._slow = TickByTick(shape, self.messages)
         else:
-            self._data = self._traffic(self.messages, self._finished)
+            self._spikes = np.zeros(1024, native.SPIKE)
+            self._tables = {name: np.zeros(1024, np.int32) for name in ("target", "work")}
+            self._point(0)
+
+    def _point(self, finishes: int) -> None:
+        """Tell the kernel where everything is."""
+        self._data = self._traffic(
+            **self._tables, **_columns(self.messages), spike=self._spikes, finished=self._finished
+        )
+        self._data.finishes = finishes
 
     def feed(self, messages: NDArray[np.void], core: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add messages, sorted by the core that makes them; returns their numbers."""
@@ -140,6 +325,10 @@ class Journey(Network):
             self._grow(last)
         self.messages[first:last] = messages
         self._fed = last
+        if self._net:
+            self._spikes[first:last] = _each(messages, first)
+            for name, table in self._tables.items():
+                table[first:last] = messages[name]
         bounds = np.flatnonzero(np.diff(core, prepend=-1))
         for low, high in zip(bounds.tolist(), [*bounds[1:].tolist(), len(core)], strict=True):
             if self._slow:
@@ -152,18 +341,19 @@ class Journey(Network):
 
     def _grow(self, needed: int) -> None:
         size = max(needed, 2 * len(self.messages))
-        grown, finished = np.zeros(size, MESSAGE), np.empty(size, np.int32)
-        grown[: self._fed], finished[: self._fed] = (
-            self.messages[: self._fed],
-            self._finished[: self._fed],
-        )
-        self.messages, self._finished = grown, finished
+
+        def grown(array: NDArray[Any]) -> NDArray[Any]:
+            found = np.zeros(size, array.dtype)
+            found[: len(array)] = array
+            return found
+
+        self.messages, self._finished = grown(self.messages), grown(self._finished)
         if self._slow:
-            self._slow.messages = grown
-        else:
-            count = self._data.finishes
-            self._data = self._traffic(grown, finished)
-            self._data.finishes = count
+            self._slow.messages = self.messages
+            return
+        self._spikes = grown(self._spikes)
+        self._tables = {name: grown(table) for name, table in self._tables.items()}
+        self._point(self._data.finishes)
 
     def advance(self, until: int) -> NDArray[np.int64]:
         """Go on to the tick ``until``; returns the messages that are done since the last call."""

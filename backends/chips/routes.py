@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...compiler.program import DENSE
+from .trees import Trees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Routes:
         neurons: (cores,) int64, on each core; 0 on the port.
         tile: (cores,) int32, tiles row by row.
         tiles: rows and columns of tiles.
+        multicast: whether a sender makes one packet that forks, and not one for each message.
     """
 
     start: NDArray[np.int64]
@@ -45,6 +47,7 @@ class Routes:
     neurons: NDArray[np.int64]
     tile: NDArray[np.int32]
     tiles: tuple[int, int]
+    multicast: bool = False
 
     @staticmethod
     def of(program: Program, chip: Chip) -> Routes:
@@ -77,6 +80,7 @@ class Routes:
             neurons=np.append(sizes, 0),
             tile=np.append(tile, 0).astype(np.int32),
             tiles=chip.tiles,
+            multicast=chip.routing == "multicast",
         )
 
     @property
@@ -100,17 +104,45 @@ class Routes:
         down, right = row[None, :] - row[:, None], column[None, :] - column[:, None]
         return tuple(np.maximum(way, 0) for way in (-down, right, down, -right))
 
+    @property
+    def port(self) -> NDArray[np.int32]:
+        """(cores,) which of its tile's cores each is; the port of channels is the last one."""
+        order = np.argsort(self.tile, kind="stable")
+        ordered = self.tile[order]
+        ranks = np.empty(len(order), np.int32)
+        ranks[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+        return ranks
+
+    @cached_property
+    def trees(self) -> Trees:
+        """The ways of multicast packets."""
+        where = (self.source, self.target, self.tile, self.port, self.tiles[1])
+        return Trees.of(self.start, *where)
+
+    @cached_property
+    def packets(self) -> NDArray[np.int64]:
+        """(senders,) packets that each makes."""
+        counts = np.diff(self.start)
+        return np.minimum(counts, 1) if self.multicast else counts
+
     @cached_property
     def per_sender(self) -> NDArray[np.int64]:
-        """(senders, 7) messages of each sender, their dense and sparse synapses, four hops."""
+        """(senders, 8) messages, their dense and sparse synapses, four hops, packets."""
         counts = np.diff(self.start)
-        source = np.repeat(self.source.astype(np.int64), counts)
-        pair = source * self.cores + self.target
-        columns = [np.ones_like(source), self.dense, self.sparse]
-        columns += [ways.ravel()[pair] for ways in self.hops()]
-        sums = np.zeros((len(source) + 1, 7), np.int64)
-        np.cumsum(np.column_stack(columns), axis=0, out=sums[1:])
-        return sums[self.start[1:]] - sums[self.start[:-1]]
+        found = np.zeros((len(counts), 8), np.int64)
+        found[:, 0], found[:, 7] = counts, self.packets
+        some = np.flatnonzero(counts)
+        begins = self.start[some]
+        pair = np.repeat(self.source.astype(np.int32) * self.cores, counts) + self.target
+        for column, amounts in enumerate((self.dense, self.sparse), 1):
+            found[some, column] = np.add.reduceat(amounts, begins) if len(some) else 0
+        if self.multicast:
+            found[:, 3:7] = self.trees.links
+            return found
+        for column, ways in enumerate(self.hops(), 3):  # one at a time: there may be millions
+            each = ways.astype(np.int32).ravel()[pair]
+            found[some, column] = np.add.reduceat(each, begins) if len(some) else 0
+        return found
 
     def messages_of(self, senders: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """For a list of spikes: the number of each message, and which spike it belongs to."""

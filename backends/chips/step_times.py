@@ -17,6 +17,7 @@ import numpy as np
 
 from ...compiler.chip_fields import SIDES
 from ...errors import InputError
+from .native import SPIKE
 from .network import MESSAGE, MeshShape
 from .network_run import Network
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...compiler.chip import Chip
+    from .network_run import SpikeTimes
     from .routes import Routes
 
 Mode = Literal["simple", "queue", "flit"]
@@ -87,54 +89,83 @@ class Activity:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What cores do in a number of steps if nothing waits; in seconds from each step's start.
+class Firing:
+    """What cores send in a number of steps if nothing waits; in seconds from each step's start.
 
     Attributes:
         activity: what happened.
-        number, spike: (messages,) which message of the Routes, and of which spike.
         key: (spikes,) step · cores + source core.
-        counts: (spikes,) messages of each.
-        out: (spikes,) what making one of its messages takes.
+        counts, packets: (spikes,) messages of each, and packets that bring them.
+        out: (spikes,) what making one of its packets takes.
         fire: (spikes,) when each neuron fired; a channel's spike, when its messages are begun.
-        made: (messages,) when each is ready.
-        work: (messages,) what it costs its target.
-        total, worked: (steps, cores) what each core spends on neurons and sending, on receiving.
+        total: (steps, cores) what each core spends on neurons and sending.
     """
 
     activity: Activity
-    number: NDArray[np.int64]
-    spike: NDArray[np.int64]
     key: NDArray[np.int64]
     counts: NDArray[np.int64]
+    packets: NDArray[np.int64]
     out: NDArray[Any]
     fire: NDArray[Any]
+    total: NDArray[Any]
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """(spikes,) the first message of each."""
+        return np.cumsum(self.counts) - self.counts
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(Firing):
+    """And what their targets do.
+
+    Attributes:
+        number, spike: (messages,) which message of the Routes, and of which spike.
+        made: (messages,) when each is ready.
+        work: (messages,) what it costs its target.
+        worked: (steps, cores) what each core spends on receiving.
+    """
+
+    number: NDArray[np.int64]
+    spike: NDArray[np.int64]
     made: NDArray[Any]
     work: NDArray[Any]
-    total: NDArray[Any]
     worked: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class StepTimes:
-    """Times of a number of steps, in seconds; those of spikes and messages from their step's start.
+class Busy:
+    """Times of a number of steps as a whole, in seconds.
 
     Attributes:
         duration: (steps,) until every core is through, without synchronisation.
-        plan: what the cores did.
-        fire: (spikes,) when each neuron fired, or the port began with a channel's spike.
-        sent, arrived, done: (messages,) when it left, was in front of its target, was worked off.
+        spikes, messages: how many.
+        total, worked: (cores,) what each core spends on neurons and sending, on receiving.
         passed, waited: (networks, tiles, 4) messages over each link, and seconds that they waited.
     """
 
     duration: NDArray[Any]
-    plan: Plan
-    fire: NDArray[Any]
-    sent: NDArray[Any]
-    arrived: NDArray[Any]
-    done: NDArray[Any]
+    spikes: int
+    messages: int
+    total: NDArray[Any]
+    worked: NDArray[Any]
     passed: NDArray[np.int64]
     waited: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class StepTimes(Busy):
+    """Also of every message; spikes and messages in seconds from their step's start.
+
+    Attributes:
+        plan: what the cores did.
+        fire: (spikes,) when each neuron fired, or the port began with a channel's spike.
+        done: (messages,) when it was worked off.
+    """
+
+    plan: Plan
+    fire: NDArray[Any]
+    done: NDArray[Any]
 
 
 class StepTimer:
@@ -211,16 +242,15 @@ class StepTimer:
             )
         return np.maximum(found, 1).astype(np.int64)
 
-    def plan(self, activity: Activity) -> Plan:
-        """What each core does in some steps, if nothing waits for anything."""
+    def firing(self, activity: Activity) -> Firing:
+        """What each core sends in some steps, if nothing waits for anything."""
         routes, time = self.routes, self._time
-        number, spike = routes.messages_of(activity.sender)
         source = routes.source[activity.sender]
         key = activity.step * routes.cores + source
-        cells = activity.steps * routes.cores
-        shape = (activity.steps, routes.cores)
+        cells, shape = activity.steps * routes.cores, (activity.steps, routes.cores)
         counts = routes.start[activity.sender + 1] - routes.start[activity.sender]
-        first = np.cumsum(counts) - counts
+        packets = routes.packets[activity.sender]
+        first = np.cumsum(packets) - packets
         is_port = source == routes.cores - 1
         out = np.where(is_port, time["host"], time["message_out"])
         rank = _rank(key)
@@ -232,53 +262,65 @@ class StepTimer:
             + (rank + 1) * time["neuron_spike"]
         )
         fire = np.where(is_port, 0.0, own) + before * out
-        made = fire[spike] + (np.arange(len(spike)) - first[spike] + 1) * out[spike]
-        total = np.bincount(key, counts * out, cells).reshape(shape)
-        total[:, :-1] += routes.neurons[:-1] * time["neuron"]
-        total[:, :-1] += all_updates * time["neuron_update"]
-        total += np.bincount(key[~is_port], minlength=cells).reshape(shape) * time["neuron_spike"]
-        work = self.work[number]
-        cell = activity.step[spike] * routes.cores + routes.target[number]
-        worked = np.bincount(cell, work, cells).reshape(shape)
-        return Plan(activity, number, spike, key, counts, out, fire, made, work, total, worked)
-
-    def busy(self, activity: Activity) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """What ``run`` says of steps and cores in mode simple, without looking at messages.
-
-        Returns:
-            (steps,) duration, and (steps, cores) seconds spent on sending and on receiving.
-        """
-        routes, time = self.routes, self._time
-        cells, shape = activity.steps * routes.cores, (activity.steps, routes.cores)
-        source = routes.source[activity.sender]
-        key = activity.step * routes.cores + source
-        is_port = source == routes.cores - 1
-        each = np.where(is_port, time["host"], time["message_out"])
-        cost = routes.per_sender[activity.sender, 0] * each + ~is_port * time["neuron_spike"]
+        cost = packets * out + ~is_port * time["neuron_spike"]
         total = np.bincount(key, cost, cells).reshape(shape)
         total[:, :-1] += routes.neurons[:-1] * time["neuron"]
-        total[:, :-1] += self._updates(activity)[1] * time["neuron_update"]
-        worked = np.zeros(shape)
+        total[:, :-1] += all_updates * time["neuron_update"]
+        return Firing(activity, key, counts, packets, out, fire, total)
+
+    def plan(self, activity: Activity) -> Plan:
+        """What each core does in some steps, if nothing waits for anything."""
+        routes, sent = self.routes, self.firing(activity)
+        number, spike = routes.messages_of(activity.sender)
+        rank = np.arange(len(spike)) - sent.first[spike]
+        if routes.multicast:
+            rank[:] = 0
+        made = sent.fire[spike] + (rank + 1) * sent.out[spike]
+        work = self.work[number]
+        cell = activity.step[spike] * routes.cores + routes.target[number]
+        worked = np.bincount(cell, work, activity.steps * routes.cores)
+        worked = worked.reshape(activity.steps, routes.cores)
+        return Plan(**vars(sent), number=number, spike=spike, made=made, work=work, worked=worked)
+
+    def busy(self, activity: Activity) -> Busy:
+        """What ``run`` says of steps, links and cores, without looking at single messages."""
+        routes = self.routes
+        sent = self.firing(activity)
+        amounts = {"spikes": len(sent.key), "messages": int(sent.counts.sum())}
+        if self.mode != "simple":
+            duration, passed, waited, _ = self._contended(sent, each=False)
+            often = np.bincount(activity.sender, minlength=len(routes.source))
+            fired = np.flatnonzero(often)
+            worked = often[fired] @ self._work_at[fired]
+            return Busy(duration, **amounts, total=sent.total.sum(axis=0), worked=worked,
+                        passed=passed, waited=waited)  # fmt: skip
+        worked = np.zeros(sent.total.shape)
         begins = np.flatnonzero(np.diff(activity.step, prepend=-1))
         if len(begins):
             found = np.add.reduceat(self._work_at[activity.sender], begins, axis=0)
             worked[activity.step[begins]] = found
-        return np.maximum(total.max(axis=1), worked.max(axis=1)), total, worked
+        duration = np.maximum(sent.total.max(axis=1), worked.max(axis=1))
+        return Busy(duration, **amounts, total=sent.total.sum(axis=0), worked=worked.sum(axis=0),
+                    passed=self._nothing, waited=self._nothing * 0.0)  # fmt: skip
+
+    @property
+    def _nothing(self) -> NDArray[np.int64]:
+        rows, columns = self.routes.tiles
+        return np.zeros((1, rows * columns, 4), np.int64)
 
     @cached_property
     def _work_at(self) -> NDArray[Any]:
         """(senders, cores) what a spike costs each core."""
         routes = self.routes
-        sender = np.repeat(np.arange(len(routes.source)), np.diff(routes.start))
-        size = len(routes.source) * routes.cores
-        found = np.bincount(sender * routes.cores + routes.target, self.work, size)
-        return found.reshape(-1, routes.cores)
+        found = np.zeros((len(routes.source), routes.cores))
+        sender = np.repeat(np.arange(len(routes.source), dtype=np.int32), np.diff(routes.start))
+        np.add.at(found, (sender, routes.target), self.work)
+        return found
 
     @property
     def can_skip_messages(self) -> bool:
-        """Whether ``busy`` is possible, and its table small enough to be worth it."""
-        cells = len(self.routes.source) * self.routes.cores
-        return self.mode == "simple" and cells <= LARGEST_TABLE
+        """Whether ``busy``'s table is small enough to be worth it."""
+        return len(self.routes.source) * self.routes.cores <= LARGEST_TABLE
 
     def messages(self, plan: Plan) -> NDArray[np.void]:
         """The messages of a plan in ticks, as ``network`` takes them."""
@@ -295,22 +337,22 @@ class StepTimer:
     def run(self, activity: Activity) -> StepTimes:
         """Time some steps."""
         plan = self.plan(activity)
+        amounts = {"spikes": len(plan.key), "messages": len(plan.number)}
+        sums = {"total": plan.total.sum(axis=0), "worked": plan.worked.sum(axis=0)}
         if self.mode != "simple":
-            return self._contended(plan)
+            duration, passed, waited, times = self._contended(plan, each=True)
+            assert times.made is not None
+            assert times.done is not None
+            fire, sends = plan.fire.copy(), plan.counts > 0
+            fire[sends] = times.made[plan.first[sends]] * self.tick - plan.out[sends]
+            return StepTimes(duration, **amounts, **sums, passed=passed, waited=waited, plan=plan,
+                             fire=fire, done=times.done * self.tick)  # fmt: skip
         source = self.routes.source[activity.sender][plan.spike]
         arrived = plan.made + self._way[source, self.routes.target[plan.number]]
-        rows, columns = self.routes.tiles
-        nobody = np.zeros((1, rows * columns, 4), np.int64)
-        return StepTimes(
-            duration=np.maximum(plan.total.max(axis=1), plan.worked.max(axis=1)),
-            plan=plan,
-            fire=plan.fire,
-            sent=plan.made,
-            arrived=arrived,
-            done=arrived + plan.work,
-            passed=nobody,
-            waited=nobody * 0.0,
-        )
+        duration = np.maximum(plan.total.max(axis=1), plan.worked.max(axis=1))
+        return StepTimes(duration, **amounts, **sums, passed=self._nothing,
+                         waited=self._nothing * 0.0, plan=plan, fire=plan.fire,
+                         done=arrived + plan.work)  # fmt: skip
 
     def _updates(self, activity: Activity) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Updated neurons up to each spike's on its core, and of each step and core."""
@@ -328,32 +370,40 @@ class StepTimer:
         last = np.minimum(first + slot + 1, sums.shape[1] - 1)
         return sums[activity.step, last] - sums[activity.step, first], per_core
 
-    def _contended(self, plan: Plan) -> StepTimes:
-        """Messages through the network."""
-        routes, tick, steps = self.routes, self.tick, plan.activity.steps
-        first = np.searchsorted(plan.key[plan.spike], np.arange(steps * routes.cores + 1))
-        messages = self.messages(plan)
+    @cached_property
+    def _work_ticks(self) -> NDArray[np.int32]:
+        return self.ticks(self.work).astype(np.int32)
+
+    def _contended(
+        self, sent: Firing, each: bool
+    ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], SpikeTimes]:
+        """Spikes through the network: durations, links, and the rest in ticks."""
+        routes, tick, steps = self.routes, self.tick, sent.activity.steps
+        some = np.flatnonzero(sent.counts)
+        key, packets, out = sent.key[some], sent.packets[some], sent.out[some]
+        ready, last = sent.fire[some] + out, sent.fire[some] + packets * out
+        fresh = np.ones(len(key), bool)
+        fresh[1:] = key[1:] != key[:-1]
+        spikes = np.zeros(len(key), SPIKE)
+        sender = sent.activity.sender[some]
+        spikes["count"], spikes["number"] = packets, sent.first[some]
+        spikes["first"] = sender if routes.multicast else routes.start[sender]
+        spikes["lead"] = self.ticks(ready - np.where(fresh, 0.0, np.roll(last, 1)))
+        spikes["rest"] = self.ticks(out)
+        first = np.searchsorted(key, np.arange(steps * routes.cores + 1))
         with Network(self.shape, self._compiled) as network:
-            end = network.run_steps(messages, first) * tick
+            if routes.multicast:
+                bounds = routes.start, routes.trees
+                times = network.run_trees(*bounds, routes.target, self._work_ticks, spikes, first)
+            else:
+                times = network.run_spikes(routes.target, self._work_ticks, spikes, first, each)
             passed, waited = network.passed, network.waited * tick
         # After its last message a core goes through the rest of its neurons.
-        over = plan.total.ravel().copy()
-        some = first[1:] > first[:-1]
-        last = first[1:][some] - 1
-        over[some] += messages["sent"][last] * tick - plan.made[last]
-        fire, sends = plan.fire.copy(), plan.counts > 0
-        began = (np.cumsum(plan.counts) - plan.counts)[sends]
-        fire[sends] = messages["made"][began] * tick - plan.out[sends]
-        return StepTimes(
-            duration=np.maximum(end, over.reshape(steps, routes.cores).max(axis=1)),
-            plan=plan,
-            fire=fire,
-            sent=messages["sent"] * tick,
-            arrived=messages["arrived"] * tick,
-            done=messages["done"] * tick,
-            passed=passed,
-            waited=waited,
-        )
+        over = sent.total.ravel().copy()
+        sends = np.flatnonzero(first[1:] > first[:-1])
+        over[sends] += times.sent.ravel()[sends] * tick - last[first[1:][sends] - 1]
+        over = over.reshape(steps, routes.cores).max(axis=1)
+        return np.maximum(times.end * tick, over), passed, waited, times
 
 
 def _rank(key: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,8 +1,12 @@
-"""Learning on the NumPy kernel (docs/machine.md §7): all due synapses of a rule at once."""
+"""Learning on the NumPy kernel (docs/machine.md §7): all due synapses of a rule at once.
+
+In a step these are whole rows or columns, and most of what they need is the same for each of them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +21,15 @@ from ...compiler.microcode import (
     When,
 )
 from ...compiler.program import DENSE
-from ...counter_hash import mix, random, step_term
+from ...counter_hash import key_term, mix, step_term
 from ...runtime.backend import LearningState
+from .due import Due, Order
 from .plastic import PlasticRows, RuleTable, Synapses, purpose
-from .rows import ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...compiler.microcode import Group
+    from ...compiler.microcode import Group, Product
     from ...compiler.program import Program
     from ...runtime.backend import Events
     from .plastic import Side
@@ -40,12 +44,12 @@ class _Values:
     top: int
     stored: NDArray[np.int64]
 
-    def seen(self, which: int) -> NDArray[np.int64]:
+    def seen(self, which: int) -> NDArray[np.int32]:
         """(n,) what products see."""
-        return self.side.traces[which].values(self.stored[which], self.top)
+        return self.side.traces[which].values(self.stored[which], self.top).astype(np.int32)
 
-    def take_up(self, event: NDArray[np.int64], step: int) -> None:
-        """The neurons of ``event`` had one in this step."""
+    def take_up(self, event: NDArray[np.int64], of_step: NDArray[np.uint32]) -> None:
+        """The neurons of ``event`` had one in this step, whose ``step_term`` is given."""
         for trace, stored, hashed in zip(
             self.side.traces, self.stored, self.side.hash, strict=True
         ):
@@ -55,14 +59,14 @@ class _Values:
                 stored[event] |= 1
             elif trace.kind == TraceKind.EXPONENTIAL:
                 live = np.flatnonzero(stored)
-                noise = mix(hashed[live] + step_term(step)).astype(np.int64) >> 20
+                noise = mix(hashed[live] + of_step).astype(np.int64) >> 20
                 stored[live] = (stored[live] * (4096 - trace.decay) + noise) >> 12
                 added = 0 if trace.replace else stored[event]
                 stored[event] = np.minimum(added + trace.impulse, self.top)
 
 
 class _Plastic:
-    """One rule: its enabled synapses by presynaptic neuron and by position, and its traces."""
+    """One rule: its enabled synapses by rows and by columns, and its traces."""
 
     def __init__(self, program: Program, rows: PlasticRows, number: int, flat: FlatMemory) -> None:
         self.table = table = RuleTable.of(program, number)
@@ -73,27 +77,44 @@ class _Plastic:
         row, place = synapses.row[on], synapses.place[on]
         dense = rows.table["kind"][row] == DENSE
         core = rows.core[row]
-        self._at = place + np.where(dense, flat.dense_base[core], flat.sparse_base[core])
-        self._pre = rows.table["pre"][row].astype(np.int64)
-        self._post = table.post.index_of(program.neurons)[synapses.target[on]].astype(np.int64)
-        self._row_delay = rows.table["delay"][row].astype(np.int64)
-        self._sparse = ~dense
-        self._pre_start = np.searchsorted(self._pre, np.arange(len(table.pre.key) + 1))
-        self._by_post = np.argsort(self._post, kind="stable")
-        self._post_start = np.searchsorted(
-            self._post[self._by_post], np.arange(len(table.post.key) + 1)
-        )
+        at = place + np.where(dense, flat.dense_base[core], flat.sparse_base[core])
         self._pre_of = table.pre.index_of(program.neurons)
         self._position_of = table.post.index_of(program.neurons)
+        pre = rows.table["pre"][row].astype(np.int64)
+        post = self._position_of[synapses.target[on]].astype(np.int64)
+        delay = np.where(dense, rows.table["delay"][row].astype(np.int64), -1)
+        by_post = np.argsort(post, kind="stable")
+        number_of_post = table.post.key.astype(np.uint32)
+        by_row = Order(
+            False, np.searchsorted(pre, np.arange(len(table.pre.key) + 1)),
+            at, post, number_of_post[post], delay,
+        )  # fmt: skip
+        by_column = Order(
+            True, np.searchsorted(post[by_post], np.arange(len(table.post.key) + 1)),
+            at[by_post], pre[by_post], pre[by_post].astype(np.uint32), delay[by_post],
+        )  # fmt: skip
+        self._order = {When.PRE: by_row, When.POST: by_column, When.EPOCH: by_row}
         self._groups = {when: table.groups(when) for when in When}
+        self._terms = {
+            (when, group.changes): self._key_terms(when, group)
+            for when, groups in self._groups.items()
+            for group in groups
+        }
         top = program.target.trace_max
         self.x = _Values(table.pre, top, np.zeros((2, len(table.pre.key)), np.int64))
         self.y = _Values(table.post, top, np.zeros((2, len(table.post.key)), np.int64))
         self.fired_before = np.zeros(len(table.post.key), np.uint64)
 
+    def _key_terms(self, when: When, group: Group) -> NDArray[np.uint32]:
+        """(2, n) what the owners contribute to a group's random numbers."""
+        side = self.table.post if when == When.POST else self.table.pre
+        first, seed = purpose(when, group.changes), self.table.rule.seed
+        return np.stack([key_term(seed, side.key, first + k) for k in (0, 1)])
+
     def step(
         self,
         t: int,
+        of_step: NDArray[np.uint32],
         channels: NDArray[np.int64],
         arrived: NDArray[np.int64],
         fired: NDArray[np.int64],
@@ -104,26 +125,28 @@ class _Plastic:
         table, rule = self.table, self.table.rule
         if table.pre.first_channel >= 0:
             i = channels - table.pre.first_channel
-            x0 = np.unique(i[(i >= 0) & (i < len(table.pre.key))])
+            i = i[(i >= 0) & (i < len(table.pre.key))]
         else:
-            x0 = _known(self._pre_of[arrived])
+            i = _known(self._pre_of[arrived])
+        arrives = np.zeros(len(table.pre.key), bool)
+        arrives[i] = True
+        x0 = np.flatnonzero(arrives)
         y0 = self._delayed(_known(self._position_of[fired]))
         if state.on:
-            event = np.zeros(len(table.post.key), np.int64)
+            event = np.zeros(len(table.post.key), np.int8)
             event[y0] = Condition.Y0
             event[_known(self._position_of[teacher])] |= Condition.T0
-            due = np.flatnonzero(event)
-            for when, synapses in (
-                (When.PRE, lambda: _spans(self._pre_start, x0)),
-                (When.POST, lambda: self._by_post[_spans(self._post_start, due)]),
-                (When.EPOCH, lambda: np.arange(len(self._at))),
+            for when, owners in (
+                (When.PRE, x0),
+                (When.POST, np.flatnonzero(event)),
+                (When.EPOCH, np.arange(len(table.pre.key))),
             ):
                 if when == When.EPOCH and (t + 1) % (1 << rule.period_log2):
                     continue
-                if self._groups[when]:
-                    self._learn(t, when, synapses(), x0, event, state)
-        self.x.take_up(x0, t)
-        self.y.take_up(y0, t)
+                if self._groups[when] and len(owners):
+                    self._learn(of_step, when, owners, arrives, event, state)
+        self.x.take_up(x0, of_step)
+        self.y.take_up(y0, of_step)
 
     def _delayed(self, fired: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions that fired ``post_delay`` steps ago; remembers those that fire now."""
@@ -139,77 +162,74 @@ class _Plastic:
 
     def _learn(
         self,
-        t: int,
+        of_step: NDArray[np.uint32],
         when: When,
-        which: NDArray[np.int64],
-        x0: NDArray[np.int64],
-        event: NDArray[np.int64],
+        owners: NDArray[np.int64],
+        arrives: NDArray[np.bool_],
+        event: NDArray[np.int8],
         state: NumpyLearning,
     ) -> None:
-        """The groups of one ``when`` for some synapses; all see the values from before."""
-        if not len(which):
-            return
-        table, rule, at = self.table, self.table.rule, self._at[which]
-        pre, post, flat = self._pre[which], self._post[which], self._flat
-        before = {
-            Changes.WEIGHT: flat.weight[at].astype(np.int64),
-            Changes.TAG: flat.tag[at].astype(np.int64),
-            Changes.DELAY: np.where(
-                self._sparse[which], flat.delay[at], self._row_delay[which]
-            ).astype(np.int64),
-        }
-        w = before[Changes.WEIGHT]
-        arrives = np.zeros(len(table.pre.key), bool)
-        arrives[x0] = True
-        happened = event[post] | np.where(arrives[pre], Condition.X0, 0)
+        """The groups of one ``when``, for all synapses of some; all see the values from before."""
+        due = Due(self._order[when], owners)
+        table, rule, flat = self.table, self.table.rule, self._flat
+
+        @cache
+        def weight() -> NDArray[np.int32]:
+            return flat.weight.take(due.at).astype(np.int32)
+
+        @cache
+        def delay() -> NDArray[np.int32]:
+            fixed = due.order.fixed_delay.take(due.which)
+            return np.where(fixed < 0, flat.delay.take(due.at), fixed).astype(np.int32)
+
         values = {
-            Factor.X1: lambda: self.x.seen(0)[pre],
-            Factor.X2: lambda: self.x.seen(1)[pre],
-            Factor.Y1: lambda: self.y.seen(0)[post],
-            Factor.Y2: lambda: self.y.seen(1)[post],
-            Factor.R: lambda: state.third_factor[table.post.neuron][post],
+            Factor.X1: lambda: due.pre(self.x.seen(0)),
+            Factor.X2: lambda: due.pre(self.x.seen(1)),
+            Factor.Y1: lambda: due.post(self.y.seen(0)),
+            Factor.Y2: lambda: due.post(self.y.seen(1)),
+            Factor.R: lambda: due.post(state.third_factor[table.post.neuron]),
             Factor.M: lambda: state.modulator,
-            Factor.W: lambda: w,
-            Factor.ABOVE: lambda: rule.weight_max - w,
-            Factor.BELOW: lambda: w - rule.weight_min,
-            Factor.TAG: lambda: before[Changes.TAG],
-            Factor.DELAY: lambda: before[Changes.DELAY],
+            Factor.W: weight,
+            Factor.ABOVE: lambda: rule.weight_max - weight(),
+            Factor.BELOW: lambda: weight() - rule.weight_min,
+            Factor.TAG: lambda: flat.tag.take(due.at).astype(np.int32),
+            Factor.DELAY: delay,
         }
-        numbers = (table.post.key[post], pre) if when == When.POST else (pre, table.post.key[post])
-        after = {}
-        for group in self._groups[when]:
-            total = _sum(group, happened, values, len(at))
-            change = self._rounded(group, t, total, *numbers)
-            after[group.changes] = np.clip(
-                before[group.changes] + change, *table.limits(group.changes)
-            )
         memory = {
             Changes.WEIGHT: flat.weight,
             Changes.TAG: flat.tag,
             Changes.DELAY: flat.delay,
         }
-        for changes, new in after.items():
-            memory[changes][at] = new
+        after = []
+        for group in self._groups[when]:
+            total = np.zeros(len(due.at), np.int32)
+            for product in group.products:
+                total += _product(product, due, values, arrives, event)
+            held = memory[group.changes]
+            new = self._rounded(when, group, total, due, of_step)
+            new += held.take(due.at) if group.changes != Changes.DELAY else delay()
+            low, high = table.limits(group.changes)
+            after.append((held, np.minimum(np.maximum(new, low), high)))
+        for held, new in after:
+            held[due.at] = new
 
     def _rounded(
         self,
+        when: When,
         group: Group,
-        t: int,
-        total: NDArray[np.int64],
-        key: NDArray[np.int64],
-        n: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """(k,) ``total / 2^shift``, rounded as the rule says; ``key`` and ``n`` are hashed."""
+        total: NDArray[np.int32],
+        due: Due,
+        of_step: NDArray[np.uint32],
+    ) -> NDArray[np.signedinteger]:
+        """(k,) ``total / 2^shift``, rounded as the rule says; 32 bits hold it (machine.md §7)."""
         rounding, shift = self.table.rule.rounding, group.shift
-        if shift == 0 or rounding == Rounding.FLOOR:
-            return total >> shift
-        if rounding == Rounding.NEAREST:
-            return (total + (1 << (shift - 1))) >> shift
-        first, seed = purpose(group.when, group.changes), self.table.rule.seed
-        used, place = np.unique(key, return_inverse=True)
-        a, b = (random(seed, t, used, first + k)[place.reshape(-1)] for k in (0, 1))
-        q = a * n.astype(np.uint32) + b
-        return (total + (q >> np.uint32(32 - shift))) >> shift
+        if shift and rounding == Rounding.NEAREST:
+            total += 1 << (shift - 1)
+        elif shift and rounding == Rounding.STOCHASTIC:
+            q = due.noise(self._terms[when, group.changes], of_step)
+            total += (q >> np.uint32(32 - shift)).view(np.int32)
+        # Where nothing is shifted out, the sum alone may take the 32 bits.
+        return total >> shift if shift else total.astype(np.int64)
 
 
 class NumpyLearning:
@@ -225,7 +245,7 @@ class NumpyLearning:
         rows = PlasticRows.of(program)
         self._plastic = [_Plastic(program, rows, k, flat) for k in range(len(program.rules))]
         self.on, self.modulator = True, 0
-        self.third_factor = np.zeros(program.neurons, np.int64)
+        self.third_factor = np.zeros(program.neurons, np.int32)
 
     def take_input(
         self, events: Events, teacher: slice, factor: slice, modulator: slice
@@ -239,13 +259,14 @@ class NumpyLearning:
     def step(self, t: int, *events: NDArray[np.int64]) -> None:
         """One step; who fired: channels, neurons before, neurons now, and teacher events."""
         channels, arrived, fired, teacher = events
+        of_step = step_term(t)
         for plastic in self._plastic:
-            plastic.step(t, channels, arrived, fired, teacher, self)
+            plastic.step(t, of_step, channels, arrived, fired, teacher, self)
 
     def write(self, state: LearningState) -> None:
         """Continue from ``state``, which has been checked."""
         self.on, self.modulator = bool(state.on), int(state.modulator)
-        self.third_factor = state.third_factor.astype(np.int64)
+        self.third_factor = state.third_factor.astype(np.int32)
         for plastic in self._plastic:
             pre, post = plastic.table.pre, plastic.table.post
             plastic.x.stored[:] = state.x[pre.rows].T
@@ -287,22 +308,25 @@ def _known(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
     return numbers[numbers >= 0].astype(np.int64)
 
 
-def _spans(start: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``start[k] … start[k + 1] - 1`` of each ``k`` of ``which``."""
-    return ranges(start[which], start[which + 1] - start[which])
-
-
-def _sum(
-    group: Group, happened: NDArray[np.int64], values: dict[Factor, Any], size: int
-) -> NDArray[np.int64]:
-    """(k,) sum of a group's products."""
-    total = np.zeros(size, np.int64)
-    for product in group.products:
-        term: Any = product.coefficient
-        for factor in product.factors:
-            value = values[Factor(factor & ~Factor.SIGN)]()
-            term = term * (np.sign(value) if factor & Factor.SIGN else value)
-        # A pre group is only evaluated where a spike arrives.
-        needs = int(product.condition)
-        total += np.where(happened & needs == needs, term, 0) if needs else term
-    return total
+def _product(
+    product: Product,
+    due: Due,
+    values: dict[Factor, Any],
+    arrives: NDArray[np.bool_],
+    event: NDArray[np.int8],
+) -> Any:
+    """(k,) one product, or a number that is the same for all."""
+    term: Any = product.coefficient
+    for factor in product.factors:
+        value = values[Factor(factor & ~Factor.SIGN)]()
+        term = term * (np.sign(value) if factor & Factor.SIGN else value)
+    # Rows are due only where a spike arrives, and without a condition in epochs; columns for
+    # either event.
+    if due.order.columns:
+        needs = int(product.condition & ~Condition.X0)
+        holds = event.take(due.owner) & needs == needs
+        if not holds.all():
+            term = term * due.owned(event & needs == needs)
+        if product.condition & Condition.X0:
+            term = term * due.pre(arrives)
+    return term

@@ -10,10 +10,12 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...runtime.backend import Backend, CoreWeights, RunData, State
-from .generators import generated, merged
+from ..peer.generators import generated, merged
+from ..peer.remote import Remote, seconds
+from ..peer.synapses import enabled, mantissas, put_back
+from .learning_state import Plastic, copied, numbers, plastics, remember, with_registers
 from .plan import ALIGNMENT, Mode, Plan, lava_weights, make_plan
-from .remote import Remote, find_python
-from .synapses import mantissas, put_back
+from .remote import LAVA
 from .transit import due_of, pending, unit
 
 if TYPE_CHECKING:
@@ -60,8 +62,8 @@ class LavaBackend(Backend):
                 remedy="run it in the Windows Subsystem for Linux",
             )
         self._mode: Mode = mode  # type: ignore[assignment]
-        self._timeout = _seconds(timeout)
-        self._python = find_python(python)
+        self._timeout = seconds(timeout)
+        self._python = LAVA.find_python(python)
         self._remote: Remote | None = None
 
     # ------------------------------------------------------------------ loading
@@ -87,6 +89,7 @@ class LavaBackend(Backend):
         weights = tuple(core.copy() for core in CoreWeights.initial(program))
         self._lava_weights(plan, mantissas(plan.table, weights))  # refuses before anything starts
         self._program, self._plan, self._weights = program, plan, weights
+        self._plastics = plastics(program, plan)
         self._host_state = State.initial(program)
         self._window = max(
             1, min(WINDOW, WINDOW_NUMBERS // max(program.neurons + program.channels, 1))
@@ -98,7 +101,7 @@ class LavaBackend(Backend):
         """Start Lava's processes, in a new worker where the last one is gone."""
         plan, table = self._plan, self._plan.table
         if self._remote is None or not self._remote.alive:
-            self._remote = Remote(self._python, self._timeout)
+            self._remote = Remote(LAVA, self._python, self._timeout)
         ends = np.cumsum([len(g.neurons) for g in plan.groups]).tolist()
         groups = [
             [g.name, end - len(g.neurons), end, *_parameters(g, self._mode), g.spiking]
@@ -124,9 +127,30 @@ class LavaBackend(Backend):
             "sources": [[b.name, b.first, b.last] for b in plan.blocks],
             "groups": groups,
             "connections": connections,
+            "rules": [self._rule(plastic) for plastic in self._plastics],
         }
+        enable = [enabled(table[c.synapses], self._program) for c in plan.connections]
+        joined["enable"] = np.concatenate([nothing, *enable])
         arrays = {"bias_mant": plan.bias_mant, "bias_exp": plan.bias_exp, **joined}
         self._remote.ask("build", header, arrays)
+
+    def _rule(self, plastic: Plastic) -> dict[str, Any]:
+        rule = self._program.rules[plastic.rule.number]
+        connection = self._plan.connections[plastic.connection]
+        return {
+            "number": plastic.rule.number,
+            "connection": plastic.connection,
+            "dw": plastic.rule.dw,
+            "tau": plastic.rule.tau,
+            "impulse": plastic.rule.impulse,
+            "low": rule.weight_min,
+            "high": rule.weight_max,
+            "shift": max((group.shift for group in rule.groups), default=0),
+            "unit": 2.0**connection.shift,
+            "early": not plastic.from_source,
+            "lag_x": 0 if plastic.from_source else 1,
+            "lag_y": plastic.post_delay,
+        }
 
     def _lava_weights(
         self, plan: Plan, values: NDArray[np.int64]
@@ -145,6 +169,9 @@ class LavaBackend(Backend):
             DeviceError: Lava failed, or a number went where Lava and the machine differ.
         """
         wanted = np.unique(np.concatenate([np.zeros(0, np.int64), *(n for _, n in record.states)]))
+        if self._host_state.learning is not None:
+            learning = with_registers(self._host_state.learning, events)
+            self._host_state = replace(self._host_state, learning=learning)
         windows = []
         for first in range(0, steps, self._window):
             length = min(self._window, steps - first)
@@ -188,6 +215,7 @@ class LavaBackend(Backend):
             events.spike_channel[spikes],
             *generated(self._program.generators, host.step, length),
         )
+        noise = [numbers(self._program, p, host.step, length) for p in self._plastics]
         told, found = self._ask(
             "run",
             {"steps": length},
@@ -198,6 +226,7 @@ class LavaBackend(Backend):
                 "graded_neuron": where[events.graded_neuron[graded]],
                 "graded_value": events.graded_value[graded].astype(np.int64),
                 "record": where[wanted],
+                **{name: values for table in noise for name, values in table.items()},
             },
         )
         if told["alarms"]:
@@ -205,10 +234,31 @@ class LavaBackend(Backend):
         neuron = plan.order[found["neuron"]]
         order = np.lexsort((neuron, found["step"]))
         step, neuron = found["step"][order], neuron[order]
+        before = host.fired
         self._count(length, step, neuron, channel)
+        if self._plastics:
+            self._learned(length, before, (step, neuron), (channel_step, channel))
         return (
             channel_step + first, channel, step + first, neuron, found["u"], found["v"]
         )  # fmt: skip
+
+    def _learned(
+        self,
+        length: int,
+        before: NDArray[np.uint8],
+        fired: tuple[NDArray[np.int64], NDArray[np.int64]],
+        sent: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> None:
+        """Bring on weights and traces, from what Lava has now."""
+        _, found = self._ask("read")
+        self._weights = self._read_weights(found)
+        spikes = np.zeros((length, self._program.neurons), bool)
+        channels = np.zeros((length, self._program.channels), bool)
+        spikes[fired], channels[sent] = True, True
+        state = self._host_state.learning
+        assert state is not None, "a Program with rules has a state of learning"
+        for plastic in self._plastics:
+            remember(self._program, plastic, state, before, spikes, channels, found)
 
     def _count(
         self,
@@ -260,7 +310,8 @@ class LavaBackend(Backend):
         u[0, order], v[order] = np.rint(found["u"]), np.rint(found["v"])
         wheel[:, 0, order] = np.rint(found["pending"] / unit(self._plan))
         wheel[:, 0] -= due_of(self._program, self._plan, host.fired, self._weights)
-        return replace(host, u=u, v=v, wheel=wheel.astype(np.int32))
+        learning = copied(host.learning)
+        return replace(host, u=u, v=v, wheel=wheel.astype(np.int32), learning=learning)
 
     def write_state(self, state: State) -> None:
         """Continue from ``state``; its future is exactly the one it would have had.
@@ -294,26 +345,47 @@ class LavaBackend(Backend):
                 "pending": pending(self._plan, due[:, order]),
                 "weights": weights,
                 "exponents": exponents,
+                **self._learning_arrays(state),
             },
         )
         self._host_state = replace(
             state,
+            learning=copied(state.learning),
             fired=state.fired.copy(),
             saturated=state.saturated.copy(),
             saturations=state.saturations.copy(),
         )
 
+    def _learning_arrays(self, state: State) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {}
+        if state.learning is not None:
+            self._ask("learning", {"on": bool(state.learning.on)})
+            for plastic in self._plastics:
+                arrays |= plastic.waiting(self._program, state.learning, state.fired)
+        return arrays
+
+    def set_learning(self, on: bool) -> None:
+        """Let the Program's rules change weights, or not; traces go on."""
+        learning = self._host_state.learning
+        if learning is not None:
+            self._ask("learning", {"on": on})
+            self._host_state = replace(self._host_state, learning=replace(learning, on=on))
+
     def read_weights(self) -> tuple[CoreWeights, ...]:
         """A copy of the weights, as Lava holds them."""
         _, found = self._ask("read")
+        return self._read_weights(found)
+
+    def _read_weights(self, found: dict[str, NDArray[Any]]) -> tuple[CoreWeights, ...]:
         plan = self._plan
         out = tuple(core.copy() for core in self._weights)
         _, exponents = self._lava_weights(plan, mantissas(plan.table, self._weights))
         values, first = np.zeros(len(plan.table), np.int64), 0
         for connection, exponent in zip(plan.connections, exponents.tolist(), strict=True):
             held = found["held"][first : first + len(connection.synapses)]
-            unit = ALIGNMENT if self._mode == "fixed_pt" else 0
-            values[connection.synapses] = np.ldexp(held, exponent + unit - connection.shift)
+            unit = ALIGNMENT if self._mode == "fixed_pt" or connection.rule else 0
+            scaled = np.ldexp(held, exponent + unit - connection.shift)
+            values[connection.synapses] = np.rint(scaled)
             first += len(held)
         put_back(plan.table, values, out)
         return out
@@ -363,13 +435,3 @@ def _parameters(group: Any, mode: str) -> list[float]:
         return [group.ku - 1, group.kv, group.vth]
     threshold = float(group.threshold) if group.spiking else 1e300
     return [group.ku / 4096, group.kv / 4096, threshold]
-
-
-def _seconds(value: str | float) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise DeviceError("timeout is no time", found=repr(value), expected="seconds, more than 0")
-    return seconds

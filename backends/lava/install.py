@@ -8,14 +8,12 @@ which mends the one module that newer Pythons refuse: any script for Lava runs t
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-from ...errors import DeviceError
-from .remote import VARIABLE
+from ..peer.install import command_line, make
+from .remote import LAVA
 
 HERE = Path(__file__).resolve().parent
 HOOK = "lava_on_python311"
@@ -37,11 +35,6 @@ REQUIREMENTS: list[list[str]] = [
 """Arguments of consecutive ``pip install`` calls."""
 
 
-def python_of(folder: Path) -> Path:
-    """The interpreter of an environment."""
-    return folder / "bin" / "python"
-
-
 def install(folder: Path) -> Path:
     """Make the environment, or complete it.
 
@@ -51,15 +44,7 @@ def install(folder: Path) -> Path:
     Raises:
         DeviceError: pip failed.
     """
-    python = python_of(folder)
-    if not python.exists():
-        venv.create(folder, with_pip=True, symlinks=True)
-    for arguments in REQUIREMENTS:
-        command = [str(python), "-m", "pip", "install", "--quiet", *arguments]
-        if subprocess.run(command).returncode:
-            raise DeviceError("pip could not install Lava", where=" ".join(command))
-    add_hook(python)
-    return python
+    return make(LAVA, folder, REQUIREMENTS, add_hook)
 
 
 def add_hook(python: Path) -> None:
@@ -74,21 +59,7 @@ def add_hook(python: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m spikeloom.backends.lava.install",
-        description="Install Lava in an environment of its own.",
-    )
-    parser.add_argument("folder", metavar="DIR", type=Path, help="where the environment goes")
-    folder = parser.parse_args(arguments).folder.resolve()
-    try:
-        python = install(folder)
-    except DeviceError as error:
-        print(f"spikeloom: error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"Lava is in {folder}. To use it:\n")
-    print(f"  export {VARIABLE}={python}\n")
-    print(f'or open the device as "lava?python={python}".')
-    return 0
+    return command_line(LAVA, install, arguments)
 
 
 if __name__ == "__main__":

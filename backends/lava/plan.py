@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .refuse import Refusal, check_learning, check_neurons, check_synapses, no_weights
-from .synapses import synapses
+from ..peer.synapses import synapses
+from .learning import LARGEST, LavaRule
+from .refuse import (
+    ALIGNMENT,
+    Refusal,
+    check_learning,
+    check_neurons,
+    check_plastic,
+    check_synapses,
+    no_weights,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,10 +25,8 @@ if TYPE_CHECKING:
     from ...compiler.program import Program
 
 Mode = Literal["fixed_pt", "floating_pt"]
-Kind = Literal["Dense", "Sparse", "DelayDense", "DelaySparse"]
+Kind = Literal["Dense", "Sparse", "DelayDense", "DelaySparse", "LearningDense"]
 
-ALIGNMENT = 6
-"""Lava's fixed_pt LIF adds ``activation << 6`` to u and compares v with ``vth << 6``."""
 DENSE_FROM = 0.25
 """Share of the pairs that must be connected for a matrix without gaps."""
 MAX_VTH = (1 << 17) - 1
@@ -72,6 +79,7 @@ class Connection:
         rows, cols: (k,) place of each in post's and pre's order.
         delays: (k,) Lava's, 0 being one step.
         shift: bits by which a mantissa is shifted on its way into u.
+        rule: by which its synapses learn, if they do.
     """
 
     name: str
@@ -84,6 +92,7 @@ class Connection:
     cols: NDArray[np.int64]
     delays: NDArray[np.int64]
     shift: int
+    rule: LavaRule | None = None
 
     @property
     def depth(self) -> int:
@@ -120,7 +129,7 @@ def make_plan(program: Program, mode: Mode) -> Plan:
     bias = np.concatenate([c.bias for c in program.cores]).astype(np.int64)
     check_neurons(refusal, profile, threshold, bias, mode)
     table = synapses(program)
-    check_learning(refusal)
+    rules = check_learning(refusal, mode)
     check_synapses(refusal, table, profile, mode)
     refusal.done()
     groups = _groups(program, profile, threshold)
@@ -132,7 +141,9 @@ def make_plan(program: Program, mode: Mode) -> Plan:
         for s in program.sources
         if not heard.isdisjoint(range(s.first_channel, s.first_channel + s.size))
     )
-    connections = _connections(program, table, blocks, groups)
+    connections = _connections(program, table, blocks, groups, rules)
+    check_plastic(refusal, connections, rules, mode)
+    refusal.done()
     return Plan(mode, blocks, groups, connections, table, order, mant, exp)
 
 
@@ -174,6 +185,7 @@ def _connections(
     table: NDArray[np.void],
     blocks: tuple[Block, ...],
     groups: tuple[Group, ...],
+    rules: dict[int, LavaRule],
 ) -> tuple[Connection, ...]:
     """One for each projection, pair of processes and exponent; a second for a second synapse
     between the same two neurons."""
@@ -192,10 +204,11 @@ def _connections(
         width = size.last - size.first if isinstance(size, Block) else len(size.neurons)
         dense = len(mine) >= DENSE_FROM * width * len(groups[target].neurons)
         kind = ("Delay" if delays.any() else "") + ("Dense" if dense else "Sparse")
+        rule = rules.get(projection)
         found.append(
             Connection(
                 program.projections[projection].name,
-                kind,  # type: ignore[arg-type]
+                kind if rule is None else "LearningDense",  # type: ignore[arg-type]
                 from_source,
                 sender - len(groups) if from_source else sender,
                 target,
@@ -204,6 +217,7 @@ def _connections(
                 place[table["sender"][mine]],
                 delays,
                 exponent + groups[target].shift,
+                rule,
             )
         )
     return tuple(found)
@@ -255,6 +269,11 @@ def lava_weights(
     Raises:
         UnsupportedError: there are none.
     """
+    if connection.rule is not None and (
+        mode == "floating_pt" or np.abs(mantissa).max(initial=0) <= LARGEST
+    ):
+        # What learns is held as it is; the floating_pt model is told what it moves u by.
+        return mantissa.astype(np.float64), connection.shift - ALIGNMENT
     if mode == "floating_pt":
         return np.asarray(mantissa * 2.0**connection.shift, np.float64), 0
     bits = int(np.bitwise_or.reduce(np.abs(mantissa), initial=0))

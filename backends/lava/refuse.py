@@ -8,12 +8,19 @@ import numpy as np
 
 from ...compiler.program import LINEAR, RESET_SUBTRACT
 from ...errors import UnsupportedError
+from .learning import lava_rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ...compiler.program import Program
+    from .learning import LavaRule
+    from .plan import Connection
 
+ALIGNMENT = 6
+"""Lava's fixed_pt LIF adds ``activation << 6`` to u and compares v with ``vth << 6``."""
 STEP = 64
 """Lava's fixed_pt thresholds and weights are multiples of this in state LSBs."""
 MOST_REASONS = 12
@@ -155,13 +162,37 @@ def check_synapses(
     )
 
 
-def check_learning(refusal: Refusal) -> None:
-    """Lava's learning rules are not the machine's."""
-    if refusal.program.rules:
-        refusal.reasons.append(
-            "learning rules: Lava's draw one random number for all synapses, the machine's one for "
-            "each; learn on another device, and write the weights here"
-        )
+def check_learning(refusal: Refusal, mode: str) -> dict[int, LavaRule]:
+    """The rules in Lava's language, by projection; what is not is refused."""
+    rules = {}
+    for number, rule in enumerate(refusal.program.rules):
+        found, reasons = lava_rule(number, rule, mode == "fixed_pt")
+        name = refusal.program.projections[rule.projection].name
+        refusal.reasons += [f"{name!r}: its rule: {reason}" for reason in reasons]
+        if found is not None:
+            rules[rule.projection] = found
+    return rules
+
+
+def check_plastic(
+    refusal: Refusal, connections: Sequence[Connection], rules: dict[int, LavaRule], mode: str
+) -> None:
+    """What a LearningDense needs beside its rule."""
+    names = {rule.number: refusal.program.projections[p].name for p, rule in rules.items()}
+    for number, name in names.items():
+        mine = [c for c in connections if c.rule is not None and c.rule.number == number]
+        if len(mine) != 1:
+            refusal.reasons.append(
+                f"{name!r}: what learns is one LearningDense, this would be {len(mine)}; neurons "
+                "with equal parameters, and one synapse between two of them"
+            )
+        elif mine[0].delays.any():
+            refusal.reasons.append(f"{name!r}: LearningDense has no delays; a delay of one step")
+        elif mode == "fixed_pt" and mine[0].shift < ALIGNMENT:
+            refusal.reasons.append(
+                f"{name!r}: its weights move u by multiples of {1 << mine[0].shift}, Lava's by "
+                "multiples of 64; quantization=sl.Quantization(multiple_of=64)"
+            )
 
 
 def no_weights(name: str, mantissa: NDArray[np.int64], shift: int) -> UnsupportedError:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...regular_file import replacing
 from ...runtime.backend import CoreWeights
-from .generators import generated
+from ..peer.generators import generated
+from ..peer.synapses import mantissas
 from .plan import lava_weights, make_plan
-from .synapses import mantissas
+from .script_rule import CONNECT, IMPORTS, LEARNED, check_rules, rule_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ HEAD = '''\
 
 spikes.npz has an (n, 2) array of step and index for each of {hosts}.
 The spikes of every population go to {found} in the same form, and their numbers
-to standard output.
+to standard output.{learned}
 
 On Python 3.11 and later, run it where `python -m spikeloom.backends.lava.install DIR` has put Lava.
 """
@@ -49,7 +50,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy.sparse import csr_matrix
-
+{imports}
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS = int(sys.argv[2]) if len(sys.argv) > 2 else {steps}
 given = dict(np.load(sys.argv[1])) if len(sys.argv) > 1 else {{}}
@@ -73,7 +74,7 @@ def connect(sender, name, receiver):
     """From a source or neurons through a connection to neurons."""
     processes[sender].s_out.connect(processes[name].s_in)
     processes[name].a_out.connect(processes[receiver].a_in)
-
+{teach}
 
 processes, sinks = {{}}, {{}}
 '''
@@ -94,7 +95,7 @@ parts = {}
 for population, index, sink in sinks.values():
     neuron, step = np.nonzero(sink.data.get())
     parts.setdefault(population, []).append(np.stack([step, index[neuron]], axis=1))
-for root in roots:
+LEARNEDfor root in roots:
     root.stop()
 
 found = {}
@@ -102,7 +103,7 @@ for name, arrays in parts.items():
     spikes = np.concatenate(arrays)
     found[name] = spikes[np.lexsort((spikes[:, 1], spikes[:, 0]))]
     print(f"{name}: {len(spikes)} spikes")
-np.savez(FOUND, **found)
+np.savez(FOUND, **foundALSO)
 """
 
 
@@ -123,7 +124,9 @@ def write_script(program: Program, path: Path, steps: int = 100) -> list[Path]:
     Raises:
         UnsupportedError: Lava cannot run the Program, with all reasons.
     """
-    writer = _Writer(program, make_plan(program, "fixed_pt"), path, steps)
+    plan = make_plan(program, "fixed_pt")
+    check_rules(program, plan)
+    writer = _Writer(program, plan, path, steps)
     text = writer.script()
     files = [path]
     if writer.arrays:
@@ -160,8 +163,14 @@ class _Writer:
         head = HEAD.format(
             title="A network", script=self.path.name, steps=self.steps, found=found, numbers=load,
             hosts=_quoted(", ".join(hosts)) or "no source",
+            learned="\nSo do the weights that were learned, as NAME.weights (receiver, sender)."
+            if self.program.rules else "",
+            imports=IMPORTS if self.program.rules else "",
+            teach=CONNECT if self.program.rules else "",
         )  # fmt: skip
-        return head + f"FOUND = {found!r}\n\n" + "\n".join(parts) + TAIL
+        tail = TAIL.replace("LEARNED", LEARNED if self.program.rules else "")
+        tail = tail.replace("ALSO", ", **learned" if self.program.rules else "")
+        return head + f"FOUND = {found!r}\n\n" + "\n".join(parts) + tail
 
     def sources(self) -> list[str]:
         lines = []
@@ -241,6 +250,13 @@ class _Writer:
                 (f"delays=matrix(\n        {rows},\n        {cols},\n        {delays},\n"
                  f"        {shape},\n    ){dense}", "0 is one step, which Lava adds")
             )  # fmt: skip
+        if c.rule is not None:
+            more, said = rule_options(self.program, c, c.rule, values)
+            return (
+                f"# {_comment(key)}: {len(values)} synapses.{said}\n"
+                f"processes[{key!r}] = {c.kind}(\n{_lines([*options, *more])})\n"
+                f"connect({pre!r}, {key!r}, {post.name!r})\nteach({key!r}, {post.name!r})\n"
+            )
         twice = "; mixed signs lose their lowest bit in Lava, so weights are even" if (
             values.min(initial=0) < 0 < values.max(initial=0)
         ) else ""  # fmt: skip

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DeviceError
+from ..peer.synapses import mantissas
 from .plan import ALIGNMENT
-from .synapses import mantissas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,6 +33,7 @@ from ...runtime.backend import (
 )
 from ...runtime.mesh_image import mesh_images, state_of_core
 from .fit import geometry_for
+from .told import Teller
 from .tools import compiler_line, missing_tools
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record, Variable
     from ...runtime.images import HardwareImage
-    from .model import Model
+    from .model import Model, StepOutput
+    from .told import Told
 
 SIMULATORS = ("auto", "compiled", "amaranth")
 BATCH = 4096
@@ -93,6 +95,7 @@ class RtlBackend(Backend):
             self.close()
             self._model = model = make_model(self._simulator, geometry)
         self._program, self._images, self._image = program, images, images[0]
+        self._teller = None if images[0].learning is None else Teller(images[0])
         for core, image in enumerate(images):
             for name, columns in image.parameters().items():
                 model.load_table(name, columns, core)
@@ -176,7 +179,12 @@ class RtlBackend(Backend):
                 where="device 'rtl'",
                 remedy="generate it with graded=True",
             )
-        parts, states = self._compute(steps, self._input(steps, events), record, events)
+        try:
+            parts, states = self._compute(steps, self._input(steps, events), record, events)
+        except BaseException:
+            if self._teller is not None:
+                self._teller.forget()
+            raise
         items = np.concatenate([np.zeros((0, 3), np.int64), *parts])
         self._step += steps
 
@@ -216,37 +224,24 @@ class RtlBackend(Backend):
         self, given: NDArray[np.int64], batch: int, events: Events
     ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
         """As ``batches``; before each piece the device has what learning is told for it."""
-        learning = self._image.learning
-        if learning is None:
+        if self._teller is None:
             yield from batches(given, batch)
             return
-        cuts = np.concatenate([
-            events.teacher_step, events.teacher_step + 1, events.factor_step, events.modulator_step
-        ])  # fmt: skip
-        done = 0
-        for start, count, piece in batches(given, batch, cuts):
-            low, high = np.searchsorted(events.factor_step, (done, start + 1))
-            self._third[events.factor_neuron[low:high]] = events.factor_value[low:high]
-            teacher = np.zeros(len(self._third), np.bool_)
-            teacher[events.teacher_neuron[events.teacher_step == start]] = True
-            self._send_factors(teacher)
-            last = int(np.searchsorted(events.modulator_step, start, side="right"))
-            if last and events.modulator_value[last - 1] != self._modulator:
-                self._send_modulator(int(events.modulator_value[last - 1]))
-            done = start + 1
+        steps = int((given[:, 0] == INPUT_END).sum())
+        told = self._teller.run(events, steps)
+        following = next(told, None)
+        for start, count, piece in batches(given, batch, self._teller.cuts(events, steps)):
+            if following is not None and following.step == start:
+                self._tell(following)
+                following = next(told, None)
             yield start, count, piece
 
-    def _send_factors(self, teacher: NDArray[np.bool_]) -> None:
-        """Third factors and teacher events, if the device has others."""
-        assert self._image.learning is not None
-        columns = self._image.learning.factors(self._third, teacher)
-        if self._sent is None or (columns[0] != self._sent).any():
-            self.model.load_table("factor", columns)
-            self._sent = columns[0]
-
-    def _send_modulator(self, value: int) -> None:
-        self._write("MODULATOR", value & 0xFF)
-        self._modulator = value
+    def _tell(self, told: Told) -> None:
+        """Now, before the step that comes next."""
+        if len(told.changed):
+            self.model.load_table("factor", [told.factor])
+        if told.modulator is not None:
+            self._write("MODULATOR", told.modulator & 0xFF)
 
     def _input(self, steps: int, events: Events) -> NDArray[np.int64]:
         """(n, 3): per step the graded events, the spikes, an END."""
@@ -264,7 +259,10 @@ class RtlBackend(Backend):
         return np.stack([kind, index, value], axis=1).astype(np.int64)[order]
 
     def _steps(self, steps: int, given: NDArray[np.int64]) -> NDArray[np.int64]:
-        out = self.model.steps(steps, given, MOST_CYCLES)
+        return self._items(steps, given, self.model.steps(steps, given, MOST_CYCLES))
+
+    def _items(self, steps: int, given: NDArray[np.int64], out: StepOutput) -> NDArray[np.int64]:
+        """The output of so many steps, if that is what it is."""
         if out.ended != steps or out.used != len(given):
             raise DeviceError(
                 "the simulated core stopped",
@@ -343,9 +341,10 @@ class RtlBackend(Backend):
 
     def _learning_state(self) -> LearningState | None:
         learning = self._image.learning
-        if learning is None:
+        if learning is None or self._teller is None:
             return None
-        return learning.state(self.model.table, self._on, self._third, self._modulator)
+        teller = self._teller
+        return learning.state(self.model.table, self._on, teller.third, teller.modulator)
 
     def _saturations(self) -> NDArray[np.int64]:
         return np.array(
@@ -399,9 +398,8 @@ class RtlBackend(Backend):
             self.model.load_table(name, columns)
         (weights,) = self.read_weights()
         self.model.load_table("plastic", learning.synapses(weights, state))
-        self._third, self._sent = state.third_factor.astype(np.int16), None
-        self._send_factors(np.zeros(len(self._third), np.bool_))
-        self._send_modulator(int(state.modulator))
+        assert self._teller is not None
+        self._tell(self._teller.set(state.third_factor, int(state.modulator)))
         self.set_learning(state.on)
 
     def set_learning(self, on: bool) -> None:

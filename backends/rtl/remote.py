@@ -7,6 +7,7 @@ memories by the back door, this one goes by the link.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ...hdl.core_regions import (
 )
 from ...hdl.geometry import Geometry
 from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
+from ...hdl.protocol import COMMAND
 from ...hdl.registers import REGISTER
 from ...hdl.streams import (
     INPUT_END,
@@ -34,17 +36,21 @@ from ...hdl.streams import (
 )
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
+from ...runtime.link.inputs import Write
 from ...runtime.link.session import Session, Timing
-from .backend import BATCH, RtlBackend
+from .backend import BATCH, MOST_CYCLES, RtlBackend, batches
 from .model import Model, StepOutput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from ...hdl.descriptor import Descriptor
     from ...runtime.backend import Record
     from ...runtime.link.client import Steps
     from ...runtime.link.transport import Transport
+    from .told import Told
 
 _FIELD = {"v": "v", "u0": "u0", "u1": "u1", "threshold": "adapt"}
 """Where a recorded variable is in table `state`."""
@@ -231,16 +237,47 @@ class LinkedModel(Model):
         """How many words can be probed."""
         return self.client.descriptor.region(PROBE_REGION)[1].depth
 
-    def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        """Compute steps; the session watches over their time."""
+    def steps(
+        self,
+        steps: int,
+        given: NDArray[np.int64],
+        most_cycles: int,
+        told: Sequence[Told] = (),
+    ) -> StepOutput:
+        """Compute steps; the session watches over their time.
+
+        Args:
+            told: what learning is told before which of the steps, in the same exchange.
+        """
         self._settle()
         self._counted = {}
         done = self.client.run(
-            steps, self._events(given), start=self._step, cycles=True, probes=bool(self._probes)
+            steps,
+            self._events(given),
+            start=self._step,
+            writes=[write for each in told for write in self._writes(each)],
+            cycles=True,
+            probes=bool(self._probes),
         )
         self.probed = done.probes
         self._step = (self._step + steps) % (1 << 32)
         return StepOutput(self._items(done), done.steps, len(given), int(done.cycles.sum()))
+
+    def _writes(self, told: Told) -> Iterator[Write]:
+        """Only the words that change, where they lie apart; the modulator's register."""
+        region = column_region("factor", 0)
+        spec = self.client.descriptor.region(region)[1]
+        # Words between that stay are cheaper than another command.
+        apart = 1 + (1 + COMMAND["WRITE"].args.size) // spec.word_bytes
+        at = told.changed
+        for span in np.split(at, np.flatnonzero(np.diff(at) > apart) + 1) if len(at) else ():
+            first, last = int(span[0]), int(span[-1])
+            words = pack_words(told.factor[first : last + 1], spec)
+            yield Write(told.step, region, first, words)
+        if told.modulator is not None:
+            number = REGISTER["MODULATOR"].address >> INDEX_SHIFT
+            value = (told.modulator & 0xFF).to_bytes(4, "little")
+            yield Write(told.step, REGISTER_REGION, number, value)
 
     def _events(self, given: NDArray[np.int64]) -> Events:
         """The input as the client takes it: in steps, channels by their number."""
@@ -343,8 +380,15 @@ class RemoteBackend(RtlBackend):
             return super()._compute(steps, given, record, events)
         self._linked.probe(addresses)
         parts, probed = [], [np.zeros((0, len(addresses)), np.int32)]
-        for _, count, piece in self._pieces(given, BATCH, events):
-            parts.append(self._steps(count, piece))
+        told = iter(()) if self._teller is None else self._teller.run(events, steps)
+        following = next(told, None)
+        for start, count, piece in batches(given, BATCH):
+            now = []
+            while following is not None and following.step < start + count:
+                now.append(replace(following, step=following.step - start))
+                following = next(told, None)
+            out = self._linked.steps(count, piece, MOST_CYCLES, now)
+            parts.append(self._items(count, piece, out))
             if len(addresses):
                 probed.append(self._linked.probed)
         words = np.concatenate(probed).view(np.uint32)

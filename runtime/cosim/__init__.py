@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...stimulus import check_steps, make_stimulus
 from ..open import open as open_device
 from ..symbols import Symbols
+from .agreement import Agreement, Measure, compare_spikes, cosim_statistics
 from .divergence import Arrival, Divergence
 from .lockstep import Lockstep
 from .shrink import Reproducer, Shrinker
@@ -19,7 +20,17 @@ from .shrink import Reproducer, Shrinker
 if TYPE_CHECKING:
     from ..stream import Inputs
 
-__all__ = ["Arrival", "Divergence", "Reproducer", "cosim", "reproduce"]
+__all__ = [
+    "Agreement",
+    "Arrival",
+    "Divergence",
+    "Measure",
+    "Reproducer",
+    "compare_spikes",
+    "cosim",
+    "cosim_statistics",
+    "reproduce",
+]
 
 
 def cosim(

@@ -7,7 +7,7 @@ integers into them and back.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import DeviceError
 from ...hdl import protocol
 from ...hdl.protocol import ERROR_DOCS, DoneReason, ErrorCode, RunFlag, command
-from .inputs import run_commands
+from .inputs import Write, run_commands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,16 +95,18 @@ class Client:
 
     def write(self, region: str, address: int, data: bytes) -> None:
         """Write whole words from ``address`` on; returns before the device has done it."""
+        if data:
+            self.session.write(self._write(region, address, data))
+
+    def _write(self, region: str, address: int, data: bytes) -> bytes:
+        """The command."""
         number, spec = self._region(region)
         count, rest = divmod(len(data), spec.word_bytes)
         if rest:
             raise self._misuse(region, f"{len(data)} bytes are no whole words", spec)
         if address < 0 or address + count > spec.depth or not spec.writable:
             raise self._misuse(region, f"a write of {count} words at {address}", spec)
-        if count:
-            self.session.write(
-                command("WRITE", region=number, address=address, count=count, tail=data)
-            )
+        return command("WRITE", region=number, address=address, count=count, tail=data)
 
     def read(self, region: str, address: int = 0, count: int | None = None) -> bytes:
         """``count`` words from ``address`` on; all to the region's end if not given."""
@@ -162,6 +164,7 @@ class Client:
         events: Events | None = None,
         *,
         start: int = 0,
+        writes: Sequence[Write] = (),
         spikes: bool = True,
         counts: bool = False,
         cycles: bool = False,
@@ -170,7 +173,8 @@ class Client:
         """Compute ``steps`` steps; ``start`` is the absolute number of the first one.
 
         All commands are queued at once, so that the line is never idle between steps. ``events``
-        name channels and neuron slots as the device numbers them.
+        name channels and neuron slots as the device numbers them; ``writes``, in ascending steps,
+        are done between steps.
         """
         flags = (
             spikes << RunFlag.SPIKES
@@ -178,7 +182,8 @@ class Client:
             | cycles << RunFlag.CYCLES
             | probes << RunFlag.PROBES
         )
-        data, pieces = run_commands(self.descriptor, start, steps, events, flags)
+        between = [(w.step, self._write(w.region, w.address, w.data)) for w in writes]
+        data, pieces = run_commands(self.descriptor, start, steps, events, flags, between)
         self.session.write(data)
         gathering = _Gathering(start=start)
         stopped = False

@@ -1,7 +1,10 @@
-"""A run as commands: events packed per step, and grants that the device's queue can follow."""
+"""A run as commands: events packed per step, what is written between steps, and grants that the
+device's queue can follow."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +13,8 @@ from ...errors import DeviceError
 from ...hdl.protocol import COMMAND, command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ...hdl.descriptor import Descriptor
@@ -18,13 +23,39 @@ if TYPE_CHECKING:
 _MOST = (1 << 16) - 1
 
 
+@dataclass(frozen=True)
+class Write:
+    """Words that the device has from a step on.
+
+    Attributes:
+        step: of the run, before which they are written.
+        region: the memory region's name.
+        address: of the first word.
+        data: whole words.
+    """
+
+    step: int
+    region: str
+    address: int
+    data: bytes
+
+
 def run_commands(
-    descriptor: Descriptor, start: int, steps: int, events: Events | None, flags: int
+    descriptor: Descriptor,
+    start: int,
+    steps: int,
+    events: Events | None,
+    flags: int,
+    writes: Sequence[tuple[int, bytes]] = (),
 ) -> tuple[bytes, list[int]]:
-    """EVENTS, BITMAP, GRADED and RUN commands, and the lengths of the runs.
+    """EVENTS, BITMAP, GRADED, WRITE and RUN commands, and the lengths of the runs.
 
     A run is granted only with all its events queued, and the queue is bounded: so a run is as
-    long as its events fit.
+    long as its events fit. It ends before a step for which something is to be written. The device
+    does one command after the other, so none of this needs an answer before the next.
+
+    Args:
+        writes: steps of the run, ascending, and the WRITE commands before them.
 
     Raises:
         DeviceError: one step has more events than the device can queue.
@@ -34,9 +65,13 @@ def run_commands(
         per_step += np.bincount(events.spike_step, minlength=steps)
         per_step += np.bincount(events.graded_step, minlength=steps)
     out: list[bytes] = []
-    pieces = _pieces(per_step, descriptor.event_capacity)
+    before: dict[int, list[bytes]] = {}
+    for step, written in writes:
+        before.setdefault(step, []).append(written)
+    pieces = _pieces(per_step, descriptor.event_capacity, sorted(before))
     at = 0
     for length in pieces:
+        out += before.get(at, ())
         if events is not None:
             for step in at + np.flatnonzero(per_step[at : at + length]):
                 out += _step_events(events, int(step), start)
@@ -45,8 +80,8 @@ def run_commands(
     return b"".join(out), pieces
 
 
-def _pieces(per_step: NDArray[np.int64], capacity: int) -> list[int]:
-    """Cut the steps so that each piece has at most ``capacity`` events."""
+def _pieces(per_step: NDArray[np.int64], capacity: int, cuts: Sequence[int] = ()) -> list[int]:
+    """Cut the steps at ``cuts``, and so that each piece has at most ``capacity`` events."""
     if len(per_step) and per_step.max() > capacity:
         raise DeviceError(
             "one step has more input events than the device can queue",
@@ -55,11 +90,12 @@ def _pieces(per_step: NDArray[np.int64], capacity: int) -> list[int]:
             remedy="build the device with a longer event queue",
         )
     total = np.concatenate([[0], np.cumsum(per_step)])
-    pieces, at = [], 0
-    while at < len(per_step):
-        end = int(np.searchsorted(total, total[at] + capacity, side="right")) - 1
-        pieces.append(end - at)
-        at = end
+    pieces = []
+    for at, stop in pairwise(sorted({0, *cuts, len(per_step)})):
+        while at < stop:
+            end = int(np.searchsorted(total, total[at] + capacity, side="right")) - 1
+            pieces.append(min(end, stop) - at)
+            at = min(end, stop)
     return pieces
 
 

@@ -59,12 +59,28 @@ if TYPE_CHECKING:
     from .formats.neo_objects import from_neo, to_neo
     from .measure import rate_errors
     from .recording import Result
-    from .runtime.cosim import Arrival, Divergence, Reproducer, cosim, reproduce
+    from .report_page import write_report
+    from .runtime.cosim import (
+        Agreement,
+        Arrival,
+        Divergence,
+        Measure,
+        Reproducer,
+        compare_spikes,
+        cosim,
+        cosim_statistics,
+        reproduce,
+    )
     from .runtime.device import Device
     from .runtime.open import open
     from .runtime.saturation import SaturationWarning
     from .runtime.snapshot import Snapshot
     from .runtime.symbols import RoundingWarning
+    from .studies.exploration import Exploration, explore, run_samples
+    from .studies.samples import Samples
+    from .studies.space import Parameter
+    from .studies.study import Study
+    from .viewer import View, view
 
 __version__ = "0.1.0.dev0"
 
@@ -74,6 +90,7 @@ __all__ = [
     "LIF",
     "STDP",
     "TARGETS",
+    "Agreement",
     "AllToAll",
     "AntiHebbian",
     "Arrival",
@@ -83,16 +100,19 @@ __all__ = [
     "Device",
     "DeviceError",
     "Divergence",
+    "Exploration",
     "FileError",
     "FitError",
     "FixedProbability",
     "InputError",
     "LatencyReport",
     "LoihiSTDP",
+    "Measure",
     "Network",
     "NetworkError",
     "Oja",
     "OneToOne",
+    "Parameter",
     "Periodic",
     "Poisson",
     "Program",
@@ -103,9 +123,11 @@ __all__ = [
     "RewardSTDP",
     "RoundingWarning",
     "Rule",
+    "Samples",
     "SaturationWarning",
     "Snapshot",
     "SpikeloomError",
+    "Study",
     "Supervised",
     "SymmetricSTDP",
     "Synapses",
@@ -114,12 +136,16 @@ __all__ = [
     "Trace",
     "TripletSTDP",
     "UnsupportedError",
+    "View",
     "Window",
     "__version__",
     "bin_events",
     "chip_names",
+    "compare_spikes",
     "compile",
     "cosim",
+    "cosim_statistics",
+    "explore",
     "from_neo",
     "from_networkx",
     "from_nir",
@@ -132,6 +158,7 @@ __all__ = [
     "read_edges",
     "read_inputs",
     "reproduce",
+    "run_samples",
     "simulate",
     "superneuromat_ids",
     "superneuromat_inputs",
@@ -139,8 +166,10 @@ __all__ = [
     "to_networkx",
     "to_nir",
     "to_superneuromat",
+    "view",
     "write_edges",
     "write_nir",
+    "write_report",
     "write_result",
 ]
 
@@ -185,18 +214,34 @@ _OWNERS = {
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "studies.exploration": ("Exploration", "explore", "run_samples"),
+    "studies.samples": ("Samples",),
+    "studies.space": ("Parameter",),
+    "studies.study": ("Study",),
     "formats": ("read_inputs", "write_result"),
     "formats.address_events": ("bin_events",),
     "formats.edges": ("read_edges",),
     "formats.neo_objects": ("from_neo", "to_neo"),
     "measure": ("rate_errors",),
     "recording": ("Result",),
-    "runtime.cosim": ("Arrival", "Divergence", "Reproducer", "cosim", "reproduce"),
+    "report_page": ("write_report",),
+    "runtime.cosim": (
+        "Agreement",
+        "Arrival",
+        "Divergence",
+        "Measure",
+        "Reproducer",
+        "compare_spikes",
+        "cosim",
+        "cosim_statistics",
+        "reproduce",
+    ),
     "runtime.device": ("Device",),
     "runtime.open": ("open",),
     "runtime.saturation": ("SaturationWarning",),
     "runtime.snapshot": ("Snapshot",),
     "runtime.symbols": ("RoundingWarning",),
+    "viewer": ("View", "view"),
 }
 _OWNER_OF = {name: owner for owner, names in _OWNERS.items() for name in names}
 

@@ -175,10 +175,9 @@ class _Run:
                     collector.messages += int(np.diff(routes.start)[part.sender].sum())
                     continue
                 if not self.each and timer.can_skip_messages and chip.discipline != "tick":
-                    duration, made_in, worked_in = timer.busy(part)
-                    amount = int(np.diff(routes.start)[part.sender].sum())
-                    collector.add_busy(len(part.sender), amount, made_in, worked_in)
-                    busy.append(duration)
+                    found = timer.busy(part)
+                    collector.add_busy(found)
+                    busy.append(found.duration)
                     continue
                 times = timer.run(part)
                 lengths = self._step_lengths(times.duration, routes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.traffic import random_messages, random_shape
+from support.traffic import random_messages, random_packets, random_shape
 
 from spikeloom.backends.chips import native
 from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick
@@ -33,6 +33,25 @@ def test_the_kernel_is_its_definition(seed):
     shape = random_shape(rng)
     messages, first = random_messages(rng, shape, steps=2, most=int(rng.integers(1, 25)))
     slow, fast = (run(shape, messages, first, compiled) for compiled in (False, True))
+    for name in TIMES:
+        assert slow[0][name].tolist() == fast[0][name].tolist(), name
+    for mine, theirs in zip(slow[1:], fast[1:], strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled")
+@pytest.mark.parametrize("seed", range(40))
+def test_multicast_is_its_definition(seed):
+    rng = np.random.default_rng(3000 + seed)
+    shape = random_shape(rng)
+    messages, first, groups = random_packets(rng, shape, steps=2, most=int(rng.integers(1, 15)))
+    found = []
+    for compiled in (False, True):
+        filled = messages.copy()
+        with Network(shape, compiled) as network:
+            end = network.run_steps(filled, first, groups)
+            found.append((filled, end, network.passed, network.waited))
+    slow, fast = found
     for name in TIMES:
         assert slow[0][name].tolist() == fast[0][name].tolist(), name
     for mine, theirs in zip(slow[1:], fast[1:], strict=True):
@@ -102,6 +121,31 @@ def test_two_messages_share_a_link(compiled):
     assert messages["arrived"].tolist() == [5 + 2 + 4 + 1, 5 + 2 + 3 + 4 + 1]
     assert waited[0, 0, 1] == 3
     assert end.tolist() == [16]
+
+
+@pytest.mark.parametrize("compiled", BOTH)
+def test_a_packet_forks_where_its_ways_part(compiled):
+    # From the middle of a row of three: west, east, and to the core itself, all at once.
+    messages = messages_of((0, 10, 7), (1, 10, 5), (2, 10, 3))
+    with Network(line(3), compiled) as network:
+        end = network.run_steps(messages, np.array([0, 0, 1, 1]), np.array([0, 3]))
+        passed = network.passed
+    # made 10, in the router 12, west 5 or east 4, eject 1
+    assert messages["sent"].tolist() == [10, 10, 10]
+    assert messages["arrived"].tolist() == [18, 13, 17]
+    assert messages["done"].tolist() == [25, 18, 20]
+    assert end.tolist() == [25]
+    assert passed[0, 1].tolist() == [0, 1, 0, 1]
+    assert passed.sum() == 2
+
+
+@pytest.mark.parametrize("compiled", BOTH)
+def test_a_common_way_is_gone_once(compiled):
+    messages = messages_of((2, 10, 7), (3, 10, 5))
+    with Network(line(4), compiled) as network:
+        network.run_steps(messages, np.array([0, 1, 1, 1, 1]), np.array([0, 2]))
+        assert network.passed[0, :, 1].tolist() == [1, 1, 1, 0]
+    assert messages["arrived"].tolist() == [21, 25]
 
 
 @pytest.mark.parametrize("compiled", BOTH)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spikeloom as sl
-from spikeloom.backends.lava.generators import generated
 from spikeloom.backends.lava.plan import bias_parts, lava_weights, make_plan
-from spikeloom.backends.lava.remote import VARIABLE, find_python, has_lava
-from spikeloom.backends.lava.worker import frames
+from spikeloom.backends.lava.remote import LAVA
+from spikeloom.backends.peer.generators import generated
+from spikeloom.backends.peer.peer_worker import frames
 from spikeloom.backends.reference.sources import generated as reference_generated
 
 GRID = sl.Quantization(multiple_of=64)
@@ -112,14 +112,6 @@ def test_receptors_and_delays():
     )
 
 
-def test_learning():
-    message = refusal(sl.LIF(10e-3), learning=sl.STDP(w_min=-2.0, w_max=2.0))
-    assert message == told(
-        "learning rules: Lava's draw one random number for all synapses, the machine's one for "
-        "each; learn on another device, and write the weights here"
-    )
-
-
 def test_everything_is_told_at_once():
     message = refusal(sl.LIF(None, reset="subtract", threshold_step=0.5), receptor=1, delay=0.0)
     assert message.count("\n  - ") == 4
@@ -162,7 +154,7 @@ def lavas(values: np.ndarray, exponent: int, spikes: np.ndarray) -> np.ndarray:
 )
 def test_what_lava_makes_of_weights_is_what_they_are(mantissas, shift, mask):
     """For every set of spikes; refused only where no multiple of 64 is meant."""
-    connection: Any = type("", (), {"name": "a->b", "shift": shift})
+    connection: Any = type("", (), {"name": "a->b", "shift": shift, "rule": None})
     mantissa = np.array(mantissas)
     spikes = np.array([mask >> i & 1 for i in range(len(mantissa))])
     try:
@@ -243,15 +235,15 @@ def test_wrong_options(url, message):
 
 
 def test_which_interpreter_runs_lava(monkeypatch):
-    monkeypatch.setenv(VARIABLE, sys.executable)
-    assert find_python(None) == sys.executable
-    monkeypatch.setenv(VARIABLE, "/no/such/python")
-    with pytest.raises(sl.DeviceError, match=f"where: environment variable {VARIABLE}"):
-        find_python(None)
-    assert find_python(sys.executable) == sys.executable
-    monkeypatch.delenv(VARIABLE)
-    if has_lava():
-        assert find_python(None) == sys.executable
+    monkeypatch.setenv(LAVA.variable, sys.executable)
+    assert LAVA.find_python(None) == sys.executable
+    monkeypatch.setenv(LAVA.variable, "/no/such/python")
+    with pytest.raises(sl.DeviceError, match=f"where: environment variable {LAVA.variable}"):
+        LAVA.find_python(None)
+    assert LAVA.find_python(sys.executable) == sys.executable
+    monkeypatch.delenv(LAVA.variable)
+    if LAVA.is_here():
+        assert LAVA.find_python(None) == sys.executable
     else:
         with pytest.raises(sl.DeviceError, match=r"^Lava is not installed\n  found: Python 3"):
             sl.open("lava")

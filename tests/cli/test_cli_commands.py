@@ -72,7 +72,9 @@ def test_devices(spikeloom):
     told = json.loads(out)
     assert code == 0
     usable = {d["scheme"]: d["usable"] for d in told["devices"]}
-    assert usable == {"emulator": True, "reference": True, "rtl": True, "lava": usable["lava"]}
+    assert usable == {"emulator": True, "reference": True, "rtl": True} | {
+        name: usable[name] for name in ("lava", "brian2")
+    }
     code, out, _ = spikeloom("devices")
     assert out.startswith("emulator: fast C kernel, or NumPy without it\n  usable: True\n  kernel:")
 
@@ -103,6 +105,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(spikeloom, monkeypatch):
     ) in out
     assert "missing (needed): device emulator, for " in out
     assert "missing (optional): device lava, for " in out
+    assert "missing (optional): device brian2, for " in out
     assert "-m spikeloom.backends.lava.install lava-env" in out
     assert "missing (optional): a C compiler, for building the emulator's fast kernel" in out
     assert "error: OSError: no such library" in out

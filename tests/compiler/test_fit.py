@@ -118,8 +118,9 @@ def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[st
         larger = counter.usage(first, first + size + 1)
         assert any(larger[name] > limits[name] for name in RESOURCES)
         first += size
-    # What the report says of each core is what the Program's core has.
-    program = sl.compile(random_network(seed), target)
+    # What the report says of each core is what the Program's core has; with more lanes, short
+    # dense rows may become sparse ones and the other way round (test_slots.py).
+    program = sl.compile(random_network(seed), target.with_(lanes=1))
     bits = [
         len(c.dense_weight) * target.weight_bits + len(c.sparse_weight) * target.sparse_synapse_bits
         for c in program.cores

@@ -188,7 +188,7 @@ def test_sparse_rows_are_sorted_by_delay() -> None:
     post = [0, 1, 2, 4, 6, 9]
     delay = np.array([1, 1, 0, 1, 0, 1]) * 1e-3
     net.connect(source, cells, weights=sl.Synapses([0] * 6, post, 0.5, delay))
-    program = sl.compile(net)
+    program = sl.compile(net, sl.Target(lanes=1))
     assert program.cores[0].sparse_delay.tolist() == [0, 0, 1, 1, 1, 1]
     assert program.cores[0].sparse_target.tolist() == [2, 6, 0, 1, 4, 9]
 
@@ -256,13 +256,14 @@ def test_trace_names_every_pass_and_stays_out_of_the_program() -> None:
         "expand",
         "partition",
         "place",
+        "slots",
         "route",
         "schedule",
         "emit",
     ]
     assert all(seconds >= 0 for seconds in trace.seconds.values())
     assert "seconds" not in str(program.report)
-    assert str(trace).count("ms") == 10
+    assert str(trace).count("ms") == 11
 
 
 def test_no_projections_and_no_sources() -> None:

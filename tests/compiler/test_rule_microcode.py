@@ -412,3 +412,20 @@ def test_a_projection_without_synapses_may_have_a_rule() -> None:
     program = sl.compile(net)
     program.verify()
     assert len(program.rules) == 1
+
+
+def test_lavas_order_is_one_group_of_every_step() -> None:
+    """And with ``multiple_of`` a mantissa moves u by that much, whatever the scale."""
+    net = network(sl.LoihiSTDP(-3, -2, order="lava", post_delay=1), weights=np.full((6, 4), 50.0))
+    program = sl.compile(net, "core", sl.Quantization(scale=64, multiple_of=64))
+    (rule,) = program.rules
+    (group,) = rule.groups
+    assert (group.when, group.shift, rule.post_delay, rule.period_log2) == (When.EPOCH, 3, 1, 0)
+    assert [(p.coefficient, p.factors) for p in group.products] == [
+        (1, (Factor.X1, Factor.Y2)),
+        (-2, (Factor.X2, Factor.Y1)),
+    ]
+    assert (rule.weight_min, rule.weight_max) == (0, 127)
+    (core,) = program.cores
+    assert set(core.dense_weight.tolist()) == {50}
+    assert {int(p) for p in core.profiles["shift"]} == {6}

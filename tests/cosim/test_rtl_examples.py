@@ -63,11 +63,9 @@ def test_digits_with_a_teacher(example):
 
 def test_digits_without_a_teacher(example):
     script, data = example("digits_unsupervised"), digits(example)
-    pixels = example("digits_learning").spikes_of(
-        data.train[:4], script.PAUSE, script.STEPS, phases=True
-    )
+    pixels = script.raster_of(data.train[:4])
     inputs = {"pixels": pixels, "modulator": ([0], [script.FULL])}
-    network = script.network(script.ETA["random"], 0)
+    network = script.network(0)
     same_on_hardware(network, "pixels->features", inputs, len(pixels))
 
 

@@ -18,6 +18,7 @@ import tarfile
 import venv
 from pathlib import Path
 
+from spikeloom.backends.brian2 import install as brian2
 from spikeloom.backends.lava import install as lava
 
 ROOT = Path(__file__).resolve().parents[2] / ".peers"
@@ -29,8 +30,8 @@ PEERS: dict[str, list[list[str]]] = {
     "lava": lava.REQUIREMENTS,
     # Latency and energy of chips; its cycle mode carries Booksim. GPL: run, never imported.
     "sanafe": [["sanafe==2.2.9", "numpy"]],
-    # Learning in floating point. 2.9 runs on the oldest Python here, and needs that NumPy.
-    "brian2": [["brian2==2.9.*", "numpy<2.3"]],
+    # Neurons and learning in floating point, the same way as users install it.
+    "brian2": brian2.REQUIREMENTS,
     # Exporters of NIR files. norse and spikingjelly would pull in torchvision and more, which the
     # exporters do not need. The usual torch for Linux carries CUDA; to save its gigabytes, point
     # PIP_EXTRA_INDEX_URL at an index of CPU builds.

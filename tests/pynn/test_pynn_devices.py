@@ -376,7 +376,7 @@ def test_setup_is_checked():
     assert str(caught.value) == (
         "no such device\n"
         "  found: 'emulater'\n"
-        "  expected: one of emulator, reference, rtl, lava, serial, tcp, replay, float\n"
+        "  expected: one of emulator, reference, rtl, lava, brian2, serial, tcp, replay, float\n"
         "  where: setup(device=…)\n"
         "  remedy: did you mean 'emulator'?"
     )

@@ -36,7 +36,7 @@ def test_unknown_device():
     assert refusal(DeviceError, "emulater?threads=2") == (
         "no such device\n"
         "  found: 'emulater?threads=2'\n"
-        "  expected: one of emulator, reference, rtl, lava\n"
+        "  expected: one of emulator, reference, rtl, lava, brian2\n"
         "  remedy: did you mean 'emulator'?"
     )
 

@@ -43,3 +43,19 @@ def random_messages(
     messages["make"] = np.where(rng.random(len(messages)) < 0.02, make * 200, make)
     messages["work"] = rng.integers(1, longest, len(messages))
     return messages, first
+
+
+def random_packets(
+    rng: np.random.Generator, shape: MeshShape, steps: int, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Multicast messages, where each core's packets start, and where each packet's messages do."""
+    cores = len(shape.tile)
+    heads, first = random_messages(rng, shape, steps, most)
+    groups, parts = [0], []
+    for head in heads:
+        targets = rng.permutation(cores)[: int(rng.integers(1, cores + 1))]
+        packet = np.repeat(head, len(targets))
+        packet["target"], packet["work"] = targets, rng.integers(1, 30, len(targets))
+        parts.append(packet)
+        groups.append(groups[-1] + len(targets))
+    return np.concatenate([heads[:0], *parts]), first, np.array(groups)

@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import select
 import sys
-import threading
-import time
-import traceback
 import warnings
 from typing import Any
 
 import numpy as np
+from peer_worker.serve import Worker
 
-from . import frames, python311
-
-POLL = 0.2
-"""Seconds between two looks at whether everybody is still there."""
+from . import python311
 
 
-class Worker:
-    """One request after the other; a second thread watches over parent and children."""
+class LavaWorker(Worker):
+    """Answers what the device ``lava`` asks."""
+
+    name = "Lava"
 
     def __init__(self) -> None:
-        # What Lava prints must not get among the frames.
-        self._out = os.dup(1)
-        os.dup2(2, 1)
-        self._parent = os.getppid()
-        self._lock = threading.Lock()
+        super().__init__()
         self._simulation: Any = None
-        self._busy: int | None = None
-        self._children: list[Any] = []
-        _lifeline()
-
-    def serve(self) -> None:
-        """Until the parent says so or goes away."""
-        threading.Thread(target=self._guard, daemon=True).start()
-        while True:
-            prefix = _read(frames.PREFIX.size)
-            sizes = frames.lengths(prefix)
-            header, arrays = frames.unpack(_read(sizes[0]), _read(sizes[1]))
-            self._busy = header["id"]
-            try:
-                told, found = getattr(self, f"do_{header['do']}")(header, arrays)
-            except Exception as error:
-                self._stopped()
-                text = "".join(traceback.format_exception(error))
-                told, found = {"error": f"{type(error).__name__}: {error}", "trace": text}, {}
-            self._answer(header["id"], told, found)
-            self._busy = None
-            if header["do"] == "quit":
-                os._exit(0)
-
-    def _answer(self, number: int, told: dict[str, Any], found: dict[str, np.ndarray]) -> None:
-        with self._lock:
-            for part in frames.pack({"id": number, **told}, found):
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self._out, view) :]
-
-    def _guard(self) -> None:
-        hangup = select.poll()
-        hangup.register(0, 0)  # asks for nothing but that the other end was closed
-        while True:
-            time.sleep(POLL)
-            if os.getppid() != self._parent or hangup.poll(0):
-                os._exit(1)  # the lifeline takes Lava's processes along
-            busy, dead = self._busy, [a for a in self._children if not a.is_alive()]
-            if busy is not None and dead:
-                self._answer(busy, {"error": "a process of Lava's ended", "trace": ""}, {})
-                os._exit(1)
 
     def _stopped(self) -> None:
-        self._children, self._simulation = [], None
+        super()._stopped()
+        self._simulation = None
 
     # ------------------------------------------------------------------ requests
 
@@ -115,6 +66,11 @@ class Worker:
         self._simulation.write(arrays)
         return {}, {}
 
+    def do_learning(self, header: dict[str, Any], arrays: dict[str, Any]) -> Any:
+        """Let rules change weights, or not."""
+        self._simulation.on[0] = header["on"]
+        return {}, {}
+
     def do_read(self, header: dict[str, Any], arrays: dict[str, Any]) -> Any:
         """The state."""
         return {}, self._simulation.state()
@@ -138,34 +94,7 @@ class Worker:
         return self.do_stop(header, arrays)
 
 
-def _read(count: int) -> bytes:
-    """Exactly that many bytes; ends the process at the end of the input."""
-    parts, left = [], count
-    while left:
-        part = os.read(0, min(left, 1 << 20))
-        if not part:
-            os._exit(0)
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
-def _lifeline() -> None:
-    """Every process that is forked from now on ends when this one does, however it ends."""
-    here, there = os.pipe()
-
-    def hold() -> None:
-        os.read(here, 1)  # returns when the last writing end is closed
-        os._exit(1)
-
-    def in_child() -> None:
-        os.close(there)
-        threading.Thread(target=hold, daemon=True).start()
-
-    os.register_at_fork(after_in_child=in_child)
-
-
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # Lava's own deprecations are no news to anybody here.
     python311.prepare()
-    Worker().serve()
+    LavaWorker().serve()

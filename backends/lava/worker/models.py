@@ -176,11 +176,15 @@ class _Connection:
         fresh = self.clock.tick()
         if fresh:
             self._reload()
+        self.prepared()
         super().run_spk()
         self.shared["buffer"][:] = self.a_buff.reshape(self.shared["buffer"].shape)
         if fresh:  # Lava has clipped and truncated them by now: what it holds is what counts.
             at = self.shared["rows"], self.shared["cols"]
             self.shared["held"][:] = np.asarray(self.weights[at]).ravel()
+
+    def prepared(self) -> None:
+        """Before the step's spikes are taken in."""
 
     def _reload(self) -> None:
         shared, kind = self.shared, self.weights.dtype

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
 from lava.proc.lif.process import LIF
 from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy.sparse import csr_matrix
 
+from . import learning
 from .memory import shared
 from .models import EPOCH, MODELS, RUN, Input
 
 KINDS = {"Dense": Dense, "Sparse": Sparse, "DelayDense": DelayDense, "DelaySparse": DelaySparse}
+TRACES = ("x1", "x2", "y1", "y2")
 
 
 class Simulation:
@@ -27,8 +30,9 @@ class Simulation:
             what can be pending), ``channels``, and lists: ``sources`` of (name, first, last),
             ``groups`` of (name, first, last, du, dv, vth, spiking), ``connections`` of (name, kind,
             whether the sender is a source, its number, the target's number, first, last synapse,
-            depth).
-        arrays: ``bias_mant`` and ``bias_exp`` (n,); ``rows``, ``cols`` and ``delays`` (s,).
+            depth), ``rules`` of mappings, by connection.
+        arrays: ``bias_mant`` and ``bias_exp`` (n,); ``rows``, ``cols``,
+            ``delays`` and ``enable`` (s,).
     """
 
     def __init__(self, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -53,6 +57,9 @@ class Simulation:
         sources = [self._source(*source) for source in header["sources"]]
         groups = [self._neurons(arrays, i, *g) for i, g in enumerate(header["groups"])]
         self.processes = [*sources, *groups]
+        self.on = shared((1,), np.uint8)
+        self.learning: dict[int, dict[str, Any]] = {}
+        self.rules = {rule["connection"]: rule for rule in header["rules"]}
         for number, connection in enumerate(header["connections"]):
             self._connect(arrays, sources, groups, number, *connection)
         self.roots: list[Any] = []
@@ -114,14 +121,43 @@ class Simulation:
             ones, waits = ones.toarray(), waits.toarray()
         if "Delay" in kind:
             options.update(delays=waits, max_delay=depth - 1)
-        process = KINDS[kind](weights=ones, **options)
+        if kind == "LearningDense":
+            process = self._plastic(self.rules[number], ones, options, arrays["enable"][here])
+            groups[post].s_out.connect(process.s_in_bap)
+        else:
+            process = KINDS[kind](weights=ones, **options)
         sender.s_out.connect(process.s_in)
         process.a_out.connect(groups[post].a_in)
         self.processes.append(process)
 
+    def _plastic(
+        self, rule: dict[str, Any], ones: np.ndarray, options: dict[str, Any], enable: np.ndarray
+    ) -> LearningDense:
+        """A LearningDense; its numbers are kept by the rule's number."""
+        post, pre = ones.shape
+        places = options["shared"]["rows"], options["shared"]["cols"]
+        may = np.zeros(ones.shape, bool)
+        may[places] = enable
+        learn: dict[str, Any] = {key: rule[key] for key in ("low", "high", "shift", "early")}
+        learn |= {"unit": rule["unit"], "on": self.on, "enable": may}
+        for side, size, lag in (("x", pre, rule["lag_x"]), ("y", post, rule["lag_y"])):
+            learn[side] = shared((2, size), np.float64)
+            learn[f"fired_{side}"] = shared((size,), np.uint8)
+            learn[f"wait_{side}"] = shared((lag, size), np.uint8)
+            rows = 2 if side == "x" else 3  # Lava has a y3, too
+            learn[f"{side}_noise"] = shared((self.window, rows, size), np.float64)
+        for name in ("a", "b"):
+            learn[name] = shared((self.window, pre), np.int64)
+        self.learning[rule["number"]] = learn
+        taus = {f"{name}_tau": float(rule["tau"][name]) for name in TRACES}
+        impulses = {f"{name}_impulse": rule["impulse"][name] for name in TRACES}
+        lava = Loihi2FLearningRule(dw=rule["dw"], y3_tau=1.0, rng_seed=1, **taus, **impulses)
+        return LearningDense(weights=ones, learning_rule=lava, learn=learn, **options)
+
     def start(self) -> None:
         """Compile and start; processes that are not connected get a runtime of their own."""
-        config = Loihi2SimCfg(select_tag=self.mode, exception_proc_model_map=MODELS[self.mode])
+        models = {**MODELS[self.mode], LearningDense: learning.MODELS[self.mode]}
+        config = Loihi2SimCfg(select_tag=self.mode, exception_proc_model_map=models)
         for process in self.processes:
             if process.runtime is None:
                 process.create_runtime(run_cfg=config)
@@ -132,6 +168,9 @@ class Simulation:
         for name in ("u", "v", "pending", "weights", "exponents"):
             getattr(self, name)[...] = arrays[name]
         self.held[:] = self.weights
+        for number, learn in self.learning.items():
+            for name in ("x", "y", "fired_x", "fired_y", "wait_x", "wait_y"):
+                learn[name][...] = arrays[f"{name}{number}"]
         for _, buffer in self.buffers:
             buffer[:] = 0
         self.control[EPOCH] += 1
@@ -143,6 +182,9 @@ class Simulation:
         self.input[:], self.graded[:], self.alarms[:] = 0, 0, 0
         self.input[arrays["spike_step"], arrays["spike_channel"]] = 1
         self.graded[arrays["graded_step"], arrays["graded_neuron"]] = arrays["graded_value"]
+        for number, learn in self.learning.items():
+            for name in ("x_noise", "y_noise", "a", "b"):
+                learn[name][:steps] = arrays[f"{name}{number}"]
         self.control[RUN] += 1
         for root in self.roots:
             root.run(RunSteps(num_steps=steps))
@@ -154,7 +196,8 @@ class Simulation:
         return [found[1], found[2] + self.groups[group].start, *found[3:]] if found[0] else None
 
     def state(self) -> dict[str, np.ndarray]:
-        """``u`` and ``v`` (n,), ``pending`` (depth, n), ``held`` weights (s,)."""
+        """``u`` and ``v`` (n,), ``pending`` (depth, n), ``held`` weights (s,), and by
+        rule the traces ``x`` and ``y`` (2, size)."""
         u, v = (
             (self.u, self.v) if self.last < 0 else (self.u_rows[self.last], self.v_rows[self.last])
         )
@@ -168,6 +211,7 @@ class Simulation:
             "v": v.astype(np.float64),
             "pending": pending,
             "held": self.held,
+            **{f"{s}{number}": learn[s] for number, learn in self.learning.items() for s in "xy"},
         }
 
     def stop(self) -> None:

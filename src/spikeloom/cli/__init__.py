@@ -16,8 +16,11 @@ from .output import print_error, print_json
 COMMANDS = {
     "compile": "turn a network (.nir, or a Python file) into a Program (.loom)",
     "run": "run a Program on a device",
+    "view": "show a network on a local web page while it runs",
     "info": "say what is in a Program",
+    "report": "write what is known of a Program as one HTML file",
     "latency": "say how long a Program takes on a chip, and what that costs",
+    "explore": "search chips and mappings for what is fast, frugal and small",
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
     "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",

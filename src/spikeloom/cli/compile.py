@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     output = options.output or f"{network.name}.loom"
     program.save(output)
     if options.report:
-        _write_report(options.report, program.report)
+        _write_report(options.report, program)
     messages = list(dict.fromkeys(str(w.message) for w in caught))
     print_warnings(messages)
     told = {
@@ -190,15 +190,15 @@ def _from_python(path: Path, name: str) -> Network:
     return found
 
 
-def _write_report(path: str, report: dict[str, Any]) -> None:
+def _write_report(path: str, program: Program) -> None:
+    report = program.report
     suffix = Path(path).suffix.lower()
     if suffix == ".json":
         text = json.dumps(report, indent=2) + "\n"
     elif suffix in (".html", ".htm"):
-        import html
+        from ..report_page import report_html
 
-        body = html.escape(report_text(report))
-        text = f'<!doctype html>\n<meta charset="utf-8">\n<pre>\n{body}</pre>\n'
+        text = report_html(program)
     else:
         text = report_text(report)
     with replacing(Path(path), "report") as partial:

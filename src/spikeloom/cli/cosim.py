@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..compiler.program import Program
 from ..errors import InputError
 from ..formats import read_inputs
-from ..runtime.cosim import cosim, reproduce
+from ..runtime.cosim import cosim, cosim_statistics, reproduce
+from ..runtime.cosim.agreement import KINDS
 from .output import Progress, print_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
   spikeloom cosim net.loom --devices reference,emulator --steps 200
+  spikeloom cosim net.loom --devices reference,brian2 --steps 2000 --statistics
 
 Where they differ, what the neuron received in the last steps is told, and a small part of the
 network that shows the difference is written beside it: net-difference.loom, net-difference.npz.
@@ -41,6 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--inputs", metavar="spikes.npz", help="spikes and graded values to feed in")
     add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
+    add(
+        "--statistics",
+        action="store_true",
+        help="compare rates, intervals and distances of the spikes, within tolerances, not bits",
+    )
+    add(
+        "--without",
+        default="",
+        metavar="KINDS",
+        help=f"statistics to leave out, of {', '.join(KINDS)}",
+    )
     add(
         "--reproducer",
         metavar="STEM",
@@ -68,6 +81,10 @@ def run(options: argparse.Namespace) -> int:
             found="neither --steps nor --inputs",
             remedy="say how many: --steps 100",
         )
+    if options.statistics:
+        return _statistics(options, program, devices, steps, inputs)
+    if options.without:
+        raise InputError("--without says which statistics to leave out", remedy="--statistics")
     with Progress(steps, "step") as progress:
         found = cosim(program, devices, steps, inputs, progress.update)
     small, paths = None, []
@@ -90,6 +107,22 @@ def run(options: argparse.Namespace) -> int:
     else:
         _tell(found, small, paths, options.shrink_seconds)
     return 0 if found is None else 1
+
+
+def _statistics(
+    options: argparse.Namespace, program: Program, devices: list[str], steps: Any, inputs: Any
+) -> int:
+    """Compare by statistics."""
+    without = [kind for kind in options.without.split(",") if kind]
+    with Progress(steps, "step") as progress:
+        found = cosim_statistics(program, devices, steps, inputs, without, progress.update)
+    agree = all(one.agree for one in found)
+    if options.json:
+        statistics = [one.as_data() for one in found]
+        print_json({"devices": devices, "steps": steps, "agree": agree, "statistics": statistics})
+    else:
+        print("\n\n".join(map(str, found)))
+    return 0 if agree else 1
 
 
 def _tell(found: Divergence, small: Reproducer | None, paths: list[str], seconds: float) -> None:

@@ -36,7 +36,10 @@ PACKAGES = {
     "nir": ("writing NIR files in the tests", False),
 }
 # Device -> what installs the simulator of others that it needs; nothing else depends on it.
-OPTIONAL = {"lava": f"{sys.executable} -m spikeloom.backends.lava.install lava-env"}
+OPTIONAL = {
+    name: f"{sys.executable} -m spikeloom.backends.{name}.install {name}-env"
+    for name in ("lava", "brian2")
+}
 COMPILERS = ("cc", "gcc", "clang")
 UNHEALTHY = 8
 

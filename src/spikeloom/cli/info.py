@@ -27,11 +27,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def facts(program: Program) -> dict[str, Any]:
     """Everything worth telling about a Program, as plain JSON data."""
-    synapses = np.zeros(len(program.projections), np.int64)
-    for core in program.cores:
-        synapses += np.bincount(
-            core.rows["projection"], core.rows["count"], len(program.projections)
-        ).astype(np.int64)
     probes: dict[str, list[str]] = {}
     for probe in program.probes:
         probes.setdefault(probe.of, []).append(probe.variable)
@@ -63,7 +58,7 @@ def facts(program: Program) -> dict[str, Any]:
                 "receptor": p.receptor,
                 "synapses": int(n),
             }
-            for p, n in zip(program.projections, synapses, strict=True)
+            for p, n in zip(program.projections, program.synapses, strict=True)
         ],
         "wheel_depth": program.wheel_depth,
         "report": program.report,

@@ -14,6 +14,7 @@ from ..runtime.open import open as open_device
 from ..runtime.saturation import SaturationWarning
 from ..runtime.snapshot import Snapshot
 from .output import Progress, print_json, print_warnings, table
+from .run_samples import configure_samples, refuse_without_samples, run_samples
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +27,7 @@ EXAMPLE = """\
   spikeloom run net.loom --inputs spikes.npz --steps 100 -o out.npz
   spikeloom run net.loom --device 'emulator?threads=2' --steps 1000 --json
   spikeloom run net.loom --steps 1000 --clock 50e6
+  spikeloom run net.loom --samples digits.npz --readout digits --results digits.sqlite --workers 4
 
 spikes.npz has an array for each source that gets spikes, for example "pixels": either (n, 2)
 integers (step, index), or a (steps, size) raster. docs/cli.md has the layout of both files."""
@@ -60,10 +62,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--snapshot", metavar="snapshot.npz", help="where to write a snapshot after the run")
     add("--no-learning", action="store_true", help="plastic weights stay as they are")
     add("--learned", metavar="learned.loom", help="where to write the Program with learned weights")
+    configure_samples(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
+    if options.samples is not None:
+        return run_samples(options)
+    refuse_without_samples(options)
     begun = time.perf_counter()
     how = {} if options.record is None else {"record": options.record}
     with (

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from ..errors import DeviceError, InputError
 from ..hdl.protocol import MIN_DIVISOR
 from ..runtime.link.faults import Faults, FaultyLine
 from .output import Waiting, print_json
+from .signals import asked_to_end
 from .sizes import add_sizes, geometry_of, needs_hardware_tools
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ closed the line."""
 BAUD = 115200
 """What hosts are told to open the pseudo-terminal with: it makes no byte faster or slower, but
 tells the host how long to wait for an answer."""
-
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     with needs_hardware_tools(), Waiting("building the device"):
         device = _device(geometry, divisor)
     with (
-        _signals() as stop,
+        asked_to_end() as stop,
         _server(device, where, faults, options.once) as server,
         _symbolic_link(options.link, server.address),
     ):
@@ -156,22 +153,6 @@ def _server(
     if where is None:
         return PtyServer(exchange, **line)
     return TcpServer(exchange, host=where[0], port=where[1], **line)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that the signals set that ask a process to end."""
-    stop = threading.Event()
-    before = {}
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None:
-            before[number] = signal.signal(number, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

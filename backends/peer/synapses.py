@@ -92,6 +92,17 @@ def mantissas(table: NDArray[np.void], weights: Sequence[CoreWeights]) -> NDArra
     return out
 
 
+def enabled(table: NDArray[np.void], program: Program) -> NDArray[np.bool_]:
+    """(s,) which synapses of the table a rule may change."""
+    out = np.zeros(len(table), bool)
+    for number, core in enumerate(program.cores):
+        for dense, values in ((True, core.dense_enable), (False, core.sparse_enable)):
+            mine = (table["core"] == number) & (table["dense"] == dense)
+            if len(values):
+                out[mine] = values[table["place"][mine]] != 0
+    return out
+
+
 def put_back(
     table: NDArray[np.void], values: NDArray[np.int64], weights: Sequence[CoreWeights]
 ) -> None:

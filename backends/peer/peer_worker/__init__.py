@@ -1,0 +1,1 @@
+"""The common part of workers; runs in other interpreters, with the standard library and NumPy."""

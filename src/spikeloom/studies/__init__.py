@@ -1,0 +1,1 @@
+"""Many runs: studies over chips and mappings, and data sets, on local processes or on Dask."""
