@@ -14,8 +14,8 @@ from setuptools.command.build_ext import build_ext
 BACKENDS = Path("src", "spikeloom", "backends")
 KERNELS = {
     "emulator._kernel": (
-        ("kernel.c", "learn.c", "streams.c", "cycles.c"),
-        ("kernel.h", "common.h", "learn.h", "kernel_neuron.h", "learn_loops.h"),
+        ("kernel.c", "learn.c", "streams.c", "cycles.c", "mesh.c"),
+        ("kernel.h", "common.h", "walk.h", "learn.h", "kernel_neuron.h", "learn_loops.h"),
     ),
     "chips._network": (("network.c", "flow.c"), ("network.h", "net.h")),
 }

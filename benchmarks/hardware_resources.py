@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spikeloom.hdl.core import Core
 from spikeloom.hdl.core_regions import describe
 from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.link.link import UartFrames, UartLink
+from spikeloom.hdl.mesh import make_chip
+from spikeloom.hdl.router import Router
 
 _BASE = Geometry(
     neurons=256, lanes=8, words=8192, axons=512, rows=512, destinations=512, delay_slots=16,
@@ -82,8 +83,15 @@ CONFIGURATIONS = {
     "256-full": replace(
         _BASE, receptors=2, adaptation=True, graded=True, generators=64, refractory_bits=16
     ),
+    "256-narrow": replace(_LIF, delay_slots=8, lanes=4, update_lanes=2, words=4096),
+    "256-narrow-2x2": replace(
+        _LIF, delay_slots=8, lanes=4, update_lanes=2, words=4096, mesh_rows=2, mesh_columns=2
+    ),
     "1024-static": replace(_LIF, neurons=1024, axons=2048, rows=2048, destinations=2048),
 }
+
+ROUTERS = {"router-2x2": ((2, 2), 0), "router-3x3": ((3, 3), 4), "router-8x8": ((8, 8), 9)}
+"""A router alone: sides of its mesh, and which one: at a corner with three ports, or with five."""
 
 SYNTHESIS = {
     "ice40": "synth_ice40 -dsp -top core",
@@ -122,7 +130,10 @@ def design(name: str) -> Any:
     if name in FRAMES:
         sizes = LINKS[FRAMES[name]]
         return UartFrames(describe(CONFIGURATIONS["256-static"], build="0" * 16, **sizes), 12)
-    return Core(CONFIGURATIONS[name])
+    if name in ROUTERS:
+        sides = dict(zip(("mesh_rows", "mesh_columns"), ROUTERS[name][0], strict=True))
+        return Router(replace(_LIF, **sides), ROUTERS[name][1])
+    return make_chip(CONFIGURATIONS[name])
 
 
 def synthesise(component: Any, family: str) -> dict[str, int]:

@@ -6,8 +6,8 @@
 Networks of 100 synapses per neuron: a sheet with local connections and groups of 125 neurons, both
 in mixed order, and dense layers. Cores have room for 1.024 times their share. ``--peer`` names a
 Python with pymetis and mtkahypar, which get the same neurons, connections and number of cores;
-their messages are counted here. Hops are links of message trees; *random* is the same partition with its
-cores in a random order.
+their messages are counted here. Hops are links of message trees; *random* is the same partition
+with its cores in a random order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -99,9 +100,10 @@ def measure(name: str, net: sl.Network, peer: str | None) -> None:
         mesh=(rows, parts // rows), neurons=room, axons=1 << 20, rows=1 << 22,
         synapse_bits=1 << 31, lanes=1,
     )  # fmt: skip
-    ran: dict[str, tuple[float, object]] = {}
+    ran: dict[str, tuple[float, Any]] = {}
     for method in ("sequential", "best"):
-        state: object = net
+        state: Any = net
+        parted: Any = None
         seconds = 0.0
         for step, one in passes(target, Quantization(), Mapping(method)):
             begun = time.process_time()

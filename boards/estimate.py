@@ -51,12 +51,13 @@ def resources(design: Design) -> dict[str, int]:
     for table in layout(g).values():
         copies = table.banks if table.kind in (BANKED, COPIED) else 1
         for width in table.widths:
-            rams += copies * blocks(part.family, table.depth, width)
+            rams += g.cores * copies * blocks(part.family, table.depth, width)
     fixed, lane, unit_bit = _LOGIC[part.family]
     luts = fixed + lane * (g.lanes - 1) + unit_bit * (g.update_lanes * g.state_bits - 16)
     wide = 1 if g.state_bits <= 18 else 2
     found = {
-        counts.LUT: round(luts), counts.RAM: rams, counts.DSP: 2 * wide * g.update_lanes,
+        counts.LUT: round(g.cores * luts), counts.RAM: rams,
+        counts.DSP: g.cores * 2 * wide * g.update_lanes,
     }  # fmt: skip
     there = counts.available(part)
     return {name: number for name, number in found.items() if name in there}

@@ -24,7 +24,7 @@ def kahypar(level: Level, parts: int) -> NDArray[np.int64]:
         CompileError: the package is not installed.
     """
     try:
-        import mtkahypar
+        import mtkahypar  # pyright: ignore[reportMissingImports]  (an extra)
     except ImportError:
         raise CompileError(
             "mt-KaHyPar is not installed",

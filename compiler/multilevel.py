@@ -25,7 +25,7 @@ ITERATIONS, ORTHOGONAL = 400, 8
 """Of the power method, per cut; and how many of them until vectors are made orthogonal again."""
 VECTORS = 6
 """Vibrations that are looked for side by side."""
-COARSE_PASSES, FINE_PASSES = 24, 14
+COARSE_PASSES, FINE_PASSES = 24, 24
 """Passes of refinement."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .mapped import Partitioned, Placed
 from .refine import uniform
-from .traffic import Reach
+from .traffic import flow_between
 from .usage import ranks
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _flow(ir: Partitioned) -> NDArray[np.float64]:
     """(parts, parts) messages between parts, symmetric."""
     if ir.parts < 3:
         return np.zeros((ir.parts, ir.parts))  # two cores are neighbours wherever they are
-    flow = Reach.of(ir, ir.rate).flow(ir.part, ir.parts)
+    flow = flow_between(ir, ir.part, ir.parts, ir.rate)
     return flow + flow.T
 
 
@@ -72,12 +72,10 @@ def arrange(
         return place
     row, column = np.divmod(np.arange(k), columns)
     distance = (np.abs(row[:, None] - row) + np.abs(column[:, None] - column)).astype(np.float64)
+    found = [_descend(flow, distance, place)]
     if thorough:
-        before = float((flow * distance).sum())
-        annealed = _anneal(flow, distance)
-        if float((flow * distance[np.ix_(annealed, annealed)]).sum()) < before:
-            place = annealed
-    return _descend(flow, distance, place)
+        found.append(_descend(flow, distance, _anneal(flow, distance)))
+    return min(found, key=lambda one: float((flow * distance[np.ix_(one, one)]).sum()))
 
 
 def _anneal(flow: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.int64]:

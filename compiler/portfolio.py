@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from .mapped import Flat
 
     Partitioner: TypeAlias = Callable[[Level, int], NDArray[np.int64]]
-JOINED = {"joined": (30, 1 / 12), "grouped": (4, 1 / 2)}
+JOINED = {"joined": (30, 1 / 12), "grouped": (4, 1 / 2), "finely joined": (60, 1 / 24)}
 """Vertices per core at which joining ends, and how much of a core a cluster fills at most."""
+MANY = 4_000_000
+"""Connected pairs beyond which the last of these is not tried, for its time."""
 SLACK = 0.97
 """Cores are not filled more than this on average while there are other cores."""
 HOPELESS = 2
@@ -101,6 +103,7 @@ def _candidates(
     joined: dict[str, Partitioner] = {
         name: partial(multilevel, vertices=vertices, share=share)
         for name, (vertices, share) in JOINED.items()
+        if name != "finely joined" or level.pins.nnz <= MANY
     }
     for name, method in {**joined, **extra}.items():
         found = _with_cores(ir, level, method)

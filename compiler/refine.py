@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MAPPING = 5
 """Purpose of the counter hash for choices of the mapping."""
-PATIENCE = 3
+PATIENCE = 4
 """Passes without gain before the end."""
-LEAST = 5e-4
+LEAST = 2e-4
 """What counts as gain, of the traffic."""
 
 
@@ -68,7 +68,7 @@ def refine(level: Level, part: NDArray[np.int64], parts: int, passes: int) -> ND
     best, best_value, quiet = part, np.inf, 0
     for number in range(passes):
         reached = (level.pins @ membership(part, parts)).tocsr()
-        size = np.bincount(part, level.weight, parts)
+        size = np.bincount(part, level.weight, parts).astype(np.float64)
         full = bool((size > 1 + 1e-9).any())
         if not full:
             value = float(level.rate @ (np.diff(reached.indptr) - 1.0))

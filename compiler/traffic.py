@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from .mapped import Flat
 
+_TABLE = 1 << 24
+"""Entries of a table of senders and parts that is made at a time."""
 Sparse = Any
 """A scipy.sparse.csr_matrix; SciPy has no types for what its operators return."""
 
@@ -51,7 +53,7 @@ class Reach:
             ones = np.ones(len(target), np.float32)
             wires = wires + scipy.sparse.csr_matrix((ones, target, np.cumsum(start)), shape=(n, n))
         wires.sum_duplicates()
-        pins = (wires + scipy.sparse.identity(n, dtype=np.float32, format="csr")).tocsr()
+        pins = (wires + scipy.sparse.identity(n, dtype="float32", format="csr")).tocsr()
         pins.data[:] = 1
         wires.data *= np.repeat(rate, np.diff(wires.indptr)).astype(np.float32)
         wires = (wires + wires.T).tocsr()
@@ -68,13 +70,32 @@ class Reach:
         reached = self.reached(part, int(part.max(initial=0)) + 1)
         return float(self.rate @ (np.diff(reached.indptr) - 1.0))
 
-    def flow(self, part: NDArray[Any], parts: int) -> NDArray[np.float64]:
-        """(parts, parts) messages from part to part."""
-        reached = self.reached(part, parts)
-        reached.data = np.repeat(self.rate, np.diff(reached.indptr))
-        flow = np.asarray((membership(part, parts).T @ reached).toarray(), np.float64)
-        np.fill_diagonal(flow, 0.0)
-        return flow
+
+def flow_between(
+    ir: Flat, part: NDArray[Any], parts: int, rate: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(parts, parts) messages from part to part."""
+    flow = np.zeros((parts, parts))
+    step = max(1, _TABLE // max(1, parts))
+    for population in ir.graph.populations:
+        edges = [
+            edge
+            for edge in ir.graph.projections
+            if edge.pre == population.name and edge.base_delay and len(edge.synapses)
+        ]
+        for low in range(0, population.size if edges else 0, step):
+            high = min(low + step, population.size)
+            reached = np.zeros((high - low, parts), bool)
+            for edge in edges:
+                start = edge.synapses.start[low : high + 1]
+                sender = np.repeat(np.arange(high - low), np.diff(start))
+                target = edge.synapses.post[start[0] : start[-1]]
+                reached[sender, part[ir.population(edge.post).first + target]] = True
+            own = slice(population.first + low, population.first + high)
+            messages = reached * rate[own, None]
+            flow += np.asarray(membership(part[own], parts).T @ messages)
+    np.fill_diagonal(flow, 0.0)
+    return flow
 
 
 def membership(label: NDArray[Any], labels: int) -> Sparse:

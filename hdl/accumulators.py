@@ -192,9 +192,9 @@ class SynapseLane(Component):
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor if g.receptors == 2 else 0),
-            sums.place.eq(Cat(delay[:slot_bits], group)),
             # While sums are taken, there is no row: then delay and group are 0.
-            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
+            sums.place.eq(Cat(delay[:slot_bits], group | self.take_group)),
+            sums.index.eq(Cat((self.slot + delay)[:slot_bits], sums.place[slot_bits:])),
             sums.value.eq(mantissa * factor),
             sums.take.eq(self.take),
             sums.look.eq(self.look),

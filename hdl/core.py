@@ -16,7 +16,7 @@ from .component import Component
 from .control import Control
 from .fetch import TABLES, Fetch
 from .generators import Generators
-from .geometry import Geometry
+from .geometry import Geometry, index_bits
 from .hash_unit import STEP_OFFSET, Mix
 from .layout import INDEX_SHIFT, layout
 from .learning import Learning
@@ -31,6 +31,7 @@ from .streams import (
     OUTPUT_END,
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
+    flit_layout,
     input_layout,
     output_layout,
 )
@@ -43,6 +44,12 @@ class Core(Component):
         bus: registers and memories (``registers.REGISTER``, ``layout.layout``).
         input: spikes and graded events of the next step, ended by an END; only if CONTROL says so.
         output: per step the generators and neurons that fired, group by group, then an END.
+
+    Of a core of a mesh also what ``mesh.Mesh`` connects:
+        flit: spikes for the cores of the mesh, itself among them. arrival: axons that spikes have
+            reached, with room for those of a whole step.
+        sent, quiet: it sends no more in this step; nor does any other, and nothing is on its way.
+        able, go, ending, leave: steps begin and end together (``sequencer.Sequencer``).
     """
 
     def __init__(self, geometry: Geometry, *, build: int = 0) -> None:
@@ -53,6 +60,7 @@ class Core(Component):
                 "bus": In(Bus()),
                 "input": In(stream.Signature(StructLayout(input_layout(geometry)))),
                 "output": Out(stream.Signature(StructLayout(output_layout(geometry)))),
+                **(_mesh_ports(geometry) if geometry.cores > 1 else {}),
             }
         )
         self._fetch = Fetch(geometry)
@@ -85,7 +93,7 @@ class Core(Component):
         tables = layout(g)
         m.submodules.decoder = decoder = BusDecoder(tables)
         m.submodules.control = control = Control(g, self.build)
-        m.submodules.sequencer = sequencer = Sequencer(learning=g.rules > 0)
+        m.submodules.sequencer = sequencer = Sequencer(learning=g.rules > 0, mesh=g.cores > 1)
         m.submodules.fetch = fetch = self._fetch
         m.submodules.array = array = self._array
         m.submodules.spike_queue = fired = self._fired
@@ -117,6 +125,8 @@ class Core(Component):
         ready = self._senders(m, control, sequencer, fired, fetch, array, generators)
         self._lanes(m, control, decoder, synapses, fetch, array)
         delivered = ready & ~fetch.busy & ~Cat(s.busy for s in synapses).any()
+        if g.cores > 1:
+            delivered &= self._mesh(m, sequencer, fetch, ready)
         if self._learning is not None:
             m.submodules.engine = self._learning
             delivered &= ~self._learning.busy
@@ -338,6 +348,33 @@ class Core(Component):
                 lane.plastic_delay.eq(getattr(learning, f"delay{i}")),
             ]
 
+    def _mesh(self, m: Module, sequencer: Sequencer, fetch: Fetch, ready: Any) -> Any:
+        """The ways to the router and back, and what cores wait for.
+
+        Returns:
+            whether all spikes of the mesh have come, and those for this core are under way to
+            its rows.
+        """
+        g = self.geometry
+        m.submodules.arrivals = queue = SyncFIFOBuffered(
+            width=len(self.arrival.payload), depth=max(2, g.axons)
+        )
+        wiring.connect(m, fetch.flit, wiring.flipped(self.flit))
+        m.d.comb += [
+            queue.w_data.eq(self.arrival.payload),
+            queue.w_en.eq(self.arrival.valid),
+            self.arrival.ready.eq(queue.w_rdy),
+            fetch.arrival.payload.eq(queue.r_data),
+            fetch.arrival.valid.eq(queue.r_rdy),
+            queue.r_en.eq(fetch.arrival.ready),
+            self.sent.eq(ready & ~fetch.sending),
+            self.able.eq(sequencer.able),
+            sequencer.go.eq(self.go),
+            self.ending.eq(sequencer.ending),
+            sequencer.leave.eq(self.leave),
+        ]
+        return self.quiet & (queue.level == 0)
+
     def _output(
         self,
         m: Module,
@@ -380,3 +417,12 @@ class Core(Component):
                     bits.eq(generators.spikes),
                     queue.w_en.eq(1),
                 ]
+
+
+def _mesh_ports(g: Geometry) -> dict[str, Any]:
+    return {
+        "flit": Out(stream.Signature(StructLayout(flit_layout(g)))),
+        "arrival": In(stream.Signature(index_bits(g.axons))),
+        "sent": Out(1), "quiet": In(1),
+        "able": Out(1), "go": In(1), "ending": Out(1), "leave": In(1),
+    }  # fmt: skip

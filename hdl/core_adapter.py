@@ -18,6 +18,7 @@ from .core_regions import core_regions
 from .geometry import Geometry
 from .layout import INDEX_SHIFT
 from .link.ports import CorePort, Event, ResultKind
+from .memory import choose
 from .registers import CONTROL_FREE_RUN, CONTROL_HOST_INPUT, REGISTER, STATUS_BUSY
 from .streams import (
     INPUT_END,
@@ -25,17 +26,18 @@ from .streams import (
     INPUT_SPIKE,
     OUTPUT_END,
     OUTPUT_GENERATORS,
-    input_layout,
+    chip_input_layout,
+    chip_output_layout,
     output_layout,
 )
 
 
 class CoreAdapter(wiring.Component):
-    """Makes a ``core.Core`` look like ``CorePort`` says.
+    """Makes a ``core.Core``, or a ``mesh.Mesh``, look like ``CorePort`` says.
 
     Attributes:
         link: the link's side.
-        bus, input, output: the core's.
+        bus, input, output: the core's. select: the mesh'.
 
     Args:
         geometry: of the core.
@@ -50,8 +52,9 @@ class CoreAdapter(wiring.Component):
             {
                 "link": In(CorePort(32)),
                 "bus": Out(Bus()),
-                "input": Out(stream.Signature(StructLayout(input_layout(geometry)))),
-                "output": In(stream.Signature(StructLayout(output_layout(geometry)))),
+                "input": Out(stream.Signature(StructLayout(chip_input_layout(geometry)))),
+                "output": In(stream.Signature(StructLayout(chip_output_layout(geometry)))),
+                **({"select": Out(range(geometry.cores + 1))} if geometry.cores > 1 else {}),
             }
         )
 
@@ -67,10 +70,33 @@ class CoreAdapter(wiring.Component):
         self._own_address, self._own_data = Signal(32), Signal(32)
         self._own_done = Signal()
         self._read = Signal(32)
+        self._core_probe_read: Any = None
+        if self.geometry.cores > 1:
+            self._mesh(m)
         set_step = self._bus(m)
         self._feed(m, set_step)
         self._run(m, set_step)
         return m
+
+    # The cores of a mesh
+
+    def _mesh(self, m: Module) -> None:
+        """Which core is meant: by the host as it says, by the adapter all or that of a probe."""
+        everyone = self.geometry.cores
+        self._core = Signal(range(everyone + 1))
+        self._own_core = Signal.like(self._core)
+        m.submodules.probe_cores = cores = memory.Memory(
+            shape=len(self._core), depth=self.probes, init=[]
+        )
+        self._core_probe_write, self._core_probe_read = cores.write_port(), cores.read_port()
+        asked = self.link.request.payload
+        m.d.comb += [
+            self._own_core.eq(everyone),
+            self.select.eq(Mux(self._own, self._own_core, self._core)),
+            self._core_probe_write.addr.eq(asked.address),
+            self._core_probe_write.data.eq(asked.data),
+            self._core_probe_read.addr.eq(Mux(self._own, self._at, asked.address)),
+        ]
 
     # The bus
 
@@ -88,7 +114,10 @@ class CoreAdapter(wiring.Component):
             for number, entry in enumerate(entries):
                 with m.Case(number):
                     m.d.comb += base.eq(entry.base)
-        probe, count = asked.region == len(entries), asked.region == len(entries) + 1
+        probe, count, core, probe_core = (asked.region == len(entries) + i for i in range(4))
+        ours = probe | count
+        if self.geometry.cores > 1:
+            ours = probe | count | core | probe_core
         address = Signal(32)
         m.d.comb += [
             address.eq(base + (asked.address << INDEX_SHIFT)),
@@ -108,17 +137,26 @@ class CoreAdapter(wiring.Component):
                     m.d.comb += bus.valid.eq(1)
                     with m.If(bus.ready):
                         m.next = "OWN"
-                with m.Elif(request.valid & (probe | count)):
+                with m.Elif(request.valid & ours):
                     m.d.comb += request.ready.eq(1)
                     with m.If(asked.write):
                         m.d.comb += self._probe_write.en.eq(probe)
                         with m.If(count):
                             m.d.sync += self._count.eq(asked.data)
+                        if self.geometry.cores > 1:
+                            m.d.comb += self._core_probe_write.en.eq(probe_core)
+                            with m.If(core):
+                                m.d.sync += self._core.eq(asked.data)
                     with m.Else():
                         m.d.sync += answer.eq(self._count)
                         m.next = "ANSWER"
                         with m.If(probe):
                             m.next = "PROBE"
+                        if self.geometry.cores > 1:
+                            with m.If(core):
+                                m.d.sync += answer.eq(self._core)
+                            with m.If(probe_core):
+                                m.next = "PROBE CORE"
                 with m.Elif(request.valid):
                     m.d.comb += bus.valid.eq(1)
                     with m.If(bus.ready):
@@ -138,6 +176,10 @@ class CoreAdapter(wiring.Component):
             with m.State("PROBE"):
                 m.d.sync += answer.eq(self._probe_read.data)
                 m.next = "ANSWER"
+            if self.geometry.cores > 1:
+                with m.State("PROBE CORE"):
+                    m.d.sync += answer.eq(self._core_probe_read.data)
+                    m.next = "ANSWER"
             with m.State("WRITTEN"), m.If(bus.done):
                 m.next = "IDLE"
             with m.State("READ"), m.If(bus.done):
@@ -300,10 +342,17 @@ class CoreAdapter(wiring.Component):
         """One result per bit of a mask; a cycle for each lane."""
         g, result = self.geometry, self.link.result
         lane = Signal(range(max(2, g.update_lanes)))
-        number = Signal(range(g.first_channel + g.update_lanes))
+        number = Signal(range(g.cores * g.first_channel + g.update_lanes))
+        first: Any = 0
+        of_core = len(group)
+        if g.cores > 1:
+            of_core = output_layout(g)["group"]
+            firsts = {core: Const(core * g.first_channel) for core in range(g.cores)}
+            first = choose(firsts, group[of_core:])
         m.d.comb += number.eq(
-            group * g.update_lanes + lane + Mux(is_generator, g.first_generator, 0)
-        )
+            first + group[:of_core] * g.update_lanes + lane
+            + Mux(is_generator, g.first_generator, 0)
+        )  # fmt: skip
         with m.State("SPIKES"):
             m.d.comb += [
                 result.valid.eq(mask[0]),
@@ -326,6 +375,8 @@ class CoreAdapter(wiring.Component):
         with m.State("PROBE ADDRESS"):
             # The address is being read; the bus belongs to us from here on.
             m.d.comb += self._probe_read.addr.eq(self._at)
+            if self.geometry.cores > 1:
+                m.d.comb += self._core_probe_read.addr.eq(self._at)
             m.next = "PROBE READ"
         with m.State("PROBE READ"):
             m.d.comb += [
@@ -333,6 +384,11 @@ class CoreAdapter(wiring.Component):
                 self._own.eq(~self._own_done),
                 self._own_address.eq(self._probe_read.data),
             ]
+            if self.geometry.cores > 1:
+                m.d.comb += [
+                    self._core_probe_read.addr.eq(self._at),
+                    self._own_core.eq(self._core_probe_read.data),
+                ]
             with m.If(self._own_done):
                 m.next = "PROBE TOLD"
         with m.State("PROBE TOLD"):

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import UnsupportedError
 from .descriptor import Descriptor, Region
 from .geometry import Geometry
 from .layout import REGION_SHIFT, REGISTERS, Table, layout
 from .registers import register_count
+from .streams import input_layout
 
 REGISTER_REGION = "registers"
 """The registers of ``registers.REGISTER``, by number."""
 
 PROBE_REGION, PROBE_COUNT_REGION = "probes", "probe_count"
 """Host addresses of the words that a run with probes reads after each step, and how many."""
+
+CORE_REGION, PROBE_CORE_REGION = "core", "probe_core"
+"""Of a mesh: the core whose registers and memories all other regions are (the number of cores
+stands for all of them; core 0 answers), and the core of each probed word."""
+
+MOST_NUMBERED = 1 << 16
+"""Neurons, and outputs, that the link can number."""
 
 _CONSTANT = frozenset(
     {"origin", "destination", "axon", "synapse", "row", "profile", "select", "neuron", "xkey",
@@ -76,7 +85,10 @@ def describe(
     event_capacity: int = 512,
     probes: int = 1024,
 ) -> Descriptor:
-    """The description of a device with this core.
+    """The description of a device with this core, or with a mesh of them.
+
+    A mesh' neurons are numbered like its input's (``streams.chip_input_layout``), its outputs core
+    by core.
 
     Args:
         g: of the core.
@@ -86,9 +98,24 @@ def describe(
         credit: bytes of the rings of frames, each way (a power of two).
         event_capacity: events that may be queued.
         probes: words that may be probed.
+
+    Raises:
+        UnsupportedError: the mesh has more neurons than the link can number.
     """
     regions = [entry.region for entry in core_regions(g)]
     regions += [Region(PROBE_REGION, 32, probes), Region(PROBE_COUNT_REGION, 32, 1)]
+    neurons, outputs = g.neurons, g.first_channel
+    if g.cores > 1:
+        regions += [Region(CORE_REGION, 8, 1), Region(PROBE_CORE_REGION, 8, probes)]
+        neurons = g.cores << input_layout(g)["index"]
+        outputs *= g.cores
+        if max(neurons, outputs) > MOST_NUMBERED:
+            raise UnsupportedError(
+                "a mesh of that size cannot be at a link",
+                found=f"{max(neurons, outputs)} numbers for neurons or outputs",
+                expected=f"at most {MOST_NUMBERED}",
+                remedy="generate fewer or smaller cores",
+            )
     return Descriptor(
         build=build,
         clock_hz=clock_hz,
@@ -97,8 +124,8 @@ def describe(
         rx_credit=credit - 16,
         tx_credit=credit,
         channels=g.channels,
-        neurons=g.neurons if g.graded else 0,
-        outputs=g.first_channel,
+        neurons=neurons if g.graded else 0,
+        outputs=outputs,
         event_capacity=event_capacity,
         regions=tuple(regions),
         geometry=g.to_dict(),

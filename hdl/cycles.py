@@ -155,10 +155,23 @@ def cycles_around(
         graded, groups, generator_groups: as in ``StepWork``.
     """
     scan = generator_groups
-    earliest = np.empty((3, len(graded)), np.int64)
-    earliest[0], earliest[1], earliest[2] = NEURONS, HOST + graded, GENERATORS + scan
+    earliest = first_cycles(graded, np.array([[scan]]))
     decided = np.maximum(graded, scan + SCAN if scan else 0)
     return np.maximum(walk(earliest), decided) + OVERHEAD + max(1, groups)
+
+
+def first_cycles(graded: NDArray[np.int64], scans: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(2 + n, steps) the first cycle for a synapse of a neuron, of a channel, of a generator.
+
+    Generators come after what the host has sent, or found out not to send.
+
+    Args:
+        graded: (steps,) graded events.
+        scans: (n, 1) groups of generators, of n cores.
+    """
+    host = HOST + graded
+    parts = [np.full((1, len(graded)), NEURONS), host[None], np.maximum(GENERATORS + scans, host)]
+    return np.concatenate(parts).astype(np.int64)
 
 
 def walk_rows(
@@ -182,25 +195,42 @@ def walk_rows(
     """
     costs = None if rows.plastic is None else rows.plastic.costs(on)
     row, kind, start = _in_order(rows, senders, sent)
-    steps = sent.shape[1]
+    first = earliest[kind, np.repeat(np.arange(sent.shape[1]), np.diff(start))]
+    return walk_in_order(row, first, start, rows.entries, costs)
+
+
+def walk_in_order(
+    row: NDArray[np.integer],
+    first: NDArray[np.int64],
+    start: NDArray[np.int64],
+    entries: NDArray[np.int32],
+    costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> NDArray[np.int64]:
+    """As ``walk_rows``.
+
+    Args:
+        row: (k,) the rows of all steps in the order in which they are walked.
+        first: (k,) the first cycle for a synapse of each.
+        start: (steps + 1,) where the rows of each step are.
+        entries: as in ``SenderRows``.
+        costs: what ``PlasticRows.costs`` returns.
+    """
+    steps = len(start) - 1
     result = np.zeros(steps, np.int64)
     lengths = np.diff(start)
     longest_first = np.argsort(-lengths, kind="stable")
     for low in range(0, steps, _STEPS):
         some = longest_first[low : low + _STEPS]
-        result[some] = _walk_some(
-            row, kind, start[some], lengths[some], rows.entries, earliest[:, some], costs
-        )
+        result[some] = _walk_some(row, first, start[some], lengths[some], entries, costs)
     return result
 
 
 def _walk_some(
-    row: NDArray[np.int32],
-    kind: NDArray[np.int8],
+    row: NDArray[np.integer],
+    first_cycle: NDArray[np.int64],
     start: NDArray[np.int64],
     lengths: NDArray[np.int64],
     entries: NDArray[np.int32],
-    earliest: NDArray[np.int64],
     costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
 ) -> NDArray[np.int64]:
     """As ``walk_rows``, for steps with fewer and fewer rows."""
@@ -223,7 +253,7 @@ def _walk_some(
         if taken is not None:
             plastic = taken > 0
             room = np.where(plastic, prepared[:n], np.maximum(room, learned[:n] + AFTER_PLASTIC))
-        at[:n] = np.maximum(np.maximum(at[:n] + 1, earliest[kind[here], np.arange(n)]), room)
+        at[:n] = np.maximum(np.maximum(at[:n] + 1, first_cycle[here]), room)
         if taken is not None and made is not None:
             plastic = taken > 0
             rows_done = through[:n].max(axis=1) + AFTER_ROWS

@@ -1,4 +1,4 @@
-"""The generated top level: UART pins, link, adapter, core."""
+"""The generated top level: UART pins, link, adapter, core or mesh of cores."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .core import Core
 from .core_adapter import CoreAdapter
 from .core_regions import PROBE_REGION, describe
 from .descriptor import Descriptor
 from .geometry import Geometry
 from .link.link import UartLink
 from .link.uart import check_divisor
+from .mesh import Mesh, make_chip
 from .source_hash import source_hash
 
 
 class Device(wiring.Component):
-    """A core that is talked to at two pins.
+    """A core, or a mesh of them, that is talked to at two pins.
 
     Args:
         geometry: of the core.
@@ -38,11 +38,13 @@ class Device(wiring.Component):
         build = int(d.build, 16) & 0xFFFFFFFF
         m.submodules.link = link = UartLink(d, self.divisor)
         own = ResetInserter(link.reset_core)
-        core = Core(self.geometry, build=build)
+        core = make_chip(self.geometry, build=build)
         adapter = CoreAdapter(self.geometry, d.event_capacity, d.region(PROBE_REGION)[1].depth)
         m.submodules.core, m.submodules.adapter = own(core), own(adapter)
         wiring.connect(m, link.core, adapter.link)
         wiring.connect(m, adapter.bus, core.bus)
+        if isinstance(core, Mesh):
+            m.d.comb += core.select.eq(adapter.select)
         wiring.connect(m, adapter.input, core.input)
         wiring.connect(m, core.output, adapter.output)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import stream, wiring
+from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
@@ -17,6 +18,7 @@ from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import HostPort
 from .row_walker import row_layout
+from .streams import flit_layout
 from .walker import Lookup, Slack, Walker
 
 LATENCY = 8
@@ -38,6 +40,8 @@ class Fetch(Component):
         busy: something is on its way.
         plastic, entry, changes: a plastic row; it goes on when ``plastic_ready``.
         learning: plastic rows are being delivered, so that no other may be.
+        flit, arrival: on a mesh, destinations go to the router, and axons come from it; ``sending``
+            while something is on its way to the router, ``busy`` while something comes from it.
         host_origin, host_destination, host_axon, host_row: the host's ports.
     """
 
@@ -62,6 +66,11 @@ class Fetch(Component):
                 "plastic": Out(1), "plastic_ready": In(1), "learning": In(1),
                 "entry": Out(index_bits(g.plastic_rows)), "changes": Out(2),
             })  # fmt: skip
+        if g.cores > 1:
+            members.update({
+                "flit": Out(stream.Signature(StructLayout(flit_layout(g)))),
+                "arrival": In(stream.Signature(index_bits(g.axons))), "sending": Out(1),
+            })  # fmt: skip
         members.update({f"host_{name}": In(HostPort()) for name in TABLES})
         super().__init__(members)
 
@@ -78,12 +87,15 @@ class Fetch(Component):
         wiring.connect(m, wiring.flipped(self.input), origin.input)
         _feed_list(m, origin, destinations)
         _feed_lookup(m, destinations, destination)
-        # The chip's router will stand here: of a mesh, only destinations on this core go on.
+        mesh = self.geometry.cores > 1
+        given = self.arrival if mesh else destination
         m.d.comb += [
-            axon.input.valid.eq(destination.valid),
-            axon.input.payload.eq(destination.get("axon")),
-            destination.ready.eq(axon.input.ready),
+            axon.input.valid.eq(given.valid),
+            axon.input.payload.eq(given.payload if mesh else destination.get("axon")),
+            given.ready.eq(axon.input.ready),
         ]
+        if mesh:
+            self._send(m, destination)
         _feed_list(m, axon, groups)
         # A row waits for lanes, which takes long to find out: before that, nobody is told at once.
         m.submodules.slack = slack = Slack(len(groups.output.p.address))
@@ -113,14 +125,22 @@ class Fetch(Component):
             ]
         with m.If(self.look):
             m.d.comb += self.next_row.address.eq(self.look_address)
-        m.d.comb += self.busy.eq(
-            Cat(
-                *(lookup.valid for lookup in self.lookups.values()),
-                destinations.output.valid,
-                slack.output.valid,
-            ).any()
-        )
+        ahead = Cat(origin.valid, destinations.output.valid, destination.valid).any()
+        behind = Cat(axon.valid, slack.output.valid, row.valid).any()
+        m.d.comb += self.busy.eq(behind if mesh else ahead | behind)
+        if mesh:
+            m.d.comb += self.sending.eq(ahead)
         return m
+
+    def _send(self, m: Module, destination: Lookup) -> None:
+        """Destinations are the router's."""
+        cores = self.geometry.cores
+        m.d.comb += [
+            self.flit.valid.eq(destination.valid),
+            self.flit.p.axon.eq(destination.get("axon")),
+            self.flit.p.cores.eq(Cat(destination.get(f"cores{i}") for i in range(0, cores, 32))),
+            destination.ready.eq(self.flit.ready),
+        ]
 
 
 def _list_of(lookup: Lookup) -> Walker:

@@ -14,6 +14,9 @@ QUEUE = 7
 """Rows that may wait in each lane, besides the one that it walks: one less than a power of two.
 More would bring next to nothing, and memories made of LUTs are rarely less deep."""
 
+MAX_SIDE = 8
+"""Rows and columns of the largest mesh: a flit has a bit for each core."""
+
 
 def index_bits(count: int) -> int:
     """Bits of a number 0 … count − 1; at least one, because hardware has no empty wires."""
@@ -78,6 +81,7 @@ class Geometry:
         late: build the delayed reset.
         hold, mask: build that refractory mode; at least one of them.
         bias: build the bias.
+        mesh_rows, mesh_columns: of a mesh of such cores with a router each; 1 by 1 is a core alone.
         rules: learning rules, 0 … 64; 0 leaves the learning engine out.
         plastic: words of the memory of plastic synapses; one holds a synapse per lane.
         slots: groups of ``lanes`` plastic rows, and of ``lanes`` postsynaptic neurons of rules.
@@ -128,6 +132,8 @@ class Geometry:
     hold: bool = True
     mask: bool = True
     bias: bool = True
+    mesh_rows: int = 1
+    mesh_columns: int = 1
     rules: int = 0
     plastic: int = 0
     slots: int = 0
@@ -173,6 +179,8 @@ class Geometry:
             ("exponents", 0, 15),
             ("shifts", 0, 15),
             *((name, 0, 1) for name in FLAGS),
+            ("mesh_rows", 1, MAX_SIDE),
+            ("mesh_columns", 1, MAX_SIDE),
             ("rules", 0, 64),
             ("plastic", 1 if self.rules else 0, 1 << 20 if self.rules else 0),
             ("slots", 1 if self.rules else 0, 1 << 12 if self.rules else 0),
@@ -197,6 +205,22 @@ class Geometry:
                     f"a core cannot be built: it has neither {one} nor {other}",
                     expected="at least one of them",
                 )
+        if self.rules and self.cores > 1:
+            raise UnsupportedError(
+                "cores of a mesh cannot learn in this version",
+                found=f"{self.rules} rules on a mesh of {self.cores} cores",
+                expected="one core, or no rules",
+            )
+
+    @property
+    def cores(self) -> int:
+        """Cores of the mesh; core ``i`` is in row ``i div mesh_columns``."""
+        return self.mesh_rows * self.mesh_columns
+
+    @property
+    def core_bits(self) -> int:
+        """Bits of a core's number; a core alone has none."""
+        return (self.cores - 1).bit_length()
 
     @property
     def groups(self) -> int:

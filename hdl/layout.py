@@ -40,6 +40,8 @@ NINTH_BIT_WORDS = 2048
 
 REGION_SHIFT, INDEX_SHIFT = 27, 3
 """A host address is ``region << 27 | entry << 3 | column``, in words of 32 bits."""
+CORE_SHIFT = 32
+"""Of a mesh, what stands before that is the core's number; the number of cores means all."""
 REGISTERS = 0
 """The region of the control registers; a register's number stands where entries have theirs."""
 
@@ -182,9 +184,13 @@ def _synapse(g: Geometry) -> Table:
     )  # fmt: skip
 
 
-def _masks(bits: int) -> list[tuple[str, int]]:
+def _bits(name: str, bits: int) -> list[tuple[str, int]]:
     """Fields of so many bits, 32 in each."""
-    return [(f"mask{i}", min(32, bits - i)) for i in range(0, bits, 32)]
+    return [(f"{name}{i}", min(32, bits - i)) for i in range(0, bits, 32)]
+
+
+def _masks(bits: int) -> list[tuple[str, int]]:
+    return _bits("mask", bits)
 
 
 def _profile(g: Geometry) -> Table:
@@ -241,8 +247,9 @@ def layout(g: Geometry) -> dict[str, Table]:
                [("start", index_bits(g.destinations)), ("count", count_bits(g.destinations))],
                "Where a sender's destination list is: neurons first, then generators, then host"
                " channels"),
-        _table("destination", 2, SINGLE, 1, g.destinations, [("axon", index_bits(g.axons))],
-               "One destination of a spike: an axon of this core"),
+        _table("destination", 2, SINGLE, 1, g.destinations,
+               [("axon", index_bits(g.axons)), *(_bits("cores", g.cores) if g.cores > 1 else ())],
+               "One destination of a spike: an axon of this core; on a mesh, of all these `cores`"),
         _table("axon", 3, SINGLE, 1, g.axons,
                [("start", index_bits(g.rows)), ("count", count_bits(g.rows))],
                "Where an axon's row groups are"),
@@ -306,6 +313,11 @@ _PATHS = {
 }  # fmt: skip
 
 
-def path(table: str, lane: int, column: int) -> str:
-    """Where a memory is in the core's hierarchy, for simulators that reach in by the back door."""
-    return _PATHS[table].replace("#", str(lane)) + f".column{column}"
+def path(table: str, lane: int, column: int, core: int | None = None) -> str:
+    """Where a memory is in the hierarchy, for simulators that reach in by the back door.
+
+    Args:
+        core: of a mesh.
+    """
+    place = _PATHS[table].replace("#", str(lane)) + f".column{column}"
+    return place if core is None else f"core{core}.{place}"

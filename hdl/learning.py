@@ -24,7 +24,7 @@ from .learning_phases import Phases
 from .learning_prepare import Prepare
 from .learning_synapses import Synapses
 from .learning_tables import TRACES
-from .learning_traces import AHEAD, Traces, fired_bits
+from .learning_traces import AHEAD, TAKEN, Traces, fired_bits
 from .learning_walk import PRE, Walk, request_layout
 from .memory import Bank, HostPort
 
@@ -133,7 +133,12 @@ class Learning(Component):
         with m.If(phases.start):
             m.d.sync += waiting.eq(0)
         early = prepare.busy | walk.busy | synapses.early
+        stored = Signal(range(TAKEN + 1))
+        m.d.sync += stored.eq(Mux(stored != 0, stored - 1, 0))
+        with m.If(phases.turn | phases.remember | phases.store_window):
+            m.d.sync += stored.eq(TAKEN)
         m.d.comb += [
+            self.storing.eq(stored != 0),
             traces.fade.begin.eq(self.begin),
             traces.fade.step_hash.eq(hashed),
             phases.start.eq((self.learn | waiting) & ~traces.fade.busy),
@@ -141,7 +146,6 @@ class Learning(Component):
             self.busy.eq(early),
             phases.reading.eq(early),
             phases.working.eq(early | synapses.working),
-            self.storing.eq(traces.storing),
         ]
         return m
 

@@ -97,7 +97,6 @@ class Traces:
 
     Attributes:
         clears, cleared: rows of this group forget the step's spikes.
-        storing: what ``phases`` went through is on its way into the memories.
     """
 
     def __init__(
@@ -126,11 +125,6 @@ class Traces:
         at_once = phases.store_window & phases.decay.clear
         self.clears = turned | at_once
         self.cleared = Mux(at_once, phases.place, later(m, phases.place, TAKEN, "taken_place"))
-        left = Signal(range(TAKEN + 1), name="traces_left")
-        self.storing = left != 0
-        m.d.sync += left.eq(Mux(self.storing, left - 1, 0))
-        with m.If(phases.turn | phases.remember | phases.store_window):
-            m.d.sync += left.eq(TAKEN)
 
     def _decay(self) -> None:
         """``Fade`` reads traces of a group, and writes some lanes' of them."""

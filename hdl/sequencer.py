@@ -27,12 +27,16 @@ class Sequencer(Component):
         end: last cycle of a step; ``cycles`` is its length, this cycle included.
         late: a step begins later than ``pace`` asks for.
 
+        able, go: this core could begin a step; all cores of its mesh can (with ``mesh``).
+        ending, leave: this core is done with its step; all cores of its mesh are (likewise).
+
     Args:
         learning: the core learns.
+        mesh: it is one of several, which begin and end their steps together.
     """
 
-    def __init__(self, learning: bool = False) -> None:
-        self._learning = learning
+    def __init__(self, learning: bool = False, mesh: bool = False) -> None:
+        self._learning, self._mesh = learning, mesh
         super().__init__(
             {
                 "wanted": In(1),
@@ -48,13 +52,17 @@ class Sequencer(Component):
                 "cycles": Out(32),
                 "late": Out(1),
                 **({"learn": Out(1), "learned": In(1)} if learning else {}),
+                **({"able": Out(1), "go": In(1), "ending": Out(1), "leave": In(1)}
+                   if mesh else {}),
             }
-        )
+        )  # fmt: skip
 
     def elaborate(self, platform: Any) -> Module:
         """A state for each part; one counter from `start` on, for its length and the pace."""
         m = Module()
         following, due, overdue = Signal(), Signal(), Signal()
+        able = Signal()
+        m.d.comb += able.eq(self.idle & self.wanted & ~self.wait & (~following | due))
         # `cycles` is one ahead of the cycles since the step's beginning. Between runs it rests, and
         # the whole core with it: what does not change costs no power, and no time in simulation.
         with m.If(self.start):
@@ -68,7 +76,7 @@ class Sequencer(Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)
-                with m.If(self.wanted & ~self.wait & (~following | due)):
+                with m.If(able & (self.go if self._mesh else 1)):
                     m.d.comb += [
                         self.start.eq(1),
                         self.late.eq(following & overdue & (self.pace != 0)),
@@ -93,8 +101,13 @@ class Sequencer(Component):
                 with m.State("LEARN"), m.If(self.learned):
                     m.next = "END"
             with m.State("END"):
-                m.d.comb += self.end.eq(1)
-                m.next = "IDLE"
+                if self._mesh:
+                    m.d.comb += self.ending.eq(1)
+                with m.If(self.leave if self._mesh else 1):
+                    m.d.comb += self.end.eq(1)
+                    m.next = "IDLE"
+        if self._mesh:
+            m.d.comb += self.able.eq(able)
         with m.If(self.pace_set):
             m.d.sync += following.eq(0)
         return m

@@ -23,6 +23,20 @@ def input_layout(g: Geometry) -> dict[str, int]:
     }
 
 
+def chip_input_layout(g: Geometry) -> dict[str, int]:
+    """The same for a whole mesh: the upper bits of ``index`` are the core's number.
+
+    Spikes of host channels go to core 0, from where they are sent on.
+    """
+    fields = input_layout(g)
+    return {**fields, "index": fields["index"] + g.core_bits}
+
+
+def flit_layout(g: Geometry) -> dict[str, int]:
+    """What goes over a mesh: a spike, for axon ``axon`` of each core whose bit is set."""
+    return {"axon": index_bits(g.axons), "cores": g.cores}
+
+
 def output_layout(g: Geometry) -> dict[str, int]:
     """Widths of the output's fields."""
     return {
@@ -30,3 +44,9 @@ def output_layout(g: Geometry) -> dict[str, int]:
         "group": index_bits(max(g.update_groups, g.generator_groups)),
         "data": max(32, g.update_lanes),
     }
+
+
+def chip_output_layout(g: Geometry) -> dict[str, int]:
+    """The same for a whole mesh: the upper bits of ``group`` are the core's number."""
+    fields = output_layout(g)
+    return {**fields, "group": fields["group"] + g.core_bits}

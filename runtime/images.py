@@ -52,6 +52,9 @@ class HardwareImage:
         learning: where everything is that learns; None where nothing does.
         channel_origin: (channels,) origin number of each channel.
         channel_sends: (channels,) whether its spikes reach a synapse; others need not be sent.
+        driven: which of the Program's generators are this core's.
+        hosted: how many host channels are.
+        axons: entries of table `axon` that are needed.
     """
 
     def __init__(self, program: Program, geometry: Geometry, core: int = 0) -> None:
@@ -132,7 +135,8 @@ class HardwareImage:
         self.channel_origin = np.zeros(program.channels, np.int64)
         self.channel_origin[driven] = g.first_generator + np.arange(len(driven))
         self.channel_origin[hosted] = g.first_channel + np.arange(len(hosted))
-        self.hosted = len(hosted)
+        self.hosted, self.driven = len(hosted), np.arange(len(driven))
+        self.axons = len(self.plan.axon_start) - 1
         plan = self.plan
         first, count = plan.axon_start[:-1], np.diff(plan.axon_start)
         parts = []
@@ -189,7 +193,6 @@ class HardwareImage:
             "keep_adapt": ONE - profiles["adapt_decay"].astype(np.int64),
             "adapt_step": profiles["adapt_step"],
         }
-        plan = self.plan
         neuron: dict[str, NDArray] = {"threshold": core.threshold}
         if g.bias:
             neuron["bias"] = core.bias
@@ -197,9 +200,8 @@ class HardwareImage:
             neuron["key"] = key_term(self.program.seed, core.key, THRESHOLD_DECAY).astype(np.int64)
         values = {
             "origin": {"start": np.where(count > 0, np.cumsum(count) - count, 0), "count": count},
-            "destination": {"axon": self._destinations},
-            "axon": {"start": np.where(np.diff(plan.axon_start), plan.axon_start[:-1], 0),
-                     "count": np.diff(plan.axon_start)},
+            "destination": self._destination_fields(),
+            "axon": self._axon_fields(),
             "row": self._row_fields(),
             "profile": {k: v for k, v in profile.items() if self.tables["profile"].has(k)},
             "select": {"profile": core.profile, "sends": sends},
@@ -210,6 +212,13 @@ class HardwareImage:
             for name, fields in values.items()
         }
         return tables if self.learning is None else {**tables, **self.learning.parameters()}
+
+    def _destination_fields(self) -> dict[str, NDArray]:
+        return {"axon": self._destinations}
+
+    def _axon_fields(self) -> dict[str, NDArray]:
+        start = self.plan.axon_start
+        return {"start": np.where(np.diff(start), start[:-1], 0), "count": np.diff(start)}
 
     def _row_fields(self) -> dict[str, NDArray[np.int64]]:
         """Table `row`: plastic rows only say where they are in table `walk`."""
@@ -237,7 +246,7 @@ class HardwareImage:
 
     def generators(self, step: int) -> Columns:
         """The generators as they stand before ``step``."""
-        all_, t = self.program.generators, step
+        all_, t = self.program.generators[self.driven], step
         periodic = all_["kind"] == PERIODIC
         since = t - all_["phase"].astype(object)  # steps may exceed 64 bits' comfort, never wrap
         period = np.maximum(all_["value"].astype(np.int64), 1)
@@ -403,12 +412,12 @@ def check_fit(image: HardwareImage) -> None:
     used = parts_used(core)
     needs = (
         ("neurons", core.neurons, g.neurons),
-        ("axons", len(image.plan.axon_start) - 1, g.axons),
+        ("axons", image.axons, g.axons),
         ("rows", len(image.plan.row), g.rows),
         ("words", image.words, g.words),
         ("destinations", len(image._destinations), g.destinations),
         ("channels", image.hosted, g.channels),
-        ("generators", len(program.generators), g.generators),
+        ("generators", len(image.driven), g.generators),
         ("profiles", len(core.profiles), g.profiles),
         ("weight_bits", target.weight_bits, g.weight_bits),
         ("accumulator_bits", target.accumulator_bits, g.accumulator_bits),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.program import DENSE
+from ..errors import UnsupportedError
 from ..hdl.cycles import (
     AFTER_PLASTIC,
     AFTER_ROWS,
@@ -20,10 +21,13 @@ from ..hdl.cycles import (
     READ,
     SenderRows,
     cycles_around,
+    first_cycles,
     walk_rows,
 )
 from ..hdl.geometry import QUEUE, default_update_lanes
+from ..hdl.mesh_cycles import MeshRows, mesh_cycles, walk_mesh
 from .learning_work import LearningWork
+from .mesh_routes import MeshRoutes
 from .row_cost import plastic_rows
 from .row_plan import plan_rows
 
@@ -52,6 +56,7 @@ class Timing:
         queue: rows that may wait in each lane.
         gap: cycles from one row's leaving a full queue to the start of the one that replaces it.
         learning: what happens after the update, where something learns.
+        mesh: of several cores, what there is instead of ``rows`` and groups.
         plastic: what plastic rows take besides their own cycles, as in ``hdl.cycles``.
     """
 
@@ -63,25 +68,33 @@ class Timing:
     gap: int = PASS
     learning: LearningWork | None = None
     plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, READ)
+    mesh: MeshRows | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether cycles are counted."""
+        return self.rows is not None or self.mesh is not None
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:
         """The timing of a verified Program.
 
         Args:
-            program: of any number of cores; cycles are known where it is one.
+            program: of any number of cores; several do not learn, and are on a mesh.
             lanes: of the hardware, a power of two; by default the target's.
         """
-        cores, why_not = len(program.cores), ""
-        if cores != 1:
-            why_not = (
-                f"a program of {cores} cores, and what cores do to each other's time is "
-                "not defined in this version"
-            )
-        if why_not:
-            return Timing(why_not=why_not)
         P = program.target.lanes if lanes is None else lanes
         U = default_update_lanes(P)
+        cores = len(program.cores)
+        if not cores:
+            return Timing(why_not="a program without cores")
+        if cores > 1:
+            if program.rules:
+                return Timing(why_not="cores of a mesh cannot learn in this version")
+            try:
+                return Timing(mesh=mesh_rows(program, P, U))
+            except UnsupportedError as error:
+                return Timing(why_not=f"{error.problem}: {error.found}")
         core = program.cores[0]
         plan = plan_rows(program)
         starts = (plan.channel_start, plan.neuron_start[1:] + len(plan.channel_axon))
@@ -108,7 +121,11 @@ class Timing:
     def walk(
         self, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64], on: bool
     ) -> NDArray[np.int64]:
-        """``hdl.cycles.walk_rows`` with these rows."""
+        """``hdl.cycles.walk_rows`` with these rows; of a mesh, (1 + cores, steps) both arrays of
+        ``hdl.mesh_cycles.walk_mesh``, one above the other."""
+        if self.mesh is not None:
+            last, ends = walk_mesh(self.mesh, senders, sent, earliest)
+            return np.concatenate([last[None], ends])
         if self.rows is None:
             raise ValueError(f"cycles are not counted: {self.why_not}")
         return walk_rows(self.rows, senders, sent, earliest, on=on)
@@ -125,7 +142,7 @@ class CycleCounter:
 
     def __init__(self, timing: Timing, steps: int, events: Events) -> None:
         self._timing, self._events = timing, events
-        self._cycles = None if timing.rows is None else np.zeros(steps, np.int64)
+        self._cycles = np.zeros(steps, np.int64) if timing.counts else None
         self._done = 0
 
     def add(self, steps: int, walk: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> None:
@@ -133,7 +150,7 @@ class CycleCounter:
 
         Args:
             steps: how many.
-            walk: makes of ``earliest`` what ``hdl.cycles.walk_rows`` makes of it and the senders.
+            walk: makes of ``earliest`` what ``Timing.walk`` makes of it and the senders.
         """
         if self._cycles is None or not steps:
             return
@@ -141,13 +158,43 @@ class CycleCounter:
         bounds = np.searchsorted(self._events.graded_step, (start, start + steps))
         graded = np.bincount(self._events.graded_step[slice(*bounds)] - start, minlength=steps)
         self._done += steps
-        self._cycles[start : self._done] = cycles_around(
-            walk, graded, timing.groups, timing.generator_groups
-        )
+        if timing.mesh is not None:
+            scans = timing.mesh.generator_groups[:, None]
+            # The third kind is there once for each core, whose generators it is.
+            found = walk(first_cycles(graded, scans))
+            cycles = mesh_cycles(timing.mesh, graded, found[0], found[1:])
+        else:
+            cycles = cycles_around(walk, graded, timing.groups, timing.generator_groups)
+        self._cycles[start : self._done] = cycles
 
     def result(self) -> tuple[NDArray[np.int64] | None, str]:
         """``RunData.cycles`` and ``RunData.why_no_cycles``."""
         return self._cycles, self._timing.why_not
+
+
+def mesh_rows(program: Program, lanes: int, update_lanes: int) -> MeshRows:
+    """What spikes do on the mesh that a Program of several cores gets.
+
+    Raises:
+        UnsupportedError: there is no such mesh.
+    """
+    routes = MeshRoutes.of(program)
+    U = update_lanes
+    driven = routes.home[: program.channels][program.generators["channel"]]
+    starts = [core.axon_start.astype(np.int64) for core in program.cores]
+    return MeshRows(
+        rows=routes.rows,
+        columns=routes.columns,
+        home=routes.home,
+        start=routes.start,
+        cores=routes.cores,
+        number=routes.number,
+        row_start=tuple(s[axon] for s, axon in zip(starts, routes.axon, strict=True)),
+        row_end=tuple(s[axon + 1] for s, axon in zip(starts, routes.axon, strict=True)),
+        entries=tuple(row_entries(core, lanes) for core in program.cores),
+        groups=np.array([-(-core.neurons // U) for core in program.cores]),
+        generator_groups=-(-np.bincount(driven, minlength=len(starts)) // U),
+    )
 
 
 def row_entries(core: CoreImage, lanes: int) -> NDArray[np.int32]:

@@ -26,7 +26,7 @@ PLAIN = {
     f"hdl.{name}"
     for name in (
         *("geometry", "layout", "learning_tables", "registers", "streams", "cycles", "document"),
-        *("protocol", "descriptor", "protocol_doc", "core_regions"),
+        *("protocol", "descriptor", "protocol_doc", "core_regions", "routing", "mesh_cycles"),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""
@@ -38,7 +38,9 @@ WORKERS = {
     ("backends", "peer", "peer_worker"): set(),
 }
 """Run in other interpreters, which have these modules but nothing of the project."""
-IMAGES = {"runtime.images", "runtime.row_plan", "runtime.step_work"}
+IMAGES = {
+    f"runtime.{name}" for name in ("images", "row_plan", "step_work", "mesh_image", "mesh_routes")
+}
 
 FRONT = ROOT / "src" / "spikeloom"
 """Where the front ends are that stand above the rooms and are bound to rules."""
@@ -90,6 +92,8 @@ def allowed(name: str, module: Path) -> bool:
         third = {"numpy"}
         if room == "compiler" and own not in PROGRAM:
             third |= {"networkx", "scipy"}
+        if own == "compiler.kahypar":
+            third |= {"mtkahypar"}
         if module.parts[:2] == ("compiler", "nir"):
             third |= {"h5py", "nir"}
         if (room == "hdl" and own not in PLAIN) or module.parts[:2] == ("backends", "rtl"):

@@ -16,6 +16,7 @@ from . import native
 from .c_learning import CLearning
 from .clock import Clock
 from .drives import Drives
+from .mesh_clock import MeshClock
 from .neurons import Neurons
 from .recorder import Recorder
 from .streams import build_streams, thread_ranges
@@ -61,7 +62,10 @@ class CKernel:
         self._receptors = receptors_in_use(program)
         self._instructions = min(instructions, library.instructions)
         self._slots = 1 << (program.wheel_depth - 1).bit_length()
-        self._clock = None if timing.rows is None else Clock(library, program, timing)
+        self._clock = None
+        if timing.counts:
+            clock = Clock if timing.mesh is None else MeshClock
+            self._clock = clock(library, program, timing)
         self._arrays: dict[str, NDArray] = {}
         self.set_weights(weights)
         self.write_state(State.initial(program))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...runtime.backend import Events
     from ...runtime.timing import Timing
 
-_LAST_PART, _PLASTIC, _MADE = 128, 64, 28
+LAST_PART, _PLASTIC, _MADE = 128, 64, 28
 """As in kernel.h."""
 _PLASTIC_COSTS = ("prepare", "after_rows", "after_plastic", "written")
 
@@ -43,18 +43,13 @@ class Clock:
         row, place = np.nonzero(entries)
         lane = np.where(place == rows.entries.shape[1], _PLASTIC, place)
         part = lane.astype(np.uint8)
-        part[np.flatnonzero(np.diff(row, append=-1))] |= _LAST_PART
+        part[np.flatnonzero(np.diff(row, append=-1))] |= LAST_PART
         first = np.searchsorted(row, np.arange(len(entries) + 1))
-        words = -(-program.channels // 64)
-        driven = np.zeros((words, 64), np.uint8)
-        driven.flat[program.generators["channel"].astype(np.int64)] = 1
         self._arrays = {
             "start": first[rows.start].astype(np.int64),
             "part": part,
             "cost": entries[row, place],
-            "driven": np.packbits(driven, axis=1, bitorder="little").view(np.uint64),
-            "set": np.zeros(words, np.uint64),
-            "before": np.zeros(max(1, program.neurons), np.uint32),
+            **sender_sets(program),
         }
         # What plastic rows cost, with learning off and on.
         self._costs = [self._arrays["cost"]]
@@ -79,7 +74,8 @@ class Clock:
         self, steps: int, events: Events, fired: NDArray[np.int32], learning: bool = False
     ) -> None:
         """A run of so many steps begins after one in which ``fired`` fired."""
-        self._counter.cost = self._costs[learning and len(self._costs) > 1].ctypes.data
+        if len(self._costs) > 1:
+            self._counter.cost = self._costs[learning].ctypes.data
         self._cycles = CycleCounter(self._timing, steps, events)
         self._arrays["before"][: len(fired)] = fired
         self._counter.before_count, self._counter.host = len(fired), 0
@@ -100,3 +96,15 @@ class Clock:
         counter.earliest, counter.walked = earliest.ctypes.data, walked.ctypes.data
         self._library.walk(ctypes.byref(counter), ctypes.byref(machine), steps)
         return walked
+
+
+def sender_sets(program: Program) -> dict[str, NDArray[Any]]:
+    """Of ``native.Counter``: channels that generators drive, and room for what fires in a step."""
+    words = -(-program.channels // 64)
+    driven = np.zeros((words, 64), np.uint8)
+    driven.flat[program.generators["channel"].astype(np.int64)] = 1
+    return {
+        "driven": np.packbits(driven, axis=1, bitorder="little").view(np.uint64),
+        "set": np.zeros(words, np.uint64),
+        "before": np.zeros(max(1, program.neurons), np.uint32),
+    }

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 4
+#define SL_ABI 5
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -229,6 +229,25 @@ typedef struct {
     const int64_t *earliest; /* (3, stride) first cycles for neurons, host, generators, by step */
     int64_t *walked;         /* (stride,) when the last lane is through, 0 without any spike */
 } Counter;
+
+/* The network between cores (hdl/mesh_cycles.py). Of `counter`, `start` is not used; `earliest` is
+ * (2 + cores, stride) with generators core by core, `walked` (1 + cores, stride): the last arrival,
+ * then when each core's last lane is through. Buffers are numbered core * 5 + port. */
+typedef struct {
+    Counter *counter;
+    int64_t cores, offered, arrived;
+    const uint64_t *region;    /* (cores, 5) cores that are reached by an output, none: it is not */
+    const int32_t *into;       /* (cores, 5) the buffer that an output leads to, -1: the core */
+    const int32_t *priority;   /* (5, 5) the inputs that an output takes, -1 after the last */
+    const int64_t *home;       /* (senders,) */
+    const int64_t *start;      /* (senders + 1,) first flit of each */
+    const uint64_t *to;        /* of each flit a bit per core */
+    const int64_t *number;     /* of each flit the number of its axon */
+    const int64_t *table;      /* (cores,) where each core's axon numbers begin */
+    const int64_t *first, *end; /* parts of each axon number */
+    const int64_t *list_start; /* (cores,) where each core's flits are listed */
+    uint32_t *list;            /* with room for all of them */
+} Mesh;
 enum { LANE = 127, PLASTIC = 64, LAST_PART = 128, MADE = 28 };
 
 /* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
@@ -288,6 +307,8 @@ SL_EXPORT int64_t sl_layout(const Layout *layout); /* 0, or -1: out of memory */
 SL_EXPORT int64_t sl_run(Machine *machine, int64_t steps); /* steps done, or -1: no thread */
 /* The steps that were just done, all of whose spikes were recorded. */
 SL_EXPORT void sl_walk(Counter *counter, const Machine *machine, int64_t steps);
+/* 0 where there is no memory for it, else 1. */
+SL_EXPORT int64_t sl_walk_mesh(Mesh *mesh, const Machine *machine, int64_t steps);
 SL_EXPORT void sl_mix(uint32_t *words, int64_t count);
 SL_EXPORT void sl_decay(int32_t *values, int64_t count, int32_t k);
 

@@ -18,7 +18,7 @@ from ..source_checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 4
+ABI = 5
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (
@@ -141,6 +141,17 @@ class Counter(ctypes.Structure):
     ]
 
 
+class Mesh(ctypes.Structure):
+    """What clock cycles of several cores follow from, besides."""
+
+    _fields_ = [
+        ("counter", POINTER(Counter)),
+        *_fields(int64="cores offered arrived"),
+        *_fields(pointer="region into priority home start to number table first end"),
+        *_fields(pointer="list_start list"),
+    ]
+
+
 class Fading(ctypes.Structure):
     """How a trace takes up events."""
 
@@ -223,7 +234,7 @@ class LaneRule(ctypes.Structure):
 
 _STRUCTURES = (
     *(Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout),
-    *(Fading, Product, Group, Memory, Part, Rectangle, Rule, LaneRule, Counter),
+    *(Fading, Product, Group, Memory, Part, Rectangle, Rule, LaneRule, Counter, Mesh),
 )
 
 
@@ -250,6 +261,9 @@ class Library:
             self.run = _entry(library, "sl_run", c_int64, POINTER(Machine), c_int64)
             self.walk = _entry(
                 library, "sl_walk", None, POINTER(Counter), POINTER(Machine), c_int64
+            )
+            self.walk_mesh = _entry(
+                library, "sl_walk_mesh", c_int64, POINTER(Mesh), POINTER(Machine), c_int64
             )
             size = _entry(library, "sl_size", c_int64, c_int32)
             abi, source, threads, instructions = (

@@ -190,7 +190,7 @@ class NumpyKernel:
             host = events.spike_channel[spike_at[i] : spike_at[i + 1]].astype(np.int64)
             channel = self._channels(host)
             fired = self._fired + self._program.channels
-            if self._timing.rows is not None:
+            if self._timing.counts:
                 for walked, some in zip(
                     senders, (fired, host, np.sort(channel[len(host) :])), strict=True
                 ):

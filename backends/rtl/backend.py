@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import DeviceError, UnsupportedError
 from ...hdl.geometry import Geometry
+from ...hdl.layout import CORE_SHIFT
 from ...hdl.registers import CONTROL_HOST_INPUT, REGISTER
 from ...hdl.streams import (
     INPUT_END,
@@ -17,6 +18,8 @@ from ...hdl.streams import (
     OUTPUT_END,
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
+    input_layout,
+    output_layout,
 )
 from ...runtime.backend import (
     Backend,
@@ -28,7 +31,7 @@ from ...runtime.backend import (
     check_weights,
     lane_count,
 )
-from ...runtime.images import HardwareImage
+from ...runtime.mesh_image import mesh_images, state_of_core
 from .fit import geometry_for
 from .told import Teller
 from .tools import compiler_line, missing_tools
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record, Variable
+    from ...runtime.images import HardwareImage
     from .model import Model, StepOutput
     from .told import Told
 
@@ -53,12 +57,12 @@ MOST_CYCLES = 1 << 32
 
 
 class RtlBackend(Backend):
-    """One simulated core.
+    """A simulated core, or a mesh of them for Programs of several cores.
 
     Args:
-        lanes: build the core with so many lanes instead of the target's; changes cycles only.
+        lanes: build the cores with so many lanes instead of the target's; changes cycles only.
         simulator: "compiled" (compiled, fast), "amaranth" (slow, needs no compiler), or "auto".
-        geometry: build exactly this core; by default one that fits the Program.
+        geometry: build exactly these cores; by default some that fit the Program.
     """
 
     scheme = "rtl"
@@ -80,41 +84,45 @@ class RtlBackend(Backend):
         """Take a verified Program and reset everything to its beginning.
 
         Raises:
-            UnsupportedError: it has more than one core.
+            UnsupportedError: it has several cores and rules, or more cores than any mesh.
             FitError: the given geometry does not hold it.
             DeviceError: the core could not be built.
         """
-        if len(program.cores) != 1:
-            raise UnsupportedError(
-                "the generated hardware is a single core in this version",
-                found=f"a program of {len(program.cores)} cores",
-                expected="one core",
-                where="device 'rtl'",
-                remedy='compile for a target with larger cores, or use "emulator"',
-            )
         geometry = self._geometry or geometry_for(program, self._lanes)
-        image = HardwareImage(program, geometry)
+        images = mesh_images(program, geometry)
         model = self._model
         if model is None or model.geometry != geometry:
             self.close()
             self._model = model = make_model(self._simulator, geometry)
-        self._program, self._image = program, image
-        self._teller = None if image.learning is None else Teller(image)
-        for name, columns in image.parameters().items():
-            model.load_table(name, columns)
-        for name in ("injected", "generated"):
-            if name in model.tables:
-                model.load_table(name, [np.zeros(0, np.uint32)] * len(model.tables[name].widths))
-        core = program.cores[0]
-        groups = -(-core.neurons // geometry.update_lanes)
-        self._write("GROUPS", max(1, groups))
-        self._write("GENERATOR_GROUPS", -(-len(program.generators) // geometry.update_lanes))
+        self._program, self._images, self._image = program, images, images[0]
+        self._teller = None if images[0].learning is None else Teller(images[0])
+        for core, image in enumerate(images):
+            for name, columns in image.parameters().items():
+                model.load_table(name, columns, core)
+        for core in range(geometry.cores):
+            self._prepare(core)
         self._write("CONTROL", CONTROL_HOST_INPUT)
         self._write("PACE", 0)
         if geometry.rules:
             self._write("RULES", len(program.rules))
         self.write_weights(CoreWeights.initial(program))
         self.write_state(State.initial(program))
+
+    def _prepare(self, core: int) -> None:
+        """What a core's tables and registers say that no image does; or that it has no part."""
+        model, geometry = self.model, self.model.geometry
+        used = core < len(self._images)
+        for name in model.tables:
+            if name in ("injected", "generated") or not used:
+                empty = [np.zeros(0, np.uint32)] * len(model.tables[name].widths)
+                model.load_table(name, empty, core)
+        neurons = self._images[core].core.neurons if used else 0
+        generators = len(self._images[core].driven) if used else 0
+        U = geometry.update_lanes
+        self._write("GROUPS", max(1, -(-neurons // U)), core)
+        self._write("GENERATOR_GROUPS", -(-generators // U), core)
+        if not used:
+            self._write("FIRED", 0, core)
 
     @property
     def model(self) -> Model:
@@ -129,7 +137,7 @@ class RtlBackend(Backend):
 
     @property
     def image(self) -> HardwareImage:
-        """Where everything of the loaded Program is.
+        """Where everything of the loaded Program is, of several cores that of the first one.
 
         Raises:
             DeviceError: nothing is loaded.
@@ -138,12 +146,23 @@ class RtlBackend(Backend):
             raise DeviceError("nothing is loaded", where="device 'rtl'")
         return self._image
 
-    def _write(self, register: str, value: int) -> None:
-        self.model.write(REGISTER[register].address, value)
+    def _write(self, register: str, value: int, core: int | None = None) -> None:
+        """Write a register of a core, or of all."""
+        to = self.model.everyone if core is None else core << CORE_SHIFT
+        self.model.write(REGISTER[register].address + to, value)
 
-    def _counter(self, name: str) -> int:
-        low, high = (self.model.read(REGISTER[f"{name}_{h}"].address) for h in ("LOW", "HIGH"))
+    def _counter(self, name: str, core: int) -> int:
+        low, high = (
+            self.model.read(REGISTER[f"{name}_{half}"].address + (core << CORE_SHIFT))
+            for half in ("LOW", "HIGH")
+        )
         return high << 32 | low
+
+    def _count(self, name: str) -> int:
+        """What has been counted since the beginning, in all cores."""
+        return sum(
+            self._base[core][name] + self._counter(name, core) for core in range(len(self._images))
+        )
 
     # ------------------------------------------------------------------ running
 
@@ -233,7 +252,8 @@ class RtlBackend(Backend):
         kind = np.repeat([INPUT_GRADED, INPUT_SPIKE, INPUT_END], sizes)
         rank = np.repeat([0, 1, 2], sizes)
         origins = self._image.channel_origin[spikes]
-        index = np.concatenate([events.graded_neuron, origins, np.zeros(steps)])
+        graded = self._at_core(events.graded_neuron)
+        index = np.concatenate([graded, origins, np.zeros(steps)])
         value = np.concatenate([events.graded_value, np.zeros(len(spikes) + steps)])
         order = np.lexsort((rank, step))
         return np.stack([kind, index, value], axis=1).astype(np.int64)[order]
@@ -255,26 +275,54 @@ class RtlBackend(Backend):
     def _spikes(
         self, items: NDArray[np.int64], step: NDArray[np.int64], kind: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Step and number of everything of a kind that fired, sorted."""
-        lanes = self.model.geometry.update_lanes
+        """Step and number of everything of a kind that fired, sorted; neurons of all cores, and
+        generators, as the Program numbers them."""
+        geometry = self.model.geometry
+        lanes = geometry.update_lanes
         own = items[:, 0] == kind
         masks = items[own, 2].view(np.uint64)
         row, lane = np.nonzero(masks[:, None] >> np.arange(lanes, dtype=np.uint64) & np.uint64(1))
-        return step[own][row], items[own, 1][row] * lanes + lane
+        core, group = np.divmod(items[own, 1][row], 1 << output_layout(geometry)["group"])
+        slot = group * lanes + lane
+        if kind == OUTPUT_NEURONS:
+            number = self._program.core_base[core] + slot
+        else:
+            firsts = np.append(0, np.cumsum([len(image.driven) for image in self._images]))
+            number = np.concatenate([image.driven for image in self._images])[firsts[core] + slot]
+        order = np.lexsort((number, step[own][row]))
+        return step[own][row][order], number[order]
+
+    def _at_core(self, neurons: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Global neurons as the hardware's input names them: the core above its slot."""
+        base = self._program.core_base
+        core = np.searchsorted(base, neurons, side="right") - 1
+        return core << input_layout(self.model.geometry)["index"] | (neurons - base[core])
+
+    def _neuron_state(self) -> dict[str, NDArray[np.int64]]:
+        """Table `state` of all cores, neuron by neuron."""
+        parts = [
+            image.neuron_state(self.model.table("state", core))
+            for core, image in enumerate(self._images)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _value(self, variable: Variable) -> NDArray[np.int64]:
-        state = self._image.neuron_state(self.model.table("state"))
+        state = self._neuron_state()
         if variable == "threshold":
-            return self._program.cores[0].threshold + state["adapt"]
+            return np.concatenate([c.threshold for c in self._program.cores]) + state["adapt"]
         return state[variable]
 
     # ------------------------------------------------------------------ state
 
     def read_state(self) -> State:
         """A copy of the state."""
-        model, image = self.model, self._image
-        fields = image.neuron_state(model.table("state"))
-        wheels = [model.table(f"wheel{r}") for r in range(model.geometry.receptors)]
+        model = self.model
+        fields = self._neuron_state()
+        receptors = range(model.geometry.receptors)
+        wheels = [
+            image.wheel([model.table(f"wheel{r}", core) for r in receptors], self._step)
+            for core, image in enumerate(self._images)
+        ]
         return State(
             step=self._step,
             u=np.stack([fields["u0"], fields["u1"]]).astype(np.int32),
@@ -283,11 +331,11 @@ class RtlBackend(Backend):
             refractory=fields["refractory"].astype(np.int32),
             reset_pending=fields["pending"].astype(np.uint8),
             fired=fields["fired"].astype(np.uint8),
-            wheel=image.wheel(wheels, self._step),
+            wheel=np.concatenate(wheels, axis=2),
             saturated=fields["saturated"].astype(np.uint8),
             saturations=self._saturations(),
-            spikes=self._base["SPIKES"] + self._counter("SPIKES"),
-            synaptic_events=self._base["EVENTS"] + self._counter("EVENTS"),
+            spikes=self._count("SPIKES"),
+            synaptic_events=self._count("EVENTS"),
             learning=self._learning_state(),
         )
 
@@ -299,12 +347,17 @@ class RtlBackend(Backend):
         return learning.state(self.model.table, self._on, teller.third, teller.modulator)
 
     def _saturations(self) -> NDArray[np.int64]:
-        return np.array([[self._base[n] + self._counter(n) for n in CLIPPED]], np.int64)
+        return np.array(
+            [
+                [self._base[core][name] + self._counter(name, core) for name in CLIPPED]
+                for core in range(len(self._images))
+            ],
+            np.int64,
+        )
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone."""
-        fields = self._image.neuron_state(self.model.table("state"))
-        return self._saturations(), fields["saturated"].astype(np.uint8)
+        return self._saturations(), self._neuron_state()["saturated"].astype(np.uint8)
 
     def write_state(self, state: State) -> None:
         """Continue from ``state``; its future is exactly the one it would have had.
@@ -318,22 +371,24 @@ class RtlBackend(Backend):
                 "the state has adapted thresholds, but this core is built without them",
                 where="device 'rtl'",
             )
-        tables, fired = self._image.state_tables(state)
-        for name, columns in tables.items():
-            self.model.load_table(name, columns)
+        for core, image in enumerate(self._images):
+            tables, fired = image.state_tables(state_of_core(self._program, state, core))
+            for name, columns in tables.items():
+                self.model.load_table(name, columns, core)
+            self._write("FIRED", fired, core)
         if state.learning is not None:
             self._write_learning(state.learning)
-        self._write("FIRED", fired)
         self._write("STEP", state.step & 0xFFFFFFFF)
         self._step = int(state.step)
-        # The hardware's counters go on from wherever they are.
-        self._base = {
-            "SPIKES": int(state.spikes),
-            "EVENTS": int(state.synaptic_events),
-            **dict(zip(CLIPPED, map(int, state.saturations[0]), strict=True)),
-        }
-        for name in self._base:
-            self._base[name] -= self._counter(name)
+        # The hardware's counters go on from wherever they are; sums are core 0's.
+        self._base = []
+        for core in range(len(self._images)):
+            base = {
+                "SPIKES": int(state.spikes) if core == 0 else 0,
+                "EVENTS": int(state.synaptic_events) if core == 0 else 0,
+                **dict(zip(CLIPPED, map(int, state.saturations[core]), strict=True)),
+            }
+            self._base.append({n: value - self._counter(n, core) for n, value in base.items()})
 
     def _write_learning(self, state: LearningState) -> None:
         """Traces, tags, and what the host sends."""
@@ -358,7 +413,10 @@ class RtlBackend(Backend):
     def read_weights(self) -> tuple[CoreWeights, ...]:
         """A copy of the weights, and of learned delays."""
         plastic = None if self._image.learning is None else self.model.table("plastic")
-        return (self._image.weights(self.model.table("synapse"), plastic),)
+        return tuple(
+            image.weights(self.model.table("synapse", core), plastic)
+            for core, image in enumerate(self._images)
+        )
 
     def write_weights(self, weights: tuple[CoreWeights, ...]) -> None:
         """Replace the weights.
@@ -367,7 +425,8 @@ class RtlBackend(Backend):
             DeviceError: shapes or widths are not those of the loaded Program.
         """
         check_weights(self._program, weights)
-        self.model.load_table("synapse", self._image.synapses(weights[0]))
+        for core, image in enumerate(self._images):
+            self.model.load_table("synapse", image.synapses(weights[core]), core)
         learning = self._image.learning
         if learning is not None:
             tags = learning.tags(self.model.table("plastic"))

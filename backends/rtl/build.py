@@ -15,7 +15,7 @@ from ...errors import DeviceError
 from ...hdl.export import to_rtlil
 from ...hdl.layout import layout, path
 from ...hdl.source_hash import source_hash
-from ...hdl.streams import OUTPUT_END, input_layout, output_layout
+from ...hdl.streams import OUTPUT_END, chip_input_layout, chip_output_layout
 from . import tools
 from .netlist import SCRIPT, Netlist
 from .translate import translate
@@ -80,10 +80,11 @@ def compile_design(design: Any, harness: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(_kept(_hash(text, harness), make)))
 
 
-def memory_names(geometry: Geometry) -> list[tuple[str, int, int, str]]:
-    """Table, lane, column and hierarchical path of every memory, in the driver's order."""
+def memory_names(geometry: Geometry) -> list[tuple[int, str, int, int, str]]:
+    """Core, table, lane, column and hierarchical path of every memory, in the driver's order."""
     return [
-        (name, lane, column, path(name, lane, column))
+        (core, name, lane, column, path(name, lane, column, core if geometry.cores > 1 else None))
+        for core in range(geometry.cores)
         for name, table in layout(geometry).items()
         for lane in range(table.banks)
         for column in range(len(table.widths))
@@ -132,9 +133,9 @@ def _compiled(text: str, folder: Path) -> Path:
 
 
 def _build_core(geometry: Geometry, build: int, folder: Path) -> Path:
-    from ...hdl.core import Core
+    from ...hdl.mesh import make_chip
 
-    text = _without_reset(to_rtlil(Core(geometry, build=build), "core"), "core")
+    text = _without_reset(to_rtlil(make_chip(geometry, build=build), "core"), "core")
     netlist, model = _translated(text, "core", folder)
     entries = (
         f"SL_MEMORY({number}, m{memory.number}, {lane}, {memory.lanes})"
@@ -144,8 +145,9 @@ def _build_core(geometry: Geometry, build: int, folder: Path) -> Path:
     )
     head = (
         f"#define SL_MEMORIES {' '.join(entries)}\n"
-        f"#define SL_INPUT_PLACES {_places(input_layout(geometry).values())}\n"
-        f"#define SL_OUTPUT_PLACES {_places(output_layout(geometry).values())}\n"
+        f"#define SL_SELECT {int(geometry.cores > 1)}\n"
+        f"#define SL_INPUT_PLACES {_places(chip_input_layout(geometry).values())}\n"
+        f"#define SL_OUTPUT_PLACES {_places(chip_output_layout(geometry).values())}\n"
         f"#define SL_OUTPUT_END {OUTPUT_END}\n"
     )
     return _compiled(model + head + DRIVER.read_text(encoding="utf-8"), folder)

@@ -50,8 +50,8 @@ class CompiledModel(Model):
         self._device = code.sl_create()
         tables = layout(geometry)
         self._memories = {
-            (table, lane, column): self._memory(number, tables[table].depth)
-            for number, (table, lane, column, _) in enumerate(memory_names(geometry))
+            (core, table, lane, column): self._memory(number, tables[table].depth)
+            for number, (core, table, lane, column, _) in enumerate(memory_names(geometry))
         }
 
     def _memory(self, number: int, depth: int) -> NDArray[np.uint32]:
@@ -61,13 +61,15 @@ class CompiledModel(Model):
         words = np.ctypeslib.as_array(first, ((depth - 1) * stride.value + 1,))
         return words[:: stride.value]
 
-    def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
+    def memory(self, table: str, lane: int, column: int, core: int = 0) -> NDArray[np.uint32]:
         """The memory itself: what is written into the array is in the core."""
-        return self._memories[table, lane, column]
+        return self._memories[core, table, lane, column]
 
-    def store(self, table: str, lane: int, column: int, words: NDArray[np.uint32]) -> None:
+    def store(
+        self, table: str, lane: int, column: int, words: NDArray[np.uint32], core: int = 0
+    ) -> None:
         """Replace a memory's first words; the rest becomes zero."""
-        memory = self._memories[table, lane, column]
+        memory = self._memories[core, table, lane, column]
         memory[: len(words)] = words
         memory[len(words) :] = 0
 
@@ -98,7 +100,7 @@ class CompiledModel(Model):
             len(given),
             output,
             len(output),
-            REGISTER["RUN"].address,
+            REGISTER["RUN"].address + self.everyone,
             steps,
             most_cycles,
             counts,

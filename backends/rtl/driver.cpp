@@ -1,5 +1,5 @@
 // The C interface of a compiled core; the generated circuit comes before this text, and
-// SL_MEMORIES lists its memories, SL_INPUT_PLACES and SL_OUTPUT_PLACES say where the fields of the
+// SL_MEMORIES lists its memories, SL_SELECT is 1 for a mesh of cores, SL_INPUT_PLACES and SL_OUTPUT_PLACES say where the fields of the
 // streams' payloads are. All numbers are 64-bit so that NumPy arrays can be handed over.
 
 #include <initializer_list>
@@ -28,6 +28,17 @@ void take(uint64_t payload, int64_t *fields, std::initializer_list<Place> places
 
 Circuit &circuit(void *device) { return *static_cast<Circuit *>(device); }
 
+// Show an access on the bus. On a mesh the core's number stands above the address' 32 bits.
+void ask(Circuit &core, bool write, int64_t address, int64_t data) {
+    core.bus__valid = 1;
+    core.bus__write = write;
+    core.bus__address = static_cast<uint32_t>(address);
+    core.bus__data = static_cast<uint32_t>(data);
+#if SL_SELECT
+    core.select = static_cast<decltype(core.select)>(address >> 32);
+#endif
+}
+
 }  // namespace
 
 extern "C" {
@@ -54,10 +65,7 @@ uint32_t *sl_memory(void *device, int64_t number, int64_t *stride) {
 // One access on the bus; returns the word that was read, or -1 if `limit` cycles were not enough.
 int64_t sl_bus(void *device, int64_t write, int64_t address, int64_t data, int64_t limit) {
     auto &core = circuit(device);
-    core.bus__valid = 1;
-    core.bus__write = write != 0;
-    core.bus__address = static_cast<uint32_t>(address);
-    core.bus__data = static_cast<uint32_t>(data);
+    ask(core, write != 0, address, data);
     bool taken = false;
     int64_t result = -1;
     for (int64_t i = 0; i < limit; i++) {
@@ -86,10 +94,7 @@ int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *outpu
     int64_t used = 0, made = 0, ended = 0, cycles = 0;
     bool fresh = true;
     core.output__ready = 1;
-    core.bus__valid = 1;
-    core.bus__write = 1;
-    core.bus__address = static_cast<uint32_t>(address);
-    core.bus__data = static_cast<uint32_t>(ends);
+    ask(core, true, address, ends);
     for (; ended < ends && cycles < limit && made < capacity; cycles++) {
         if (fresh) {
             core.input__valid = used < given;

@@ -1,9 +1,11 @@
-"""Which core a Program needs, and how its capacities are rounded so that builds can be shared."""
+"""Which cores a Program needs, and how its capacities are rounded so that builds can be shared."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...hdl.geometry import (
     LEARNING_FLAGS,
@@ -13,6 +15,8 @@ from ...hdl.geometry import (
     Geometry,
 )
 from ...runtime.images import HardwareImage, parts_used
+from ...runtime.mesh_image import mesh_images
+from ...runtime.mesh_routes import MeshRoutes
 from ...runtime.row_plan import plan_rows
 
 if TYPE_CHECKING:
@@ -24,41 +28,75 @@ if TYPE_CHECKING:
 
 
 def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
-    """A core with the widths of the Program's target, room for its contents and needed parts.
+    """Cores with the widths of the Program's target, room for its contents and needed parts.
 
     Args:
-        program: of a single core.
+        program: of one core, or of several, which get a mesh of equal ones.
         lanes: instead of the target's.
+
+    Raises:
+        UnsupportedError: there is no hardware for it.
     """
-    core, target = program.cores[0], program.target
-    generators = len(program.generators)
-    P = target.lanes if lanes is None else lanes
+    if len(program.cores) != 1:
+        return _mesh_for(program, lanes)
     plan = plan_rows(program)
-    geometry = Geometry(
-        neurons=min(4096, _room(core.neurons, P)),
-        lanes=P,
+    geometry = replace(
+        _geometry(program, program.cores, lanes, len(program.generators)),
         axons=_room(len(plan.axon_start) - 1),
         rows=_room(len(plan.row)),
-        words=1 << 22,
         destinations=_room(len(plan.neuron_axon) + len(plan.channel_axon)),
-        channels=_room(program.channels - generators),
-        generators=_room(generators, P) if generators else 0,
-        profiles=min(4096, _room(len(core.profiles))),
-        state_bits=target.state_bits,
-        weight_bits=target.weight_bits,
-        accumulator_bits=target.accumulator_bits,
-        delay_slots=target.delay_slots,
-        receptors=target.receptors,
-        refractory_bits=_bits(core.profiles["refractory"], (0, 8, 16)),
-        adaptation=bool((core.profiles["adapt_step"] != 0).any()),
-        exponents=(1 << _bits(core.rows["exponent"], range(5))) - 1,
-        shifts=(1 << _bits(core.profiles["shift"], (0, 4))) - 1,
-        **_parts(core),
         **(_LEARNING if program.rules else {}),
     )
     # How many words the synapses take depends on the lanes and widths, but not on the room.
     image = HardwareImage(program, geometry)
     return replace(geometry, words=_room(image.words), **_learning(image))
+
+
+def _mesh_for(program: Program, lanes: int | None) -> Geometry:
+    """Cores that hold the largest part of everything."""
+    routes = MeshRoutes.of(program)
+    cores = range(len(program.cores))
+    home = routes.home[: program.channels]
+    driven = np.bincount(home[program.generators["channel"]], minlength=len(cores))
+    sent = np.bincount(routes.home, np.diff(routes.start), len(cores)).astype(np.int64)
+    geometry = replace(
+        _geometry(program, program.cores, lanes, int(driven.max(initial=0))),
+        axons=_room(max(int(routes.arrivals.max()), *(len(axon) for axon in routes.axon))),
+        rows=_room(max(len(core.rows) for core in program.cores)),
+        destinations=_room(int(sent.max(initial=0))),
+        mesh_rows=routes.rows,
+        mesh_columns=routes.columns,
+    )
+    words = max(image.words for image in mesh_images(program, geometry))
+    return replace(geometry, words=_room(words))
+
+
+def _geometry(
+    program: Program, cores: tuple[CoreImage, ...], lanes: int | None, generators: int
+) -> Geometry:
+    """What of the geometry follows from neurons and target, and as many words as there can be."""
+    target = program.target
+    P = target.lanes if lanes is None else lanes
+    profiles = np.concatenate([core.profiles for core in cores])
+    exponents = np.concatenate([core.rows["exponent"] for core in cores])
+    return Geometry(
+        neurons=min(4096, _room(max(core.neurons for core in cores), P)),
+        lanes=P,
+        words=1 << 22,
+        channels=_room(program.channels - len(program.generators)),
+        generators=_room(generators, P) if generators else 0,
+        profiles=min(4096, _room(max(len(core.profiles) for core in cores))),
+        state_bits=target.state_bits,
+        weight_bits=target.weight_bits,
+        accumulator_bits=target.accumulator_bits,
+        delay_slots=target.delay_slots,
+        receptors=target.receptors,
+        refractory_bits=_bits(profiles["refractory"], (0, 8, 16)),
+        adaptation=bool((profiles["adapt_step"] != 0).any()),
+        exponents=(1 << _bits(exponents, range(5))) - 1,
+        shifts=(1 << _bits(profiles["shift"], (0, 4))) - 1,
+        **_parts(cores),
+    )
 
 
 _LEARNING: dict[str, Any] = {
@@ -89,9 +127,10 @@ def _learning(image: HardwareImage) -> dict[str, Any]:
     }
 
 
-def _parts(core: CoreImage) -> dict[str, bool]:
+def _parts(cores: Iterable[CoreImage]) -> dict[str, bool]:
     """The parts of the neuron that are used; of alternatives without any use, the usual one."""
-    used = parts_used(core)
+    of_cores = [parts_used(core) for core in cores]
+    used = {name: any(parts[name] for parts in of_cores) for name in of_cores[0]}
     used["exponential"] |= not used["linear"]
     used["hold"] |= not used["mask"]
     return used

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...hdl.core import Core
+from ...hdl.layout import CORE_SHIFT
+from ...hdl.mesh import Mesh, make_chip
 from ...hdl.registers import REGISTER
-from ...hdl.streams import OUTPUT_END, input_layout, output_layout
+from ...hdl.streams import OUTPUT_END, chip_input_layout, chip_output_layout
 from .model import Model, StepOutput
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ class InterpretedModel(Model):
         from amaranth.sim import Simulator
 
         super().__init__(geometry)
-        self.core = Core(geometry)
-        self._banks = self.core.banks()
+        self.core = core = make_chip(geometry)
+        self._banks = (
+            core.banks()
+            if isinstance(core, Mesh)
+            else {(0, name): banks for name, banks in core.banks().items()}
+        )
         self._job: Callable[[Any], Awaitable[Any]] | None = None
         self._result: Any = None
         self._simulator = Simulator(self.core)
@@ -52,18 +57,20 @@ class InterpretedModel(Model):
             self._simulator.advance()
         return self._result
 
-    def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
+    def memory(self, table: str, lane: int, column: int, core: int = 0) -> NDArray[np.uint32]:
         """A copy of the words of one memory."""
-        data = self._banks[table][lane].memories[column].data
+        data = self._banks[core, table][lane].memories[column].data
 
         async def job(context: Any) -> NDArray[np.uint32]:
             return np.array([context.get(data[i]) for i in range(data.depth)], np.uint32)
 
         return self._do(job)
 
-    def store(self, table: str, lane: int, column: int, words: NDArray[np.uint32]) -> None:
+    def store(
+        self, table: str, lane: int, column: int, words: NDArray[np.uint32], core: int = 0
+    ) -> None:
         """Replace a memory's first words; the rest becomes zero."""
-        data = self._banks[table][lane].memories[column].data
+        data = self._banks[core, table][lane].memories[column].data
         new = np.zeros(data.depth, np.uint32)
         new[: len(words)] = words
 
@@ -72,6 +79,15 @@ class InterpretedModel(Model):
                 context.set(data[i], word)
 
         self._do(job)
+
+    def _asked(self, address: int) -> list[tuple[Any, int]]:
+        """What shows an address on the bus."""
+        shown = [
+            (self.core.bus.valid, 1), (self.core.bus.address, address & ((1 << CORE_SHIFT) - 1)),
+        ]  # fmt: skip
+        if isinstance(self.core, Mesh):
+            shown.append((self.core.select, address >> CORE_SHIFT))
+        return shown
 
     def write(self, address: int, data: int) -> None:
         """One access on the bus."""
@@ -86,7 +102,7 @@ class InterpretedModel(Model):
 
         async def job(context: Any) -> int | None:
             for signal, value in (
-                (bus.valid, 1), (bus.write, write), (bus.address, address), (bus.data, data),
+                *self._asked(address), (bus.write, write), (bus.data, data),
             ):  # fmt: skip
                 context.set(signal, value)
             for _ in range(BUS_LIMIT):
@@ -107,15 +123,15 @@ class InterpretedModel(Model):
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
         """Start so many steps and let the clock run until they have ended."""
         source, sink, bus = self.core.input, self.core.output, self.core.bus
-        packed = [_pack(item, input_layout(self.geometry)) for item in given.tolist()]
-        widths = output_layout(self.geometry)
+        packed = [_pack(item, chip_input_layout(self.geometry)) for item in given.tolist()]
+        widths = chip_output_layout(self.geometry)
 
         async def job(context: Any) -> StepOutput:
             items: list[list[int]] = []
             used = ended = cycles = 0
             for signal, value in (
-                (sink.ready, 1), (bus.valid, 1), (bus.write, 1), (bus.data, steps),
-                (bus.address, REGISTER["RUN"].address),
+                (sink.ready, 1), (bus.write, 1), (bus.data, steps),
+                *self._asked(REGISTER["RUN"].address + self.everyone),
             ):  # fmt: skip
                 context.set(signal, value)
             while ended < steps and cycles < most_cycles:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ...hdl.layout import BANKED, layout
+from ...hdl.layout import BANKED, CORE_SHIFT, layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,30 +34,42 @@ class StepOutput:
 
 
 class Model(ABC):
-    """A simulated core."""
+    """A simulated core, or a mesh of them.
+
+    Args:
+        geometry: of each core.
+    """
 
     simulator: ClassVar[str]
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.tables = layout(geometry)
-        self.output_room = geometry.update_groups + geometry.generator_groups + 1
+        of_core = geometry.update_groups + geometry.generator_groups
+        self.output_room = geometry.cores * of_core + 1
+
+    @property
+    def everyone(self) -> int:
+        """To be added to an address: what is written goes to all cores, and core 0 answers."""
+        return self.geometry.cores << CORE_SHIFT if self.geometry.cores > 1 else 0
 
     @abstractmethod
-    def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
+    def memory(self, table: str, lane: int, column: int, core: int = 0) -> NDArray[np.uint32]:
         """The words of one memory."""
 
     @abstractmethod
-    def store(self, table: str, lane: int, column: int, words: NDArray[np.uint32]) -> None:
+    def store(
+        self, table: str, lane: int, column: int, words: NDArray[np.uint32], core: int = 0
+    ) -> None:
         """Replace a memory's first words; the rest becomes zero."""
 
     @abstractmethod
     def write(self, address: int, data: int) -> None:
-        """One access on the bus."""
+        """One access on the bus; of a mesh, the core's number stands above ``CORE_SHIFT``."""
 
     @abstractmethod
     def read(self, address: int) -> int:
-        """One access on the bus."""
+        """One access on the bus, likewise."""
 
     @abstractmethod
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
@@ -76,22 +88,22 @@ class Model(ABC):
         """How many memories hold a table's column."""
         return self.tables[table].banks
 
-    def load_table(self, name: str, columns: list[NDArray[np.uint32]]) -> None:
+    def load_table(self, name: str, columns: list[NDArray[np.uint32]], core: int = 0) -> None:
         """Replace a whole table through the back door; entries that are not given become zero."""
         lanes = self.lanes(name)
         banked = self.tables[name].kind == BANKED
         for column, words in enumerate(columns):
             for lane in range(lanes):
-                self.store(name, lane, column, words[lane::lanes] if banked else words)
+                self.store(name, lane, column, words[lane::lanes] if banked else words, core)
 
-    def table(self, name: str) -> list[NDArray[np.uint32]]:
+    def table(self, name: str, core: int = 0) -> list[NDArray[np.uint32]]:
         """A copy of a whole table."""
         banked = self.tables[name].kind == BANKED
         columns = []
         for column in range(len(self.tables[name].widths)):
             if not banked:
-                columns.append(np.array(self.memory(name, 0, column)))
+                columns.append(np.array(self.memory(name, 0, column, core)))
                 continue
-            parts = [self.memory(name, lane, column) for lane in range(self.lanes(name))]
+            parts = [self.memory(name, lane, column, core) for lane in range(self.lanes(name))]
             columns.append(np.stack(parts, axis=1).ravel())
         return columns

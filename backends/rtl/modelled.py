@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...hdl.core_regions import core_regions, describe
-from ...hdl.layout import INDEX_SHIFT
+from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
 from ...hdl.registers import CONTROL_HOST_INPUT, REGISTER
 from ...hdl.source_hash import source_hash
 from ...hdl.streams import (
@@ -22,6 +22,7 @@ from ...hdl.streams import (
     INPUT_SPIKE,
     OUTPUT_END,
     OUTPUT_GENERATORS,
+    output_layout,
 )
 from ...runtime.link.model import DeviceModel, ModelCore
 from .backend import MOST_CYCLES, make_model
@@ -48,40 +49,43 @@ class ModelledCore(ModelCore):
         self._regions = core_regions(model.geometry)
         self._queue: deque[tuple[int, int, int, int]] = deque()
         self._probes = [0] * probes
-        self._probe_count = 0
+        # What the adapter holds itself, region by region behind the core's own.
+        self._probe_cores = [0] * probes
+        self._count, self._core = [0], [0]
+        self._own = (self._probes, self._count, self._core, self._probe_cores)
 
     def reset(self) -> None:
         """The step number, and what waits for a step."""
         self.step = 0
         self.stop = False
         self._queue.clear()
-        self._probe_count = 0
-        self._model.write(_STEP, 0)
+        self._count[0] = self._core[0] = 0
+        self._model.write(_STEP + self._model.everyone, 0)
 
     def read(self, region: int, address: int) -> bytes:
         """One word."""
-        if region == len(self._regions):
-            return self._probes[address].to_bytes(4, "little")
-        if region > len(self._regions):
-            return self._probe_count.to_bytes(4, "little")
+        own = region - len(self._regions)
+        if own >= 0:
+            return self._own[own][address].to_bytes(4 if own < 2 else 1, "little")
         entry = self._regions[region]
-        word = self._model.read(entry.base + (address << INDEX_SHIFT))
+        word = self._model.read(self._at(entry.base + (address << INDEX_SHIFT), self._core[0]))
         return word.to_bytes(entry.region.word_bytes, "little")
 
     def write(self, region: int, address: int, word: bytes) -> None:
         """Replace one word; a new step number empties the queue of events."""
         value = int.from_bytes(word, "little")
-        if region == len(self._regions):
-            self._probes[address] = value
-            return
-        if region > len(self._regions):
-            self._probe_count = value
+        own = region - len(self._regions)
+        if own >= 0:
+            self._own[own][address] = value
             return
         at = self._regions[region].base + (address << INDEX_SHIFT)
-        self._model.write(at, value)
+        self._model.write(self._at(at, self._core[0]), value)
         if at == _STEP:
             self.step = value
             self._queue.clear()
+
+    def _at(self, address: int, core: int) -> int:
+        return address + (core << CORE_SHIFT if self._model.geometry.cores > 1 else 0)
 
     def event(self, graded: bool, step: int, index: int, value: int) -> None:
         """Input for a later step."""
@@ -92,7 +96,8 @@ class ModelledCore(ModelCore):
         self, steps: int, *, spikes: bool, cycles: bool, probes: bool
     ) -> Iterator[tuple[str, int]]:
         """Compute steps, one at a time."""
-        self._model.write(REGISTER["CONTROL"].address, CONTROL_HOST_INPUT)
+        control = REGISTER["CONTROL"].address + self._model.everyone
+        self._model.write(control, CONTROL_HOST_INPUT)
         done = 0
         while not self.stop and (steps == 0 or done < steps):
             items = self._model.steps(1, self._input(), MOST_CYCLES).items
@@ -102,8 +107,9 @@ class ModelledCore(ModelCore):
                 for kind, group, mask in items[items[:, 0] != OUTPUT_END].tolist():
                     yield from (("SPIKE", i) for i in self._indexes(kind, group, mask))
             if probes:
-                for address in self._probes[: self._probe_count]:
-                    yield "PROBE", self._model.read(address)
+                for i in range(self._count[0]):
+                    at = self._at(self._probes[i], self._probe_cores[i])
+                    yield "PROBE", self._model.read(at)
             if cycles:
                 yield "CYCLES", int(items[-1, 2])
             yield "STEP", 0
@@ -119,7 +125,8 @@ class ModelledCore(ModelCore):
     def _indexes(self, kind: int, group: int, mask: int) -> Iterator[int]:
         """Numbers of those whose bit is set."""
         g = self._model.geometry
-        first = g.first_generator if kind == OUTPUT_GENERATORS else 0
+        core, group = divmod(group, 1 << output_layout(g)["group"])
+        first = core * g.first_channel + (g.first_generator if kind == OUTPUT_GENERATORS else 0)
         for lane in range(g.update_lanes):
             if mask >> lane & 1:
                 yield first + group * g.update_lanes + lane

@@ -272,9 +272,10 @@ def _place(name: str, parts: dict[str, int], most: int) -> tuple[Any, int]:
     """
     match = _PART.fullmatch(name)
     count = parts.get(match[1], 1) if match else 1
-    if match is None or count == 1 or count & (count - 1):
+    if match is None or count == 1:
         return name, 0
-    together, lane = min(count, most), int(match[2])
+    # Vectors have a power of two of elements; of nine parts one is left.
+    together, lane = 1 << min(count, most).bit_length() - 1, int(match[2])
     return (match[1], match[3], together, lane // together), lane
 
 

@@ -14,13 +14,15 @@ import numpy as np
 
 from ...errors import DeviceError
 from ...hdl.core_regions import (
+    CORE_REGION,
+    PROBE_CORE_REGION,
     PROBE_COUNT_REGION,
     PROBE_REGION,
     REGISTER_REGION,
     column_region,
 )
 from ...hdl.geometry import Geometry
-from ...hdl.layout import INDEX_SHIFT
+from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
 from ...hdl.protocol import COMMAND
 from ...hdl.registers import REGISTER
 from ...hdl.streams import (
@@ -30,6 +32,7 @@ from ...hdl.streams import (
     OUTPUT_END,
     OUTPUT_GENERATORS,
     OUTPUT_NEURONS,
+    output_layout,
 )
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
@@ -75,40 +78,51 @@ class LinkedModel(Model):
         super().__init__(_geometry(client))
         self._step = client.session.poll()["step"]
         self._probes = b""
-        self._digests: dict[str, int] = {}
-        self._queued: dict[str, bytes] = {}
-        self._counted: dict[int, int] = {}
+        # By core and region.
+        self._digests: dict[tuple[int, str], int] = {}
+        self._queued: dict[tuple[int, str], bytes] = {}
+        self._counted: dict[tuple[int, int], int] = {}
+        self._core = -1
+        self._select(0)
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
         self.probed = np.zeros((0, 0), np.int32)
 
-    def memory(self, table: str, lane: int, column: int) -> NDArray[np.uint32]:
+    def _select(self, core: int) -> None:
+        """From now on regions are those of this core; a core alone needs no word about it."""
+        if self.geometry.cores > 1 and core != self._core:
+            self.client.write(CORE_REGION, 0, bytes([core]))
+            self._core = core
+
+    def memory(self, table: str, lane: int, column: int, core: int = 0) -> NDArray[np.uint32]:
         """The words of one memory."""
-        whole = self.table(table)[column]
+        whole = self.table(table, core)[column]
         return whole[lane :: self.lanes(table)] if self._is_spread(table) else whole
 
-    def store(self, table: str, lane: int, column: int, words: NDArray[np.uint32]) -> None:
+    def store(
+        self, table: str, lane: int, column: int, words: NDArray[np.uint32], core: int = 0
+    ) -> None:
         """Replace a memory's first words; the rest becomes zero."""
-        columns = self.table(table)
+        columns = self.table(table, core)
         mine = columns[column][lane :: self.lanes(table)]
         if not self._is_spread(table):
             mine = columns[column]
         mine[:] = 0
         mine[: len(words)] = words
-        self._load(table, column, columns[column])
+        self._load(table, column, columns[column], core)
 
-    def load_table(self, name: str, columns: list[NDArray[np.uint32]]) -> None:
+    def load_table(self, name: str, columns: list[NDArray[np.uint32]], core: int = 0) -> None:
         """Replace a whole table; entries that are not given become zero."""
         for column, words in enumerate(columns):
-            self._load(name, column, words)
+            self._load(name, column, words, core)
 
-    def table(self, name: str) -> list[NDArray[np.uint32]]:
+    def table(self, name: str, core: int = 0) -> list[NDArray[np.uint32]]:
         """A copy of a whole table."""
-        return [self.column(name, i) for i in range(len(self.tables[name].widths))]
+        return [self.column(name, i, core) for i in range(len(self.tables[name].widths))]
 
     def _is_spread(self, table: str) -> bool:
         return len(self.table(table)[0]) > self.tables[table].depth
 
-    def _load(self, name: str, column: int, words: NDArray[np.uint32]) -> None:
+    def _load(self, name: str, column: int, words: NDArray[np.uint32], core: int) -> None:
         """Fill a region, together with others, before anything else is done."""
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
@@ -116,8 +130,8 @@ class LinkedModel(Model):
         whole[: len(words)] = words
         image = pack_words(whole, spec)
         if not spec.volatile:
-            self._digests[region] = zlib.crc32(image)
-        self._queued[region] = image
+            self._digests[core, region] = zlib.crc32(image)
+        self._queued[core, region] = image
 
     def _settle(self) -> None:
         """Send what is to be loaded; digests say that it is there, all asked for at once.
@@ -125,7 +139,13 @@ class LinkedModel(Model):
         What is there already is not sent again: zeros at the end, and all of a region that the
         core itself writes, which often has come back to where it began.
         """
-        images, self._queued = self._queued, {}
+        queued, self._queued = self._queued, {}
+        for core in sorted({core for core, _ in queued}):
+            self._select(core)
+            self._send({region: image for (c, region), image in queued.items() if c == core})
+
+    def _send(self, images: dict[str, bytes]) -> None:
+        """Load regions of the selected core."""
         known = self.client.descriptor.region
         depths = {region: known(region)[1].depth for region in images}
         there = {region: n for region, n in depths.items() if known(region)[1].volatile}
@@ -147,8 +167,14 @@ class LinkedModel(Model):
             DeviceError: a region does not hold what was loaded.
         """
         self._settle()
-        depths = {r: self.client.descriptor.region(r)[1].depth for r in self._digests}
-        told = zip(self._digests.items(), self.client.digests(depths), strict=True)
+        for core in sorted({core for core, _ in self._digests}):
+            self._select(core)
+            self._compare({r: digest for (c, r), digest in self._digests.items() if c == core})
+
+    def _compare(self, digests: dict[str, int]) -> None:
+        """Regions of the selected core."""
+        depths = {r: self.client.descriptor.region(r)[1].depth for r in digests}
+        told = zip(digests.items(), self.client.digests(depths), strict=True)
         for (region, expected), found in told:
             if found != expected:
                 raise DeviceError(
@@ -162,38 +188,47 @@ class LinkedModel(Model):
 
     def write(self, address: int, data: int) -> None:
         """Write a register. RUN is left to the device, which starts runs itself."""
+        core, address = divmod(address, 1 << CORE_SHIFT)
         if address == _RUN:
             return
         if address == _STEP:
             self._step = data
         self._counted = {}
+        self._select(core)
         self.client.write(REGISTER_REGION, address >> INDEX_SHIFT, data.to_bytes(4, "little"))
 
     def read(self, address: int) -> int:
         """Read a register."""
         self._settle()
+        core, address = divmod(address, 1 << CORE_SHIFT)
         number = address >> INDEX_SHIFT
+        self._select(core)
         if number in _COUNTERS:
-            if not self._counted:
+            if (core, number) not in self._counted:
                 first, count = _COUNTERS[0], _COUNTERS[-1] - _COUNTERS[0] + 1
                 words = np.frombuffer(self.client.read(REGISTER_REGION, first, count), "<u4")
-                self._counted = dict(enumerate(words.tolist(), first))
-            return self._counted[number]
+                self._counted |= {(core, first + i): w for i, w in enumerate(words.tolist())}
+            return self._counted[core, number]
         return int.from_bytes(self.client.read(REGISTER_REGION, number, 1), "little")
 
-    def column(self, name: str, column: int) -> NDArray[np.uint32]:
+    def column(self, name: str, column: int, core: int = 0) -> NDArray[np.uint32]:
         """A copy of one column of a table."""
         self._settle()
+        self._select(core)
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
         return unpack_words(self.client.read(region), spec).astype(np.uint32)
 
     def probe(self, addresses: NDArray[np.int64]) -> None:
-        """From now on ``probed`` has the words at these host addresses after each step of a run."""
+        """From now on ``probed`` has the words at these host addresses after each step of a run;
+        a core's number stands above ``CORE_SHIFT``."""
         self._settle()
-        words = addresses.astype("<u4").tobytes()
+        words = addresses.tobytes()
         if words != self._probes:
-            self.client.write(PROBE_REGION, 0, words)
+            self.client.write(PROBE_REGION, 0, addresses.astype("<u4").tobytes())
+            if self.geometry.cores > 1:
+                cores = (addresses >> CORE_SHIFT).astype("<u1").tobytes()
+                self.client.write(PROBE_CORE_REGION, 0, cores)
             self.client.write(PROBE_COUNT_REGION, 0, len(addresses).to_bytes(4, "little"))
             self._probes = words
 
@@ -259,9 +294,11 @@ class LinkedModel(Model):
         """Spikes and cycles as the core's output: masks of groups, and an END per step."""
         lanes, first = self.geometry.update_lanes, self.geometry.first_generator
         step, index = done.spikes.T
+        core, index = np.divmod(index, self.geometry.first_channel)
         kind = np.where(index < first, OUTPUT_NEURONS, OUTPUT_GENERATORS)
         number = np.where(index < first, index, index - first)
-        key = np.stack([step, kind, number // lanes], axis=1)
+        group = core << output_layout(self.geometry)["group"] | number // lanes
+        key = np.stack([step, kind, group], axis=1)
         groups, which = np.unique(key, axis=0, return_inverse=True)
         masks = np.zeros(len(groups), np.uint64)
         bits = np.uint64(1) << (number % lanes).astype(np.uint64)
@@ -331,7 +368,7 @@ class RemoteBackend(RtlBackend):
         table = self._linked.tables["state"]
         # Which columns of which neurons; a threshold that does not adapt is known without asking.
         wanted = [
-            np.array([table.address(int(i), table.field(name).column) for i in which], np.int64)
+            np.array([self._address(int(i), table.field(name).column) for i in which], np.int64)
             for name, which in fields
             if table.has(name)
         ]
@@ -364,9 +401,16 @@ class RemoteBackend(RtlBackend):
                 values = table.decode([column] * len(table.widths))[name]
                 at += len(which)
             if variable == "threshold":
-                values = values + self._program.cores[0].threshold[which]
+                values = values + np.concatenate([c.threshold for c in self._program.cores])[which]
             states.append(values.astype(np.int32))
         return parts, tuple(states)
+
+    def _address(self, neuron: int, column: int) -> int:
+        """Host address of a column of a global neuron's state."""
+        base = self._program.core_base
+        core = int(np.searchsorted(base, neuron, side="right")) - 1
+        slot = neuron - int(base[core])
+        return core << CORE_SHIFT | self._linked.tables["state"].address(slot, column)
 
     @property
     def client(self) -> Client:
@@ -388,8 +432,14 @@ class RemoteBackend(RtlBackend):
 
     def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Copies of ``State.saturations`` and ``State.saturated`` alone: one column is read."""
-        table, n = self._linked.tables["state"], self._program.neurons
-        word = self._linked.column("state", table.field("saturated").column)[:n]
+        table = self._linked.tables["state"]
+        column = table.field("saturated").column
+        word = np.concatenate(
+            [
+                self._linked.column("state", column, core)[: image.core.neurons]
+                for core, image in enumerate(self._images)
+            ]
+        )
         bits = table.decode([word] * len(table.widths))["saturated"]
         return self._saturations(), bits.astype(np.uint8)
 

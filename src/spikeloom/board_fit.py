@@ -218,7 +218,10 @@ def _program(network: Network | Program, target: Target) -> Program:
 
 def _single(program: Program) -> Program:
     if len(program.cores) != 1:
-        raise UnsupportedError("the network takes several cores, and a board holds one")
+        raise UnsupportedError(
+            "the network takes several cores, and the size of a mesh is not estimated; "
+            "spikeloom build --for net.loom makes one and tells"
+        )
     return program
 
 

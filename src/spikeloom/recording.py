@@ -143,9 +143,8 @@ class Result:
             raise UnsupportedError(
                 "the clock cycles of this run are not known",
                 found=self.why_no_cycles,
-                expected="a program of one core",
                 where=f"device {self.device!r}",
-                remedy="compile for a target with larger cores",
+                remedy='open "emulator?cycles=on"; or compile for a target with larger cores',
             )
         if self.clock_cycles is None:
             raise UnsupportedError(

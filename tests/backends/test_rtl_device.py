@@ -86,19 +86,6 @@ def test_it_is_opened_by_name_and_counts_cycles():
     assert found.cycles.tolist() == [25, 25, 25, 25]
 
 
-def test_several_cores_are_refused_before_anything_is_built():
-    program = tiny_program([{}, {"core": 1}], [Synapse("n0", 1, 1)])
-    with pytest.raises(UnsupportedError) as error:
-        RtlBackend(simulator="amaranth").load(program)
-    assert str(error.value) == (
-        "the generated hardware is a single core in this version\n"
-        "  found: a program of 2 cores\n"
-        "  expected: one core\n"
-        "  where: device 'rtl'\n"
-        '  remedy: compile for a target with larger cores, or use "emulator"'
-    )
-
-
 def test_everything_that_does_not_fit_is_listed_at_once():
     geometry = Geometry(
         neurons=2, axons=1, rows=1, words=1, destinations=1, channels=1, profiles=1, lanes=1,

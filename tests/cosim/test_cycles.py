@@ -18,7 +18,9 @@ from support.tiny import Synapse, tiny_program
 
 import spikeloom as sl
 from spikeloom.backends.emulator import EmulatorBackend
+from spikeloom.backends.rtl import RtlBackend
 from spikeloom.backends.rtl.fit import geometry_for
+from spikeloom.compiler.program import PERIODIC
 from spikeloom.errors import DeviceError, UnsupportedError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import default_update_lanes
@@ -200,6 +202,30 @@ def test_a_step_counted_by_hand(kernel):
     device.close()
 
 
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_generators_wait_for_the_end_of_many_graded_events(kernel):
+    synapses = [Synapse("c0", target, 1) for target in range(20)]
+    generators = [(0, PERIODIC, 0, 0, 1, 0)]
+    program = tiny_program(
+        [{"threshold": 99}] * 20, synapses, channels=1, generators=generators, lanes=2
+    )
+    numbers = np.arange(20, dtype=np.int32)
+    events = replace(
+        Events.none(),
+        graded_step=np.zeros(20, np.int64),
+        graded_neuron=numbers,
+        graded_value=numbers,
+    )
+    device = emulator(kernel, program)
+    hardware = RtlBackend(simulator="amaranth")
+    hardware.load(program)
+    found = [each.run(2, events, nothing_recorded(program)).cycles for each in (device, hardware)]
+    # One group of generators, 20 of neurons: 18, or 8 + 20, until the first of 10 synapses.
+    assert [cycles.tolist() for cycles in found if cycles is not None] == [[70, 60]] * 2
+    device.close()
+    hardware.close()
+
+
 def test_lanes_are_an_option_and_compared_in_lockstep():
     net = sl.Network(dt=1e-3)
     source = net.source("source", 3)
@@ -245,7 +271,7 @@ def test_a_wrong_switch():
     assert str(error.value) == (
         "the emulator's option cycles has no such value\n"
         "  found: 'no'\n"
-        "  expected: 'on' or 'off'\n"
+        "  expected: 'on', 'off' or 'auto'\n"
         "  where: option cycles"
     )
 
@@ -280,7 +306,7 @@ def test_a_wrong_number_of_lanes(lanes):
 
 
 @pytest.mark.parametrize("url", ["emulator", "emulator?kernel=numpy"])
-def test_no_cycles_are_invented_for_several_cores(url):
+def test_cycles_of_several_cores_are_counted_only_when_asked_for(url):
     program = tiny_program([{}, {"core": 1}], [Synapse("n0", 1, 1)])
     with sl.open(url) as device:
         device.load(program)
@@ -290,9 +316,10 @@ def test_no_cycles_are_invented_for_several_cores(url):
             _ = result.cycles
         assert str(error.value) == (
             "the clock cycles of this run are not known\n"
-            "  found: a program of 2 cores, and what cores do to each other's time is not"
-            " defined in this version\n"
-            "  expected: a program of one core\n"
+            "  found: a program of 2 cores, and nobody asked for them\n"
             f"  where: device {url!r}\n"
-            "  remedy: compile for a target with larger cores"
+            '  remedy: open "emulator?cycles=on"; or compile for a target with larger cores'
         )
+    with sl.open(url, cycles="on") as device:
+        device.load(program)
+        assert device.run(2).cycles.tolist() == [14, 14]  # nothing is sent

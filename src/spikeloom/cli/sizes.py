@@ -1,4 +1,4 @@
-"""The options that say how large a core is built: those of a Program, or explicit ones."""
+"""The options that say how large cores are built: those of a Program, or explicit ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.rtl.fit import geometry_for
 from ..compiler.program import Program
-from ..errors import DeviceError, UnsupportedError
+from ..errors import DeviceError
 from ..hdl.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_sizes(parser: argparse.ArgumentParser, other: str = "") -> None:
 
 
 def geometry_of(options: argparse.Namespace, base: Geometry | None = None) -> Geometry:
-    """The core that the options ask for.
+    """The core that the options ask for, or each core of a mesh.
 
     Args:
         options: with those of ``add_sizes``.
@@ -58,13 +58,6 @@ def geometry_of(options: argparse.Namespace, base: Geometry | None = None) -> Ge
     if options.program is None:
         return Geometry(**given) if base is None else dataclasses.replace(base, **given)
     program = Program.load(options.program)
-    if len(program.cores) != 1:
-        raise UnsupportedError(
-            "the generated hardware is a single core in this version",
-            found=f"a program of {len(program.cores)} cores",
-            where=options.program,
-            remedy="compile for a target with larger cores",
-        )
     return dataclasses.replace(geometry_for(program, given.get("lanes")), **given)
 
 

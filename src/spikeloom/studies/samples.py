@@ -33,7 +33,7 @@ class Samples:
         labels: (samples,) int64, or None.
     """
 
-    rasters: dict[str, NDArray[np.bool_]]
+    rasters: dict[str, NDArray[Any]]
     labels: NDArray[np.int64] | None
 
     @staticmethod
