@@ -115,7 +115,8 @@ def _add(
     """Add to the links that leave cores in one direction, from a core up to ``reach``."""
     at = column if axis else row
     going = (reach - at) * sign > 0
-    row, column, at, reach, rate = (x[going] for x in (row, column, at, reach, rate))
+    row, column, at, reach = (x[going] for x in (row, column, at, reach))
+    rate = rate[going]
     # Links leave cores at … reach - 1 eastwards, and reach + 1 … at westwards.
     low, high = (at, reach) if sign > 0 else (reach + 1, at + 1)
     size = load.shape[axis] + 1

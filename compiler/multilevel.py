@@ -109,7 +109,8 @@ def contract(level: Level, label: NDArray[np.int64]) -> Level:
     wires = (member.T @ level.wires @ member).tocsr()
     wires.setdiag(0)
     wires.eliminate_zeros()
-    return Level(pins, wires, level.rate, np.bincount(label, level.weight, clusters))
+    weight = np.bincount(label, level.weight, clusters).astype(np.float64, copy=False)
+    return Level(pins, wires, level.rate, weight)
 
 
 def _halve(
