@@ -18,7 +18,7 @@ from spikeloom.backends.rtl.remote import RemoteBackend
 from spikeloom.board_fit import target_of
 from spikeloom.boards.catalogue import BOARDS
 from spikeloom.boards.design import Design
-from spikeloom.boards.sizes import NARROW, sized
+from spikeloom.boards.sizes import LIF, sized
 from spikeloom.runtime.device import Device
 from spikeloom.runtime.link.transport import InProcess
 
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.slow
 IMAGES = 3
 
 GEOMETRY = sized(
-    NARROW, neurons=112, lanes=2, axons=192, rows=192, words=4096, destinations=192, channels=64,
-    delay_slots=2, refractory_bits=0, exponents=0, shifts=3, subtract=True,
+    LIF, neurons=112, lanes=2, axons=192, rows=192, words=4096, destinations=192, channels=64,
+    delay_slots=2, refractory_bits=0, exponents=0, shifts=7, subtract=True,
 )  # fmt: skip
 """What the digits' 64-96-10 network needs, with few lanes: every cell is compiled."""
 
