@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import FileError
-from ..regular_file import open_regular
+from ..toml_file import read_toml
 from .chip import Chip, Number
 from .chip_fields import DISCIPLINES, FIELDS, KINDS, MODELS, ROUTING, TABLES, UPDATES, Field
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 FORMAT = 1
 LARGEST = 1 << 18
@@ -30,15 +24,7 @@ def read_chip(path: Path) -> Chip:
         FileError: it is missing, damaged, too large, of another version, or has a key, a value or
             a kind that no chip file has.
     """
-    with open_regular(path, "chip file") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise FileError("the chip file is too large", expected=f"{LARGEST} bytes", where=path)
-    try:
-        content = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise FileError("the chip file is no TOML", found=str(error)[:200], where=path) from None
-    return _Reader(path).chip(content)
+    return _Reader(path).chip(read_toml(path, "chip file", LARGEST))
 
 
 class _Reader:

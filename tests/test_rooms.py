@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = {
     *("errors", "counter_hash", "event_arrays", "learning_inputs", "stimulus"),
-    *("recording", "regular_file", "cache"),
+    *("recording", "regular_file", "toml_file", "cache"),
 }
 PROGRAM = {
     f"compiler.{name}"
@@ -102,7 +102,7 @@ def allowed(name: str, module: Path) -> bool:
             third |= {"serial"}
         if module.parts[:2] == ("runtime", "cosim"):
             third |= {"elephant", "neo", "quantities"}
-        if own == "compiler.chip_file":
+        if own == "toml_file":
             third |= {"tomli", "tomllib"}  # the latter is of the standard library from 3.11 on
         if own in ELABORATED:
             third |= {"amaranth"}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.program import Program
 from ..errors import InputError
-from ..formats import read_inputs
 from ..report_page import write_report
+from .inputs import configure_inputs, given_inputs
 from .output import Waiting, print_json, print_warnings
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("program", metavar="net.loom", help="the Program")
     add("-o", "--output", metavar="report.html", help="where to write it (default: net.html)")
-    add("--inputs", metavar="FILE", help="what to feed in: .npz, .csv, .nirdata, .npy, .aedat4")
-    add("--into", metavar="SOURCE", help="which source gets the events of an .npy or .aedat4 file")
-    add("--sample", type=int, metavar="N", help="which sample of NIRData")
-    add("--steps", type=int, help="how many steps to run (default: as many as the input has)")
+    configure_inputs(parser, "how many steps to run")
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
     add("--chip", help="a chip to time it on: its name, or a .toml file")
     add(
@@ -71,8 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, Any], int]:
     if options.inputs is not None:
-        more = {"into": options.into, "sample": options.sample}
-        return read_inputs(options.inputs, program, options.steps, **more)
+        return given_inputs(options, program)
     if options.chip is not None and options.steps is None:
         raise InputError(
             "a chip is timed in a run, whose length is not known",

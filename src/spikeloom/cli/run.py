@@ -8,11 +8,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..formats import read_inputs, write_result
+from ..formats import write_result
 from ..recording import Result
 from ..runtime.open import open as open_device
 from ..runtime.saturation import SaturationWarning
 from ..runtime.snapshot import Snapshot
+from .inputs import configure_inputs, given_inputs
 from .output import Progress, print_json, print_warnings, table
 from .run_samples import configure_samples, refuse_without_samples, run_samples
 
@@ -41,10 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("program", metavar="net.loom", help="the Program to run")
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
-    add("--inputs", metavar="FILE", help="what to feed in: .npz, .csv, .nirdata, .npy, .aedat4")
-    add("--into", metavar="SOURCE", help="which source gets the events of an .npy or .aedat4 file")
-    add("--sample", type=int, metavar="N", help="which sample of NIRData")
-    add("--steps", type=int, help="how many steps (default: as many as the input has)")
+    configure_inputs(parser, "how many steps")
     add(
         "--clock",
         type=float,
@@ -117,8 +115,7 @@ def _check_clock(clock: float | None, device: Device) -> None:
 
 def _inputs(options: argparse.Namespace, program: Program) -> tuple[dict[str, Any], int]:
     if options.inputs:
-        more = {"into": options.into, "sample": options.sample}
-        return read_inputs(options.inputs, program, options.steps, **more)
+        return given_inputs(options, program)
     if options.steps is None:
         raise InputError(
             "the number of steps is not known",

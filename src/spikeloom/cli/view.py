@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.program import Program
 from ..errors import InputError
-from ..formats import read_inputs
 from ..viewer import LINGER, view
+from .inputs import configure_inputs, given_inputs
 from .output import print_json
 from .signals import asked_to_end
 
@@ -34,10 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("program", metavar="net.loom", help="the Program to run")
     add("--device", default="emulator", help="where to run it (default: %(default)s)")
-    add("--inputs", metavar="FILE", help="what to feed in: .npz, .csv, .nirdata, .npy, .aedat4")
-    add("--into", metavar="SOURCE", help="which source gets the events of an .npy or .aedat4 file")
-    add("--sample", type=int, metavar="N", help="which sample of NIRData")
-    add("--steps", type=int, help="pause after so many steps (default: as many as the input has)")
+    configure_inputs(parser, "pause after so many steps")
     add("--repeat", action="store_true", help="begin the input again where it ends")
     add(
         "--speed",
@@ -93,6 +90,4 @@ def _speed(text: str) -> float | None:
 def _inputs(options: argparse.Namespace) -> tuple[dict[str, Any] | None, int | None]:
     if options.inputs is None:
         return None, options.steps
-    program = Program.load(options.program)
-    more = {"into": options.into, "sample": options.sample}
-    return read_inputs(options.inputs, program, options.steps, **more)
+    return given_inputs(options, Program.load(options.program))

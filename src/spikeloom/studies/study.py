@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..compiler.chip_fields import FIELDS, SIDES
 from ..errors import FileError
-from ..regular_file import open_regular
+from ..toml_file import read_toml
 from .space import MOST_POINTS, Parameter, grid_points, random_points
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 FORMAT = 1
 LARGEST = 1 << 20
@@ -120,15 +114,7 @@ class Study:
 
 
 def _read(path: Path) -> Study:
-    with open_regular(path, "study") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise FileError("the study is too large", expected=f"{LARGEST} bytes", where=path)
-    try:
-        content = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise FileError("the study is no TOML", found=str(error)[:200], where=path) from None
-    return _Reader(path).study(content)
+    return _Reader(path).study(read_toml(path, "study", LARGEST))
 
 
 class _Reader:
