@@ -79,8 +79,6 @@ def test_the_netlist_of_a_board_computes_the_digits(name, digits, tmp_path):
             found, right = (d.run(len(raster), {"pixels": raster}) for d in (board, emulator))
             for population, events in right.spikes.items():
                 np.testing.assert_array_equal(found.spikes[population], events)
-            np.testing.assert_array_equal(
-                found.states["digits"]["v"], right.states["digits"]["v"]
-            )
+            np.testing.assert_array_equal(found.states["digits"]["v"], right.states["digits"]["v"])
             np.testing.assert_array_equal(found.cycles, right.cycles)
             assert len(right.spikes["digits"])

@@ -68,7 +68,8 @@ def _memory() -> str:
     value, so that no design that needs it passes.
     """
     load = "\n".join(
-        f"        for (i = 0; i < 16; i = i + 1) rows[{16 * n} + i] = INITVAL_{n:02X}[20 * i +: 18];"
+        "        for (i = 0; i < 16; i = i + 1)"
+        f" rows[{16 * n} + i] = INITVAL_{n:02X}[20 * i +: 18];"
         for n in range(ROWS)
     )
     parameters = ", ".join(f"INITVAL_{n:02X} = 320'd0" for n in range(ROWS))
@@ -134,7 +135,8 @@ module DP16KD #(
 
     // Address bits that do not tell places of the wider port apart.
     localparam WIDER = DATA_WIDTH_A > DATA_WIDTH_B ? DATA_WIDTH_A : DATA_WIDTH_B;
-    localparam LOW = WIDER == 36 ? 5 : WIDER == 18 ? 4 : WIDER == 9 ? 3 : WIDER == 4 ? 2 : WIDER - 1;
+    localparam LOW =
+        WIDER == 36 ? 5 : WIDER == 18 ? 4 : WIDER == 9 ? 3 : WIDER == 4 ? 2 : WIDER - 1;
     wire meet = (ada >> LOW) == (adb >> LOW);
 
     always @(posedge CLKA) begin
