@@ -130,6 +130,21 @@ class Timing:
             raise ValueError(f"cycles are not counted: {self.why_not}")
         return walk_rows(self.rows, senders, sent, earliest, on=on)
 
+    def around(
+        self, walk: Callable[[NDArray[np.int64]], NDArray[np.int64]], graded: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """(steps,) cycles of each step, without what learning takes after the update.
+
+        Args:
+            walk: makes of ``earliest`` what ``self.walk`` makes of it and the senders.
+            graded: (steps,) graded events.
+        """
+        if self.mesh is None:
+            return cycles_around(walk, graded, self.groups, self.generator_groups)
+        # The third kind is there once for each core, whose generators it is.
+        found = walk(first_cycles(graded, self.mesh.generator_groups[:, None]))
+        return mesh_cycles(self.mesh, graded, found[0], found[1:])
+
 
 class CycleCounter:
     """The cycles of one run.
@@ -158,14 +173,7 @@ class CycleCounter:
         bounds = np.searchsorted(self._events.graded_step, (start, start + steps))
         graded = np.bincount(self._events.graded_step[slice(*bounds)] - start, minlength=steps)
         self._done += steps
-        if timing.mesh is not None:
-            scans = timing.mesh.generator_groups[:, None]
-            # The third kind is there once for each core, whose generators it is.
-            found = walk(first_cycles(graded, scans))
-            cycles = mesh_cycles(timing.mesh, graded, found[0], found[1:])
-        else:
-            cycles = cycles_around(walk, graded, timing.groups, timing.generator_groups)
-        self._cycles[start : self._done] = cycles
+        self._cycles[start : self._done] = timing.around(walk, graded)
 
     def result(self) -> tuple[NDArray[np.int64] | None, str]:
         """``RunData.cycles`` and ``RunData.why_no_cycles``."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler.program_check import synapse_bits
-from ..hdl.cycles import cycles_around
 from ..runtime.timing import Timing
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def budget(program: Program) -> tuple[list[tuple[str, int]], str]:
         there are none, why.
     """
     timing = Timing.of(program)
-    if timing.rows is None:
+    if not timing.counts:
         return [], timing.why_not
     every = np.arange(program.channels + program.neurons)
     driven = np.isin(every, program.generators["channel"])
@@ -155,4 +154,4 @@ def _cycles(timing: Timing, kinds: Any, sent: NDArray[np.int64]) -> int:
         return timing.walk(kinds, sent, earliest, True)
 
     none = np.zeros(1, np.int64)
-    return int(cycles_around(walk, none, timing.groups, timing.generator_groups)[0])
+    return int(timing.around(walk, none)[0])
