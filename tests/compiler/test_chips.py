@@ -10,7 +10,7 @@ from support.sanafe import with_numbers
 import spikeloom as sl
 from spikeloom.compiler.chip import FOLDER
 from spikeloom.compiler.chip_fields import FIELDS, KINDS, TABLES
-from spikeloom.compiler.chip_file import tomllib
+from spikeloom.toml_file import tomllib
 
 MINIMAL = """\
 format = 1
