@@ -25,7 +25,7 @@ ITERATIONS, ORTHOGONAL = 400, 8
 """Of the power method, per cut; and how many of them until vectors are made orthogonal again."""
 VECTORS = 6
 """Vibrations that are looked for side by side."""
-COARSE_PASSES, FINE_PASSES = 24, 24
+PASSES = 24
 """Passes of refinement."""
 
 
@@ -53,8 +53,7 @@ def multilevel(level: Level, parts: int, *, vertices: int, share: float) -> NDAr
     part = np.zeros(len(level.weight), np.int64)
     _halve(level.wires, level.weight, parts, part, np.arange(len(part)), 0)
     for number in range(len(levels) - 1, -1, -1):
-        passes = COARSE_PASSES if number else FINE_PASSES
-        part = refine(levels[number], part, parts, passes)
+        part = refine(levels[number], part, parts, PASSES)
         if number:
             part = part[labels[number - 1]]
     return part

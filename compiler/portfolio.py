@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .multilevel import FINE_PASSES, multilevel
+from .multilevel import PASSES, multilevel
 from .refine import Level, refine
 from .traffic import Reach
 from .usage import fits, usage_of, width
@@ -39,7 +39,7 @@ HOPELESS = 2
 TRIES = 4
 """Numbers of cores that are tried where axons, rows or profiles run out."""
 LARGEST = 1 << 31
-"""Neurons times cores beyond which only sequential filling is tried."""
+"""Neurons times cores beyond which the sequential partition is only refined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def _candidates(
             yield name, *found
     if sequential is None or traffic["sequential"] > HOPELESS * min(traffic.values()):
         return
-    part = _numbered(refine(level, sequential.part, len(sequential.usage), FINE_PASSES))
+    part = _numbered(refine(level, sequential.part, len(sequential.usage), PASSES))
     usage = usage_of(ir, part)
     if fits(ir, usage):
         yield "refined", part, usage

@@ -74,7 +74,7 @@ def projection_report(
 ) -> dict[str, Any]:
     """Exponent and weight errors of one projection; JSON data.
 
-    ``error_histogram`` counts them in twentieths of a mantissa step, from -1/2 to 1/2;
+    ``error_histogram`` counts them in tenths of a mantissa step, from -1 to 1;
     ``worst_errors`` has pre, post, weight and what it became.
 
     ``clipped`` counts weights beyond the mantissa's range; the pass refuses those, so that it is
@@ -109,8 +109,9 @@ def projection_report(
 
 
 def _histogram(steps: NDArray[np.float64]) -> list[int]:
-    """How many errors are in each twentieth from -1/2 to 1/2 of a mantissa's step."""
-    place = np.clip(np.floor((steps + 0.5) * 20), 0, 19).astype(np.int64)
+    """How many errors are in each tenth from -1 to 1 of a mantissa's step; none is further off."""
+    # What is clipped here is rounding in the last digit.
+    place = np.clip(np.floor((steps + 1) * 10), 0, 19).astype(np.int64)
     return np.bincount(place, minlength=20).tolist()
 
 

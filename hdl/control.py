@@ -26,13 +26,13 @@ class Control(Component):
         busy, late, refused: for STATUS. working, next_step: from the sequencer.
         spikes, clipped_u, clipped_v, clipped_threshold, events: added to the counters every cycle.
         fired: for FIRED; ``set_fired`` when it is written.
-        learning, rules, modulator: registers of that name.
+        learning, rules_used, modulator: registers of that name.
     """
 
     def __init__(self, g: Geometry, build: int) -> None:
         self.geometry = g
         U = g.update_lanes
-        self._learning = ("learning", "rules", "modulator") if g.rules else ()
+        self._learning = ("learning", "rules_used", "modulator") if g.rules else ()
         self.most = {
             "SPIKES": U,
             "EVENTS": (1 << layout(g)["row"].field("synapses").width) - 1,
@@ -55,7 +55,7 @@ class Control(Component):
                 "working": In(1), "next_step": In(1),
                 **{name.lower(): In(count_bits(self.most[name])) for name in COUNTERS[:-1]},
                 "fired": In(count_bits(g.update_groups)), "set_fired": Out(1),
-                **({"learning": Out(1), "rules": Out(count_bits(g.rules)), "modulator": Out(8)}
+                **({"learning": Out(1), "rules_used": Out(count_bits(g.rules)), "modulator": Out(8)}
                    if g.rules else {}),
             }
         )  # fmt: skip

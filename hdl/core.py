@@ -329,7 +329,7 @@ class Core(Component):
             learning.step.eq(control.step),
             learning.step_hash.eq(m.submodules.step_hash.hashed),
             learning.on.eq(control.learning),
-            learning.rules.eq(control.rules),
+            learning.rules.eq(control.rules_used),
             learning.modulator.eq(control.modulator),
             learning.fired_valid.eq(array.valid),
             learning.fired_group.eq(array.group),

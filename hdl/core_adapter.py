@@ -84,7 +84,7 @@ class CoreAdapter(wiring.Component):
         """Which core is meant: by the host as it says, by the adapter all or that of a probe."""
         everyone = self.geometry.cores
         self._core = Signal(range(everyone + 1))
-        self._own_core = Signal.like(self._core)
+        self._own_core, self._asked_core = Signal.like(self._core), Signal.like(self._core)
         m.submodules.probe_cores = cores = memory.Memory(
             shape=len(self._core), depth=self.probes, init=[]
         )
@@ -94,7 +94,8 @@ class CoreAdapter(wiring.Component):
             self._own_core.eq(everyone),
             self.select.eq(Mux(self._own, self._own_core, self._core)),
             self._core_probe_write.addr.eq(asked.address),
-            self._core_probe_write.data.eq(asked.data),
+            self._asked_core.eq(Mux(asked.data[:8] > everyone, everyone, asked.data)),
+            self._core_probe_write.data.eq(self._asked_core),
             self._core_probe_read.addr.eq(Mux(self._own, self._at, asked.address)),
         ]
 
@@ -146,7 +147,7 @@ class CoreAdapter(wiring.Component):
                         if self.geometry.cores > 1:
                             m.d.comb += self._core_probe_write.en.eq(probe_core)
                             with m.If(core):
-                                m.d.sync += self._core.eq(asked.data)
+                                m.d.sync += self._core.eq(self._asked_core)
                     with m.Else():
                         m.d.sync += answer.eq(self._count)
                         m.next = "ANSWER"

@@ -23,14 +23,14 @@ PROBE_REGION, PROBE_COUNT_REGION = "probes", "probe_count"
 
 CORE_REGION, PROBE_CORE_REGION = "core", "probe_core"
 """Of a mesh: the core whose registers and memories all other regions are (the number of cores
-stands for all of them; core 0 answers), and the core of each probed word."""
+and more stand for all of them; core 0 answers), and the core of each probed word."""
 
 MOST_NUMBERED = 1 << 16
 """Neurons, and outputs, that the link can number."""
 
 _CONSTANT = frozenset(
     {"origin", "destination", "axon", "synapse", "row", "profile", "select", "neuron", "xkey",
-     "ykey", "walk", "rule", "code", "salt", "decay", "window"}
+     "ykey", "term", "walk", "rule", "code", "salt", "decay", "window"}
 )  # fmt: skip
 """Tables that the core never writes."""
 

@@ -65,7 +65,13 @@ class Learning(Component):
         writes = {"plastic", *TRACES, "before"}
         self.lanes = {
             name: [
-                Bank(table, writes=name in writes, apart=name in TRACES) for _ in range(table.banks)
+                Bank(
+                    table,
+                    writes=name in writes,
+                    apart=name in TRACES,
+                    block_bits=TRACE_BLOCK,
+                )
+                for _ in range(table.banks)
             ]
             for name, table in self.tables.items()
             if name not in SINGLES
@@ -115,7 +121,7 @@ class Learning(Component):
         m.d.comb += [prepare.step_hash.eq(hashed), walk.blocked.eq(self.lanes_busy)]
         wiring.connect(m, prepare.output, walk.input)
 
-        arrived = self._arrivals(m, prepare)
+        arrived = self._arrivals(m)
         synapses = Synapses(
             g, m, walk, self.lanes["plastic"], self.single["code"], self.modulator,
             [self._own(m, walk, i, arrived[i].data) for i in range(g.lanes)],
@@ -304,7 +310,7 @@ class Learning(Component):
 
     # Spikes that arrived
 
-    def _arrivals(self, m: Module, prepare: Prepare) -> list[Any]:
+    def _arrivals(self, m: Module) -> list[Any]:
         """Reading ports of the memories that say which rows a spike has arrived on."""
         g = self.geometry
         self._notes, ports = [], []

@@ -11,6 +11,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
+from .cycles import LEAST
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .learning_lane import later
@@ -18,7 +19,6 @@ from .learning_numbers import Numbers, key_bits
 from .learning_tables import INDEX_BITS, TRACE_BITS, WHENS
 from .learning_walk import (
     EPOCH,
-    LEAST,
     POST,
     PRE,
     lane_bits,

@@ -15,11 +15,10 @@ from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
+from .cycles import LEAST
 from .geometry import Geometry, count_bits, index_bits
 from .learning_tables import TRACE_BITS
 
-LEAST = 2
-"""Cycles from one walk to the next, at least."""
 NEAREST, STOCHASTIC = 1, 0
 """As in ``compiler.microcode.Rounding``."""
 PRE, POST, EPOCH = range(3)

@@ -115,7 +115,7 @@ class Mesh(Component):
     def _bus(self, m: Module) -> None:
         """Accesses of several cores at once take as long in each."""
         everyone = Signal()
-        m.d.comb += everyone.eq(self.select == len(self._cores))
+        m.d.comb += everyone.eq(self.select >= len(self._cores))
         ready, done, read = [], [], []
         for i, core in enumerate(self._cores):
             meant = Signal(name=f"meant{i}")

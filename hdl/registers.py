@@ -61,7 +61,7 @@ _LIST = [
     Register("GENERATOR_GROUPS", 9, "rw", "groups of generators in use"),
     Register("FIRED", 10, "rw", "entries of `fired` in use"),
     Register("LEARNING", 11, "rw", "bit 0: rules change synapses"),
-    Register("RULES", 12, "rw", "rules in use; their traces take up events"),
+    Register("RULES_USED", 12, "rw", "rules in use; their traces take up events"),
     Register("MODULATOR", 13, "rw", "the modulator, 8 bits, signed"),
     *(Register(f"{name}_{half}", 16 + 2 * i + j, "r", f"{meaning}, {part} bits")
       for i, (name, meaning) in enumerate(_COUNTERS)
@@ -72,6 +72,7 @@ _LIST = [
 
 REGISTER = {register.name: register for register in _LIST}
 """All registers by name."""
+assert len(REGISTER) == len(_LIST), "two registers have one name"
 
 
 def geometry_values(g: Geometry) -> dict[str, int]:

@@ -29,7 +29,7 @@ from ..hdl.learning_tables import (
 )
 from .backend import CoreWeights, LearningState
 from .learning_code import aligned_bits, codes_used, encode_product
-from .row_plan import sparse_layers
+from .row_plan import sparse_layers, turns
 
 if TYPE_CHECKING:
     from typing import Any
@@ -99,10 +99,7 @@ class LearningImage:
         for number, rule in enumerate(self.program.rules, 1):
             own = np.flatnonzero(plan.rule == number)
             # First the first row of each neuron, then the second ones: each by neuron.
-            order = np.lexsort((np.arange(len(own)), plan.pre[own]))
-            first = np.flatnonzero(np.diff(plan.pre[own][order], prepend=-1))
-            turn = np.arange(len(own)) - np.repeat(first, np.diff(np.append(first, len(own))))
-            own = own[order][np.lexsort((plan.pre[own][order], turn))]
+            own = own[np.lexsort((plan.pre[own], turns(plan.pre[own])))]
             post = self.program.population(self.program.projections[rule.projection].post)
             assert post is not None
             slots = post.slot.astype(np.int64)

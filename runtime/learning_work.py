@@ -9,7 +9,7 @@ import numpy as np
 from ..compiler.microcode import LearningRule, TraceKind, When
 from ..hdl.cycles import LEARN, LEAST
 from .learning_image import changes_of
-from .row_plan import plan_rows
+from .row_plan import plan_rows, turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class LearningWork:
             post = program.population(program.projections[rule.projection].post)
             assert post is not None
             slots = post.slot.astype(np.int64)
-            turn = _turns(plan.pre[own])
+            turn = turns(plan.pre[own])
             own = own[np.lexsort((plan.pre[own], turn))]
             self._rules.append(
                 _RuleWork(
@@ -173,12 +173,3 @@ class _RuleWork:
             window = trace.kind == TraceKind.WINDOW
             total += 1 + groups * (AGES + len(trace.table) if window else 1)
         return total
-
-
-def _turns(pre: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of the same come before each."""
-    order = np.argsort(pre, kind="stable")
-    first = np.flatnonzero(np.diff(pre[order], prepend=-1))
-    turn = np.empty(len(pre), np.int64)
-    turn[order] = np.arange(len(pre)) - np.repeat(first, np.diff(np.append(first, len(pre))))
-    return turn

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..hdl.geometry import MAX_SIDE
+from .row_plan import turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class MeshRoutes:
         sender, core, axon = _destinations(program)
         senders = program.channels + program.neurons
         # The k-th axons of a sender on its cores share a flit.
-        turn = _turns(sender * len(program.cores) + core)
+        turn = turns(sender * len(program.cores) + core)
         order = np.lexsort((core, turn, sender))
         sender, core, axon, turn = (a[order] for a in (sender, core, axon, turn))
         first = np.ones(len(sender), bool)
@@ -121,15 +122,6 @@ def _destinations(program: Program) -> tuple[NDArray[np.int64], ...]:
         here = core == number
         useful[here] = np.diff(image.axon_start)[axon[here]] > 0
     return sender[useful], core[useful], axon[useful]
-
-
-def _turns(key: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of the same come before each."""
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    turn = np.empty(len(key), np.int64)
-    turn[order] = np.arange(len(key)) - np.repeat(first, np.diff(np.append(first, len(key))))
-    return turn
 
 
 def _number(masks: NDArray[np.uint64]) -> NDArray[np.int64]:

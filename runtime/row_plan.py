@@ -171,3 +171,12 @@ def _append(
     sender, axon = np.array(sorted(more), np.int64).T
     to = np.insert(to, start[sender + 1], axon)
     return start + np.append(0, np.cumsum(np.bincount(sender, minlength=len(start) - 1))), to
+
+
+def turns(key: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the same come before each."""
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    turn = np.empty(len(key), np.int64)
+    turn[order] = np.arange(len(key)) - np.repeat(first, np.diff(np.append(first, len(key))))
+    return turn

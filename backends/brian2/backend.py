@@ -9,9 +9,9 @@ import numpy as np
 
 from ...compiler.program import EXPONENTIAL, HOLD, RESET_VALUE
 from ...errors import DeviceError, UnsupportedError
-from ...runtime.backend import Backend, CoreWeights, RunData, State, check_state, check_weights
+from ...runtime.backend import CoreWeights, RunData, State, check_state, check_weights
+from ..peer.backend import WINDOW, WINDOW_NUMBERS, PeerBackend
 from ..peer.generators import generated, merged
-from ..peer.remote import Remote, seconds
 from ..peer.synapses import mantissas, put_back, synapses
 from .remote import BRIAN2
 
@@ -21,15 +21,11 @@ if TYPE_CHECKING:
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record
 
-WINDOW = 1024
-"""Most steps that Brian2 runs between two answers."""
-WINDOW_NUMBERS = 1 << 22
-"""Most neurons times steps of a window."""
 LARGEST = 2.0**31 - 1
 """Of what can be told as an integer; the machine's numbers saturate long before."""
 
 
-class Brian2Backend(Backend):
+class Brian2Backend(PeerBackend):
     """The machine's neurons in double precision, computed by Brian2 in a process of its own.
 
     Args:
@@ -41,12 +37,10 @@ class Brian2Backend(Backend):
         DeviceError: there is no Brian2, or the options are wrong.
     """
 
-    scheme = "brian2"
+    scheme, peer = "brian2", BRIAN2
 
     def __init__(self, python: str | None = None, timeout: str | float = 120.0) -> None:
-        self._timeout = seconds(timeout)
-        self._python = BRIAN2.find_python(python)
-        self._remote: Remote | None = None
+        super().__init__(python, timeout)
 
     # ------------------------------------------------------------------ loading
 
@@ -77,25 +71,28 @@ class Brian2Backend(Backend):
         """(s,) what a spike adds to an accumulator."""
         return mantissas(self._table, self._weights) << self._table["exponent"]
 
-    def _write(self, state: State) -> None:
-        """Build the network in a state."""
-        if self._remote is None or not self._remote.alive:
-            self._remote = Remote(BRIAN2, self._python, self._timeout)
+    def _write(self, state: State, numbers: dict[str, NDArray[Any]] | None = None) -> None:
+        """Build the network in a state; ``numbers`` are its neurons' where they are real."""
+        self._start()
+        if numbers is None:
+            numbers = {
+                "u0": state.u[0],
+                "u1": state.u[1],
+                "v": state.v,
+                "adapt": state.adapt,
+                "counter": state.refractory,
+                "due": state.reset_pending,
+            }
         table, values = self._table, self._values()
         pending = state.wheel.astype(np.int64)
         sends = np.concatenate([state.fired, np.zeros(self._program.channels, np.uint8)])
         _arrive(pending, table, values, sends[table["sender"]] != 0, 0)
-        self._remote.ask(
+        self._ask(
             "build",
             {"channels": self._program.channels},
             {
                 **self._parameters,
-                "u0": state.u[0].astype(np.float64),
-                "u1": state.u[1].astype(np.float64),
-                "v": state.v.astype(np.float64),
-                "adapt": state.adapt.astype(np.float64),
-                "counter": state.refractory.astype(np.float64),
-                "due": state.reset_pending.astype(np.float64),
+                **{name: values.astype(np.float64) for name, values in numbers.items()},
                 "pending": pending.astype(np.float64),
                 "sender": table["sender"],
                 "post": table["post"],
@@ -224,10 +221,6 @@ class Brian2Backend(Backend):
         check_state(self._program, state)
         self._write(state)
 
-    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """What came with a restored state: here nothing saturates."""
-        return self._host_state.saturations.copy(), self._host_state.saturated.copy()
-
     def read_weights(self) -> tuple[CoreWeights, ...]:
         """A copy of the weights, as Brian2 holds them."""
         _, found = self._ask("read")
@@ -243,29 +236,10 @@ class Brian2Backend(Backend):
             DeviceError: shapes or widths are not those of the loaded Program.
         """
         check_weights(self._program, weights)
-        gone = self._remote is None or not self._remote.alive
-        state = self._host_state if gone else self.read_state()
+        numbers = None if self._gone else self._ask("read")[1]
         self._weights = tuple(core.copy() for core in weights)
-        if not gone:  # else a state will be written next, and the weights with it
-            self._write(state)
-
-    # ------------------------------------------------------------------ the rest
-
-    def _ask(self, what: str, header: Any = None, arrays: Any = None) -> Any:
-        if self._remote is None:
-            raise DeviceError("nothing is loaded", remedy="load a Program first")
-        return self._remote.ask(what, header, arrays)
-
-    def describe(self) -> dict[str, Any]:
-        """Facts for ``spikeloom devices``: plain JSON data; the versions once it has run."""
-        facts = {} if self._remote is None else self._remote.facts
-        versions = {k: facts[k] for k in ("brian2", "numpy") if k in facts}
-        return {"scheme": self.scheme, "interpreter": self._python, **versions, "cycles": False}
-
-    def close(self) -> None:
-        """End Brian2."""
-        if self._remote is not None:
-            self._remote.close()
+        if numbers is not None:  # else a state will be written next, and the weights with it
+            self._write(self._host_state, numbers)
 
 
 def _parameters(program: Program) -> dict[str, NDArray[np.float64]]:

@@ -70,11 +70,16 @@ class MeshShape:
     @property
     def port(self) -> NDArray[np.int32]:
         """(cores,) which of its tile's cores each is."""
-        order = np.argsort(self.tile, kind="stable")
-        ranks = np.empty(len(order), np.int64)
-        ordered = self.tile[order]
-        ranks[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-        return ranks.astype(np.int32)
+        return ports_of(self.tile)
+
+
+def ports_of(tile: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(cores,) which of its tile's cores each is, from the tile of each core."""
+    order = np.argsort(tile, kind="stable")
+    ranks = np.empty(len(order), np.int32)
+    ordered = tile[order]
+    ranks[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return ranks
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...compiler.program import DENSE
+from .network import ports_of
 from .trees import Trees
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ class Routes:
     @property
     def port(self) -> NDArray[np.int32]:
         """(cores,) which of its tile's cores each is; the port of channels is the last one."""
-        order = np.argsort(self.tile, kind="stable")
-        ordered = self.tile[order]
-        ranks = np.empty(len(order), np.int32)
-        ranks[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-        return ranks
+        return ports_of(self.tile)
 
     @cached_property
     def trees(self) -> Trees:

@@ -263,7 +263,8 @@ class StepTimer:
         )
         fire = np.where(is_port, 0.0, own) + before * out
         cost = packets * out + ~is_port * time["neuron_spike"]
-        total = np.bincount(key, cost, cells).reshape(shape)
+        # Without a spike these are integers.
+        total = np.bincount(key, cost, cells).astype(np.float64).reshape(shape)
         total[:, :-1] += routes.neurons[:-1] * time["neuron"]
         total[:, :-1] += all_updates * time["neuron_update"]
         return Firing(activity, key, counts, packets, out, fire, total)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .network import SIDES
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDES = 4
 _STEP = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
 """Rows and columns to the neighbour on each side: north, east, south, west."""
 
@@ -75,9 +76,10 @@ class Trees:
         last = step == length[message] - 1
         side = np.where(last, SIDES + port[target[message]], side)
         tiles = (int(tile.max(initial=0)) // columns + 1) * columns
-        key = (sender[message] * tiles + at_row * columns + at_column) * 64 + side
+        outputs = SIDES + int(port.max(initial=0)) + 1
+        key = (sender[message] * tiles + at_row * columns + at_column) * outputs + side
         edges, which = np.unique(key, return_index=True)  # by sender, tile and output
-        node_key, side = edges // 64, edges % 64
+        node_key, side = np.divmod(edges, outputs)
         fresh = np.ones(len(edges), bool)
         fresh[1:] = node_key[1:] != node_key[:-1]
         nodes, branch = node_key[fresh], np.flatnonzero(fresh)

@@ -65,6 +65,7 @@ class EmulatorBackend(Backend):
         # Python code can be interrupted in the middle of a step, a call of the library cannot.
         self.interruptible = self._library is not None
         self._kernel: CKernel | NumpyKernel | None = None
+        self._counted = False
 
     def load(self, program: Program) -> None:
         """Take a verified Program and reset everything to its beginning."""
@@ -74,6 +75,7 @@ class EmulatorBackend(Backend):
         if program.rules:  # they will change
             weights = tuple(one.copy() for one in weights)
         timing = self._timing(program)
+        self._counted = timing.counts
         if self._library is None:
             self._kernel = NumpyKernel(program, weights, timing)
         else:
@@ -82,7 +84,8 @@ class EmulatorBackend(Backend):
     def _timing(self, program: Program) -> Timing:
         if self._counts is None and len(program.cores) > 1:
             return Timing(
-                why_not=f"a program of {len(program.cores)} cores, and nobody asked for them"
+                why_not=f"a program of {len(program.cores)} cores, and nobody asked for them "
+                "(emulator?cycles=on)"
             )
         return Timing() if self._counts is False else Timing.of(program, self._lanes)
 
@@ -168,7 +171,9 @@ class EmulatorBackend(Backend):
             "why_not_c": self._why_not_c,
             "cycles": self._counts is not False,
         }
-        return facts if self._kernel is None else {**facts, **self._kernel.describe()}
+        if self._kernel is None:
+            return facts
+        return {**facts, "cycles": self._counted, **self._kernel.describe()}
 
     def close(self) -> None:
         """Release the memory of the loaded Program."""

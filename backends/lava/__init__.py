@@ -1,7 +1,7 @@
 """Lava 0.10 as a device: a Program becomes processes of Lava's own models.
 
-``plan.py`` says which processes
-they and the neurons become, ``refuse.py`` what has none and why. ``backend.py`` is the device,
+``plan.py`` says which processes neurons and synapses become, ``refuse.py`` what has none and why.
+``backend.py`` is the device,
 ``learning.py`` a rule in Lava's language and ``learning_state.py`` what the host adds to it,
 ``transit.py`` translates spikes on their way, ``worker/`` runs beside Lava, ``script.py`` writes
 the same network as a script for Lava (``script_rule.py`` its rules), ``install.py`` installs Lava

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import DeviceError
-from ...runtime.backend import Backend, CoreWeights, RunData, State
+from ...runtime.backend import CoreWeights, RunData, State
+from ..peer.backend import WINDOW, WINDOW_NUMBERS, PeerBackend
 from ..peer.generators import generated, merged
-from ..peer.remote import Remote, seconds
 from ..peer.synapses import enabled, mantissas, put_back
 from .learning_state import Plastic, copied, numbers, plastics, remember, with_registers
 from .plan import ALIGNMENT, Mode, Plan, lava_weights, make_plan
@@ -25,17 +24,13 @@ if TYPE_CHECKING:
     from ...runtime.backend import Events, Record
 
 MODES = ("fixed_pt", "floating_pt")
-WINDOW = 1024
-"""Most steps that Lava runs between two answers."""
 LEARNING_WINDOW = 128
-"""The same where something learns."""
-WINDOW_NUMBERS = 1 << 22
-"""Most neurons and channels times steps of a window."""
+"""Most steps between two answers where something learns."""
 MAX_PROCESSES = 400
 """Each process of Lava's is one of the operating system, and every step asks each of them."""
 
 
-class LavaBackend(Backend):
+class LavaBackend(PeerBackend):
     """Lava's own models, in a process of their own.
 
     Args:
@@ -49,7 +44,7 @@ class LavaBackend(Backend):
         DeviceError: there is no Lava, or the options are wrong.
     """
 
-    scheme = "lava"
+    scheme, peer = "lava", LAVA
 
     def __init__(
         self, mode: str = "fixed_pt", python: str | None = None, timeout: str | float = 120.0
@@ -58,15 +53,8 @@ class LavaBackend(Backend):
             raise DeviceError(
                 "there is no such mode", found=repr(mode), expected=" or ".join(MODES)
             )
-        if sys.platform == "win32":
-            raise DeviceError(
-                "Lava's processes are forked, which Windows does not do",
-                remedy="run it in the Windows Subsystem for Linux",
-            )
+        super().__init__(python, timeout)
         self._mode: Mode = mode  # type: ignore[assignment]
-        self._timeout = seconds(timeout)
-        self._python = LAVA.find_python(python)
-        self._remote: Remote | None = None
 
     # ------------------------------------------------------------------ loading
 
@@ -104,8 +92,7 @@ class LavaBackend(Backend):
     def _build(self) -> None:
         """Start Lava's processes, in a new worker where the last one is gone."""
         plan, table = self._plan, self._plan.table
-        if self._remote is None or not self._remote.alive:
-            self._remote = Remote(LAVA, self._python, self._timeout)
+        self._start()
         ends = np.cumsum([len(g.neurons) for g in plan.groups]).tolist()
         groups = [
             [g.name, end - len(g.neurons), end, *_parameters(g, self._mode), g.spiking]
@@ -138,7 +125,7 @@ class LavaBackend(Backend):
         ]
         joined["enable"] = np.concatenate([nothing, *enable])
         arrays = {"bias_mant": plan.bias_mant, "bias_exp": plan.bias_exp, **joined}
-        self._remote.ask("build", header, arrays)
+        self._ask("build", header, arrays)
 
     def _rule(self, plastic: Plastic) -> dict[str, Any]:
         rule = self._program.rules[plastic.rule.number]
@@ -337,7 +324,7 @@ class LavaBackend(Backend):
         self._write(state)
 
     def _write(self, state: State) -> None:
-        if self._remote is None or not self._remote.alive:
+        if self._gone:
             self._build()
         order, values = self._plan.order, mantissas(self._plan.table, self._weights)
         weights, exponents = self._lava_weights(self._plan, values)
@@ -403,36 +390,17 @@ class LavaBackend(Backend):
             UnsupportedError: Lava cannot hold them; nothing is changed then.
         """
         self._lava_weights(self._plan, mantissas(self._plan.table, weights))
-        gone = self._remote is None or not self._remote.alive
+        gone = self._gone
         state = self._host_state if gone else self.read_state()
         self._weights = tuple(core.copy() for core in weights)
         if not gone:  # else a state will be written next, and the weights with it
             self._write(state)
 
-    def read_saturation(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """What came with a restored state: here numbers that would saturate are an error."""
-        return self._host_state.saturations.copy(), self._host_state.saturated.copy()
-
     # ------------------------------------------------------------------ the rest
 
-    def _ask(self, what: str, header: Any = None, arrays: Any = None) -> Any:
-        if self._remote is None:
-            raise DeviceError("nothing is loaded", remedy="load a Program first")
-        return self._remote.ask(what, header, arrays)
-
     def describe(self) -> dict[str, Any]:
-        """Facts for ``spikeloom devices``: plain JSON data; the versions once it has run."""
-        facts = {} if self._remote is None else self._remote.facts
-        versions = {k: facts[k] for k in ("lava", "numpy") if k in facts}
-        return {
-            "scheme": self.scheme, "mode": self._mode, "interpreter": self._python,
-            **versions, "cycles": False,
-        }  # fmt: skip
-
-    def close(self) -> None:
-        """End Lava, with all of its processes."""
-        if self._remote is not None:
-            self._remote.close()
+        """As of every simulator, with the mode."""
+        return {**super().describe(), "mode": self._mode}
 
 
 def _parameters(group: Any, mode: str) -> list[float]:

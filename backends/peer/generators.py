@@ -1,4 +1,4 @@
-"""When a Program's own sources fire; on Lava the host works it out and streams it in."""
+"""When a Program's own sources fire; the host works it out and streams it in."""
 
 from __future__ import annotations
 

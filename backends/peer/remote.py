@@ -39,7 +39,7 @@ class Peer:
         name: its own.
         key: of its version in the worker's ``hello``, and the module that the running interpreter
             is searched for.
-        part: a folder or module that the module has; an empty folder is none.
+        part: a folder that the module has; an empty folder of its name is none.
         package: what pip calls it.
         wanted: versions, as users say it.
         prefix: of a version that can be used.
@@ -118,7 +118,7 @@ class Remote:
         self.peer, self.timeout, self._number = peer, timeout, 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         environment = dict(os.environ)
-        if os.path.realpath(python) != os.path.realpath(sys.executable) or sys.executable != python:
+        if python != sys.executable:
             # What is meant for this interpreter would break another one.
             for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
                 environment.pop(name, None)

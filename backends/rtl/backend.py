@@ -104,7 +104,7 @@ class RtlBackend(Backend):
         self._write("CONTROL", CONTROL_HOST_INPUT)
         self._write("PACE", 0)
         if geometry.rules:
-            self._write("RULES", len(program.rules))
+            self._write("RULES_USED", len(program.rules))
         self.write_weights(CoreWeights.initial(program))
         self.write_state(State.initial(program))
 

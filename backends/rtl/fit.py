@@ -41,7 +41,7 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
         return _mesh_for(program, lanes)
     plan = plan_rows(program)
     geometry = replace(
-        _geometry(program, program.cores, lanes, len(program.generators)),
+        _geometry(program, lanes, len(program.generators)),
         axons=_room(len(plan.axon_start) - 1),
         rows=_room(len(plan.row)),
         destinations=_room(len(plan.neuron_axon) + len(plan.channel_axon)),
@@ -60,7 +60,7 @@ def _mesh_for(program: Program, lanes: int | None) -> Geometry:
     driven = np.bincount(home[program.generators["channel"]], minlength=len(cores))
     sent = np.bincount(routes.home, np.diff(routes.start), len(cores)).astype(np.int64)
     geometry = replace(
-        _geometry(program, program.cores, lanes, int(driven.max(initial=0))),
+        _geometry(program, lanes, int(driven.max(initial=0))),
         axons=_room(max(int(routes.arrivals.max()), *(len(axon) for axon in routes.axon))),
         rows=_room(max(len(core.rows) for core in program.cores)),
         destinations=_room(int(sent.max(initial=0))),
@@ -71,11 +71,9 @@ def _mesh_for(program: Program, lanes: int | None) -> Geometry:
     return replace(geometry, words=_room(words))
 
 
-def _geometry(
-    program: Program, cores: tuple[CoreImage, ...], lanes: int | None, generators: int
-) -> Geometry:
+def _geometry(program: Program, lanes: int | None, generators: int) -> Geometry:
     """What of the geometry follows from neurons and target, and as many words as there can be."""
-    target = program.target
+    cores, target = program.cores, program.target
     P = target.lanes if lanes is None else lanes
     profiles = np.concatenate([core.profiles for core in cores])
     exponents = np.concatenate([core.rows["exponent"] for core in cores])

@@ -76,7 +76,9 @@ class ModelledCore(ModelCore):
         value = int.from_bytes(word, "little")
         own = region - len(self._regions)
         if own >= 0:
-            self._own[own][address] = value
+            # Numbers beyond the cores mean all of them, as the adapter has it.
+            most = value if own < 2 else self._model.geometry.cores
+            self._own[own][address] = min(value, most)
             return
         at = self._regions[region].base + (address << INDEX_SHIFT)
         self._model.write(self._at(at, self._core[0]), value)

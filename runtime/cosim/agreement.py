@@ -17,15 +17,13 @@ import numpy as np
 
 from ...compiler.program import Program
 from ...errors import InputError
-from ...recording import Result
-from ...stimulus import check_steps, make_stimulus
-from ..backend import Record
+from ...stimulus import check_steps
 from ..open import open as open_device
-from ..symbols import Symbols
 from .trains import Trains, correlation, distance, interval_difference, lag
 
 if TYPE_CHECKING:
     from ...compiler.program import PopulationSymbol
+    from ...recording import Result
     from ..device import Device
     from ..stream import Inputs
 
@@ -312,21 +310,9 @@ def _variance(trains: Trains) -> float:
 
 
 def _run(program: Program, device: Device, steps: int, inputs: Inputs | None) -> Result:
-    """A run in which every population is probed."""
-    symbols = Symbols(program)
-    stimulus = make_stimulus(
-        inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
-    )
-    record = Record(np.ones(program.neurons, bool), np.zeros(program.channels, bool))
-    data = device.backend.run(steps, symbols.encode(stimulus), record)
-    spikes, sizes = {}, {}
-    for population in program.populations:
-        place = np.full(program.neurons, -1, np.int64)
-        place[program.global_neurons(population)] = np.arange(population.size)
-        mine = place[data.neuron] >= 0
-        events = np.stack([data.neuron_step[mine], place[data.neuron[mine]]], axis=1)
-        spikes[population.name], sizes[population.name] = events, population.size
-    return Result(steps, 0, program.dt, spikes, sizes=sizes, device=device.url)
+    """A run in which the spikes of every population are recorded."""
+    device.watch({population.name: ["spikes"] for population in program.populations})
+    return device.run(steps, inputs)
 
 
 def _leads_to(program: Program, name: str, population: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,17 +38,17 @@ class Trains:
     size: int
     steps: int
 
-    @property
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """(n,) spikes of each neuron."""
         return np.bincount(self.events[:, 1], minlength=self.size)
 
-    @property
+    @cached_property
     def activity(self) -> NDArray[np.float64]:
         """(steps,) spikes of all neurons."""
         return np.bincount(self.events[:, 0], minlength=self.steps).astype(float)
 
-    @property
+    @cached_property
     def intervals(self) -> NDArray[np.int64]:
         """Steps between consecutive spikes of one neuron, of all neurons."""
         step, neuron = self.events[np.lexsort((self.events[:, 0], self.events[:, 1]))].T

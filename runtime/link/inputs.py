@@ -58,7 +58,8 @@ def run_commands(
         writes: steps of the run, ascending, and the WRITE commands before them.
 
     Raises:
-        DeviceError: one step has more events than the device can queue.
+        DeviceError: one step has more events than the device can queue, or something is to be
+            written before a step that the run does not have.
     """
     per_step = np.zeros(steps, np.int64)
     if events is not None:
@@ -68,6 +69,13 @@ def run_commands(
     before: dict[int, list[bytes]] = {}
     for step, written in writes:
         before.setdefault(step, []).append(written)
+    beside = [step for step in before if not 0 <= step < steps]
+    if beside:
+        raise DeviceError(
+            "something is to be written beside the steps of a run",
+            found=f"before step {beside[0]}",
+            expected=f"a step from 0 to {steps - 1}",
+        )
     pieces = _pieces(per_step, descriptor.event_capacity, sorted(before))
     at = 0
     for length in pieces:

@@ -31,6 +31,17 @@ def read_toml(path: Path, what: str, most: int) -> dict[str, Any]:
     if len(data) > most:
         raise FileError(f"the {what} is too large", expected=f"{most} bytes", where=path)
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        content = tomllib.loads(data.decode("utf-8"))
+        _check(content)
+    except (RecursionError, ValueError) as error:  # TOML's and Unicode's errors are among these
         raise FileError(f"the {what} is no TOML", found=str(error)[:200], where=path) from None
+    return content
+
+
+def _check(value: Any) -> None:
+    """TOML's whole numbers have 64 bits; longer ones, and deep nests, break whoever shows them."""
+    if isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check(one)
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise ValueError("a whole number of more than 64 bits")

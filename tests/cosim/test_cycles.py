@@ -316,7 +316,8 @@ def test_cycles_of_several_cores_are_counted_only_when_asked_for(url):
             _ = result.cycles
         assert str(error.value) == (
             "the clock cycles of this run are not known\n"
-            "  found: a program of 2 cores, and nobody asked for them\n"
+            "  found: a program of 2 cores, and nobody asked for them "
+            "(emulator?cycles=on)\n"
             f"  where: device {url!r}\n"
             '  remedy: open "emulator?cycles=on"; or compile for a target with larger cores'
         )

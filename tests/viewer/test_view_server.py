@@ -82,7 +82,7 @@ def test_the_page_and_what_it_may_do(live):
     assert policy.startswith("default-src 'none'; script-src 'self';")
     assert "http" not in policy
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
-    assert answer.getheader("Referrer-Policy") == "no-referrer"
+    assert answer.getheader("Referrer-Policy") == "same-origin"
     assert answer.getheader("Cache-Control") == "no-store"
 
 

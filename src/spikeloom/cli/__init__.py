@@ -20,7 +20,7 @@ COMMANDS = {
     "info": "say what is in a Program",
     "report": "write what is known of a Program as one HTML file",
     "latency": "say how long a Program takes on a chip, and what that costs",
-    "explore": "search chips and mappings for what is fast, frugal and small",
+    "explore": "search a chip's numbers and the compiler's choices",
     "cosim": "run a Program on several devices and name the first difference",
     "serve": "serve a simulated device at a pseudo-terminal or a TCP port",
     "export": "write the hardware as Verilog, a Program as a Lava script, a network as NIR",

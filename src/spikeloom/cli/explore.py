@@ -84,15 +84,15 @@ def run(options: argparse.Namespace) -> int:
             retry=options.retry,
             progress=progress,
         )
-    if options.plot:
-        from ..studies.plots import write_front
-
-        write_front(options.plot, found)
     if not found.done:
         raise DeviceError(
             "no point could be done", found=found.failed[0].error, where=found.path,
             remedy="mend the study, or the file of the chip",
         )  # fmt: skip
+    if options.plot:
+        from ..studies.plots import write_front
+
+        write_front(options.plot, found)
     messages = failures(found.failed, "points")
     print_warnings(messages)
     if options.json:

@@ -47,7 +47,8 @@ def _refuse(
     options: argparse.Namespace, names: tuple[str, ...], problem: str, expected: str
 ) -> None:
     for name in names:
-        if getattr(options, name) not in (None, False):
+        value = getattr(options, name)
+        if value is not None and value is not False:
             option = "--" + name.replace("_", "-")
             raise InputError(problem, found=option, expected=expected)
 

@@ -60,7 +60,7 @@ def projections(report: Mapping[str, Any]) -> str:
 def _errors(name: str, entry: Mapping[str, Any]) -> str:
     counts = [int(count) for count in entry["error_histogram"]]
     chart = histogram(
-        counts, -0.5, 0.5, "error in steps of the mantissa", f"errors of the weights of {name}"
+        counts, -1.0, 1.0, "error in steps of the mantissa", f"errors of the weights of {name}"
     )
     worst = "".join(
         f"<li>{int(pre)} → {int(post)}: {number(float(w))} became {number(float(got))}</li>"

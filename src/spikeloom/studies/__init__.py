@@ -1,1 +1,1 @@
-"""Many runs: studies over chips and mappings, and data sets, on local processes or on Dask."""
+"""Many runs: studies of chips and compilations, and data sets, on local processes or Dask."""

@@ -88,6 +88,7 @@ def evaluate(setting: Setting, point: dict[str, Any]) -> dict[str, float]:
             close_loop={"auto": None, "open": False, "closed": True}[study.loop],
         )
         found = _figures(report, len(program.cores)) | _errors(setting, program, key)
+    found = {name: value for name, value in found.items() if math.isfinite(value)}
     for name in study.objectives:
         if name not in found:
             why = report.missing.get(name) or report.missing.get("time")
@@ -137,7 +138,7 @@ def _figures(report: LatencyReport, cores: int) -> dict[str, float]:
         found["latency"] = report.latency["p99"]
     if report.deadline:
         found["missed"] = report.deadline["missed"]
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return found
 
 
 def _errors(setting: Setting, program: Program, key: Any) -> dict[str, float]:

@@ -111,10 +111,10 @@ def explore(
         study = Study.load(study)
     if path is None:
         raise InputError("where to?", found="no file for the results", remedy="results=…")
-    setting = _setting(study, network, inputs)
+    setting, program = _setting(study, network, inputs)
     identity = _digest(
         study={name: told for name, told in _told(study).items() if name not in _FILES},
-        network=compile(setting.network, "emulator").content_hash,
+        network=program.content_hash,
         chips=[_told(chip) for chip in setting.chips.values()],
         inputs={name: _array_digest(value) for name, value in setting.inputs.items()},
         samples={} if setting.samples is None else _samples_digest(setting.samples),
@@ -127,7 +127,10 @@ def explore(
     return Exploration(study, rows, path)
 
 
-def _setting(study: Study, network: Network | None, inputs: Mapping[str, Any] | None) -> Setting:
+def _setting(
+    study: Study, network: Network | None, inputs: Mapping[str, Any] | None
+) -> tuple[Setting, Program]:
+    """What all points share; and the network as the emulator has it."""
     if network is None:
         if study.network is None:
             raise InputError(
@@ -152,7 +155,7 @@ def _setting(study: Study, network: Network | None, inputs: Mapping[str, Any] | 
         check_readout(program, study.readout)
         if samples.labels is None:
             raise InputError("an error rate needs labels", where=study.samples)
-    return Setting(study, network, inputs or {}, steps, samples, chips_of(study))
+    return Setting(study, network, inputs or {}, steps, samples, chips_of(study)), program
 
 
 def run_samples(
@@ -194,7 +197,7 @@ def run_samples(
         folder = str(Path(folder).resolve())
     identity = _digest(
         program=program.content_hash, samples=_samples_digest(samples), readout=readout,
-        folder=folder,
+        folder=folder, device=device,
     )  # fmt: skip
     batch = Batch(program, samples, device, readout, folder)
     task = Task(open_batch, run_sample, batch)

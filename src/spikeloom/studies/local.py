@@ -83,8 +83,9 @@ class LocalPool:
             if self._give(worker, number, payload):
                 return
         worker = self._start()
-        self._give(worker, number, payload)
-        worker.number = number  # if that failed already, wait() finds it dead
+        worker.number = number
+        with contextlib.suppress(OSError):  # if it is dead already, wait() finds it so
+            worker.line.send(payload)
 
     def _give(self, worker: _Worker, number: int, payload: Any) -> bool:
         """Whether the worker took the job; one that died while it was idle did not."""

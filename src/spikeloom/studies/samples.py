@@ -53,7 +53,8 @@ class Samples:
             for name, entry in reader.entries.items():
                 where = f"{path}: {name}"
                 if name == LABELS:
-                    if len(entry.shape) != 1 or entry.dtype.kind not in "iu":
+                    whole = entry.dtype.kind in "iu" and np.can_cast(entry.dtype, np.int64)
+                    if len(entry.shape) != 1 or not whole:
                         raise FileError("labels are (samples,) integers", found=entry.dtype,
                                         where=where)  # fmt: skip
                     continue
@@ -72,6 +73,8 @@ class Samples:
             if len(shapes) != 1:
                 raise InputError("all rasters have the same samples and steps", where=path,
                                  found=sorted(shapes) or "no raster")  # fmt: skip
+            if 0 in next(iter(shapes)):
+                raise InputError("there are no samples, or they have no steps", where=path)
             rasters = {name: reader.read(name) for name in reader.entries if name != LABELS}
             if LABELS in reader.entries:
                 labels = reader.read(LABELS).astype(np.int64)

@@ -35,6 +35,7 @@ _TABLES = {
     result TEXT,
     error TEXT
 )""",
+    "by_state": "CREATE INDEX by_state ON jobs (state)",
 }
 _COLUMNS = "number, payload, state, attempts, worker, began, seconds, result, error"
 _Self = TypeVar("_Self", bound="Store")
@@ -276,9 +277,7 @@ def _telling(path: Path) -> Iterator[None]:
     """SQLite's and JSON's errors as ours."""
     try:
         yield
-    except (sqlite3.Error, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
+    except (sqlite3.Error, ValueError, RecursionError) as error:
         raise FileError("the results cannot be used", found=str(error)[:200], where=path) from None
 
 

@@ -230,7 +230,7 @@ class _Reader:
             self.fail("this must be a table", "nir", value)
         self.only_known(value, _NIR, "nir.")
         for key, one in value.items():
-            if isinstance(one, (list, dict)):
+            if not isinstance(one, (str, int, float)):
                 self.fail("this must be one value", f"nir.{key}", one)
         return value
 

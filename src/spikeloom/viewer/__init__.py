@@ -186,7 +186,10 @@ def _meant(runner: Runner, given: dict[str, Any]) -> Callable[[], Any]:
         weights = item("weights", bool)
         return lambda: runner.reset(weights)
     if what == "speed":
-        speed = None if given.get("speed") is None else _speed(min(item("speed", int, float), 1e9))
+        speed = None
+        if given.get("speed") is not None:
+            # An integer of JSON may be longer than any number can be.
+            speed = _speed(max(0.0, min(item("speed", int, float), 1e9)))
         return lambda: runner.hurry(speed)
     if what == "learning":
         on = item("on", bool)

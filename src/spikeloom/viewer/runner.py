@@ -139,6 +139,7 @@ class Runner(threading.Thread):
         """All commands that wait; the next one as well while nothing is to be run yet."""
         while True:
             left = max(0.0, self._due - time.monotonic()) if self._running else 0.5
+            left = min(left, threading.TIMEOUT_MAX)
             try:
                 command = self._commands.get(timeout=left) if left else self._commands.get_nowait()
             except queue.Empty:
@@ -300,3 +301,4 @@ class Runner(threading.Thread):
         """Show the weights of this projection."""
         self.pictures.choose(self._device, projection, kind)
         self._show(paused=True)
+        self.feed.tell(picture=self.pictures.number)  # none is news, too

@@ -37,7 +37,7 @@ _HEADERS = {
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
@@ -208,19 +208,23 @@ class _Handler(BaseHTTPRequestHandler):
         if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
             self._refuse(403, "another page may not ask this one")
             return None
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+            fields = parse_qs(parts.query, max_num_fields=8)
+        except ValueError:
+            self._refuse(400, "malformed address")
+            return None
         token, slash, name = parts.path.removeprefix("/").partition("/")
         right = hmac.compare_digest(token.encode(), self.server.token.encode())
         if not right or not slash:
             self._refuse(404, "the address is not complete: it has a secret part")
             return None
-        query = {key: values[0] for key, values in parse_qs(parts.query, max_num_fields=8).items()}
-        return name, query
+        return name, {key: values[0] for key, values in fields.items()}
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit() and int(length) <= MOST_BODY):
-            self.close_connection = True
+        fits = length.isascii() and length.isdigit() and len(length) <= len(str(MOST_BODY))
+        if not fits or int(length) > MOST_BODY:
             self._refuse(413, f"a command has at most {MOST_BODY} bytes")
             return None
         return self.rfile.read(int(length))
@@ -259,6 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, {})
 
     def _refuse(self, status: int, why: str) -> None:
+        # A body that nobody has read would be taken for the next question.
+        self.close_connection = True
         self._json(status, {"error": why})
 
     def _json(self, status: int, data: dict[str, Any]) -> None:
@@ -268,6 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         self.end_headers()

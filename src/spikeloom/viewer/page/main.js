@@ -104,10 +104,8 @@ function choosePicture(name) {
 async function fetchPicture() {
   picture = await ask("picture");
   pictureNumber = picture.number ?? news.picture;
-  if (picture.projection) {
-    get("projection").value = picture.projection;
-    get("kind").value = picture.kind;
-  }
+  get("projection").value = picture.projection ?? "";
+  if (picture.projection) get("kind").value = picture.kind;
   showPicture();
 }
 
