@@ -91,6 +91,16 @@ def test_without_single_spikes_the_rest_is_the_same(chip, mode):
     assert len(summary.spike_latency) == 0
 
 
+@pytest.mark.parametrize("mode", ["simple", "queue"])
+@pytest.mark.parametrize("each", [True, False])
+def test_a_network_in_which_nothing_spikes(mode, each):
+    net, inputs = network(1e-3)
+    silent = {name: np.zeros_like(raster) for name, raster in inputs.items()}
+    report = sl.latency(net, silent, 20, "loihi", mode=mode, each=each)
+    assert (report.spikes, report.messages) == (0, 0)
+    assert report.core_busy.sum() > 0  # neurons are computed all the same
+
+
 def test_multicast_costs_no_more_than_unicast():
     net, inputs = network(1e-3)
     mesh = with_numbers(sl.load_chip("core-mesh"), core_neurons=9)

@@ -5,8 +5,9 @@ import pytest
 from support.traffic import random_messages, random_packets, random_shape
 
 from spikeloom.backends.chips import native
-from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick
+from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick, ports_of
 from spikeloom.backends.chips.network_run import Journey, Network
+from spikeloom.backends.chips.trees import Trees
 
 BOTH = [
     pytest.param(
@@ -146,6 +147,15 @@ def test_a_common_way_is_gone_once(compiled):
         network.run_steps(messages, np.array([0, 1, 1, 1, 1]), np.array([0, 2]))
         assert network.passed[0, :, 1].tolist() == [1, 1, 1, 0]
     assert messages["arrived"].tolist() == [21, 25]
+
+
+def test_trees_to_tiles_with_many_cores():
+    """Two tiles with 70 cores each: the last core of the second one is one hop east."""
+    tile = np.repeat([0, 1], 70).astype(np.int32)
+    target = np.array([69, 139], np.int32)
+    port = ports_of(tile)
+    trees = Trees.of(np.array([0, 2]), np.array([0], np.int32), target, tile, port, 2)
+    assert trees.links.tolist() == [[0, 1, 0, 0]]
 
 
 @pytest.mark.parametrize("compiled", BOTH)

@@ -131,6 +131,22 @@ def decaying() -> sl.Network:
 
 
 @pytest.mark.peer
+def test_new_weights_leave_the_neurons_real_numbers_as_they_are():
+    """Read as integers and written back they would begin anew from a rounded state."""
+    program = sl.compile(decaying())
+    given = {"keys": np.random.default_rng(2).random((40, 4)) < 0.4}
+    with sl.open(brian2_url()) as brian2:
+        brian2.load(program)
+        whole = brian2.run(40, given)
+        brian2.reset(weights=True)
+        first = brian2.run(20, {"keys": given["keys"][:20]})
+        brian2.write_weights("keys->cells", brian2.read_weights("keys->cells"))
+        rest = brian2.run(20, {"keys": given["keys"][20:]})
+    pieces = [run.states["cells"]["v"] for run in (first, rest)]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole.states["cells"]["v"])
+
+
+@pytest.mark.peer
 def test_decays_are_not_truncated():
     """Brian2's v is the quantised network's; ours loses up to a step in each of u and v, so that it
     lies below by no more than what those add up to."""

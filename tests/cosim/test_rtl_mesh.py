@@ -176,8 +176,20 @@ def test_at_the_pins_of_a_uart():
     loaded(device, program)
     assert before == 10
     check_linked(device, program, 5)
+    check_cores_beyond_the_mesh(device)
     device.close()
     line.close()
+
+
+def check_cores_beyond_the_mesh(device: RemoteBackend) -> None:
+    """They mean all of them, of which core 0 answers; nothing waits for a core that is not there."""
+    device.client.write("core", 0, b"\0")
+    right = device.client.read("row.0", 0, 4)
+    for beyond in (2, 3, 7, 255):
+        device.client.write("core", 0, bytes([beyond]))
+        assert device.client.read("row.0", 0, 4) == right
+        assert device.client.read("core", 0, 1) == bytes([2])
+    device.client.write("core", 0, b"\0")
 
 
 def check_linked(device: RemoteBackend, program: Any, seed: int) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spikeloom.errors import UnsupportedError
 from spikeloom.hdl import document
+from spikeloom.hdl.core_regions import core_regions
 from spikeloom.hdl.cycles import SenderRows, StepWork, step_cycles
 from spikeloom.hdl.geometry import QUEUE, Geometry
 from spikeloom.hdl.layout import dense_part_bits, layout
@@ -82,6 +83,17 @@ def test_addresses_and_registers_are_unique():
     numbers = [r.number for r in REGISTER.values()]
     assert len(set(numbers)) == len(numbers)
     assert max(numbers) < 256
+
+
+def test_digests_tell_of_every_table_that_the_core_does_not_write():
+    constant = {"xkey", "ykey", "term", "walk", "rule", "code", "salt", "decay", "window"}
+    g = Geometry(rules=4, plastic=64, slots=64, code=16, windows=True, scattered=True)
+    volatile = {e.region.name: e.region.volatile for e in core_regions(g)}
+    for name, changes in volatile.items():
+        if name.partition(".")[0] in constant:
+            assert not changes, name
+    assert volatile["plastic.0"]
+    assert "term.0" in volatile
 
 
 def test_a_core_that_cannot_be_built_is_refused():

@@ -202,6 +202,20 @@ def test_the_budget_is_what_the_emulator_counts(room):
         assert both.cycles[1] == cases["everybody"]
 
 
+def test_the_histogram_holds_errors_of_a_whole_step():
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 40)
+    cells = net.population("cells", 50, sl.LIF(tau_mem=None, v_threshold=1.0))
+    net.connect(host, cells, weights=np.random.default_rng(5).uniform(0, 0.4, (40, 50)))
+    program = sl.compile(net, quantization=sl.Quantization(rounding="toward_zero"))
+    (entry,) = program.report["projections"].values()
+    counts = np.array(entry["error_histogram"])
+    assert counts.sum() == 2000
+    assert counts[10:].sum() == 0  # nothing is rounded up
+    assert counts[:10].min() > 100
+    assert counts[:10].max() < 300  # and no end gathers what lies beyond
+
+
 def test_errors_of_weights_are_the_networks(program):
     entry = program.report["projections"]["host->cells" + HOSTILE]
     assert sum(entry["error_histogram"]) == entry["synapses"] == 1000

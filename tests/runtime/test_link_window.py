@@ -10,9 +10,11 @@ import pytest
 from support.echo import EchoCore, descriptor
 from support.wire import Wire
 
+from spikeloom.errors import DeviceError
 from spikeloom.hdl.protocol import command
 from spikeloom.runtime.backend import Events
 from spikeloom.runtime.link.client import Client
+from spikeloom.runtime.link.inputs import run_commands
 from spikeloom.runtime.link.model import DeviceModel
 from spikeloom.runtime.link.session import Session
 
@@ -77,3 +79,14 @@ def test_a_window_of_two_frames_is_slow_but_right():
     client, _ = opened(64, 256, 0.016)
     client.load({"data": HALF})
     assert client.read("data") == HALF
+
+
+@pytest.mark.parametrize("step", [-1, 4, 5])
+def test_nothing_is_written_beside_a_run(step):
+    told = descriptor(1024, 8192)
+    with pytest.raises(DeviceError) as caught:
+        run_commands(told, 0, 4, None, 0, [(1, b"first"), (step, b"second")])
+    assert str(caught.value) == (
+        "something is to be written beside the steps of a run\n"
+        f"  found: before step {step}\n  expected: a step from 0 to 3"
+    )

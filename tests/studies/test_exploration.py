@@ -192,6 +192,16 @@ def test_error_objectives(folder, net):
     assert all(row.result["error_rate"] in (0, 0.25, 0.5, 0.75, 1) for row in rows)
 
 
+def test_where_every_point_fails_nothing_is_drawn_and_the_reason_is_told(folder, net, capsys):
+    from spikeloom import cli
+
+    (folder / "study.toml").write_text(STUDY.replace("[1, 2, 3, 6]", "[1]").replace(
+        "name = ", "mode = 'queue'\nname = ").replace('mode = "simple"\n', ""))  # fmt: skip
+    arguments = ["explore", "study.toml", "--network", "net.py:net", "--plot", "front.png"]
+    assert cli.main([*arguments, "--workers", "1"]) == 8
+    assert "no point could be done" in capsys.readouterr().err
+
+
 def test_results_of_another_study_are_refused(folder, net):
     text = STUDY.replace("points = 15", "points = 2")
     (folder / "study.toml").write_text(text)
@@ -239,11 +249,22 @@ def test_a_data_set_is_its_runs(folder, net, capsys):
          "  expected: --samples FILE\n"),
         (["--samples", "in.npz", "--steps", "3"], "an option of single runs\n  found: --steps\n"
          "  expected: none of them beside --samples\n"),
+        (["--workers", "0"], "an option of data sets\n  found: --workers\n"
+         "  expected: --samples FILE\n"),
+        (["--samples", "in.npz", "--steps", "0"], "an option of single runs\n  found: --steps\n"
+         "  expected: none of them beside --samples\n"),
+        (["--samples", "empty.npz"], "there are no samples, or they have no steps\n"
+         "  where: empty.npz\n"),
+        (["--samples", "labels.npz"], "labels are (samples,) integers\n  found: uint64\n"
+         "  where: labels.npz: labels\n"),
         (["--samples", "in.npz"], "this is no raster of samples\n  found: bool (20, 3)\n"
          "  expected: booleans (samples, steps, 3)\n  where: in.npz: ear\n"),
     ],
 )  # fmt: skip
 def test_data_sets_refuse(folder, net, capsys, arguments, problem):
+    rasters = np.zeros((2, 20, 3), bool)
+    np.savez("empty.npz", ear=rasters[:0], labels=np.zeros(0, np.int64))
+    np.savez("labels.npz", ear=rasters, labels=np.full(2, 2**64 - 1, np.uint64))
     from spikeloom import cli
 
     sl.compile(net).save("net.loom")

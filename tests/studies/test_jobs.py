@@ -57,6 +57,25 @@ def test_workers_that_all_die_are_an_error_and_jobs_stay(tmp_path):
     assert set(states) == {"failed", "pending"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_worker_that_is_dead_before_its_first_job_is_found(monkeypatch):
+    with LocalPool(Task(work.prepare, work.double, None), 1) as pool:
+        start = pool._start
+
+        def stillborn():
+            worker = start()
+            worker.process.kill()
+            worker.process.join()
+            return worker
+
+        monkeypatch.setattr(pool, "_start", stillborn)
+        pool.submit(0, 1)
+        (outcome,) = pool.wait()
+    assert (outcome.number, outcome.result) == (0, None)
+    assert outcome.reason is not None
+    assert outcome.reason.endswith("ended with SIGKILL")
+
+
 def test_only_one_process_writes(tmp_path):
     path = tmp_path / "r.sqlite"
     with Store(path, "id", [1], {}):

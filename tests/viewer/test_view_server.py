@@ -132,6 +132,7 @@ def test_it_listens_at_this_machine_only(live):
         (b'{"do": "step", "steps": 1e99}', {}, 409),
         (b'{"do": "speed", "speed": NaN}', {}, 409),
         (b'{"do": "speed", "speed": -1}', {}, 409),
+        (b'{"do": "speed", "speed": -1' + b"0" * 400 + b"}", {}, 409),
         (b'{"do": "learning", "on": true}', {}, 409),
         (b'{"do": "watch", "neurons": [["digits", 7]]}', {}, 409),
         (b'{"do": "watch", "neurons": [["digits", 1e3]]}', {}, 409),
@@ -147,6 +148,36 @@ def test_wrong_commands_change_nothing(live, body, headers, status):
     assert answer.status == status
     assert list(json.loads(content)) == ["error"]
     assert news(live) == before
+
+
+@pytest.mark.parametrize("path", ["http://[x", "news?" + "&".join(f"a{i}=1" for i in range(9))])
+def test_malformed_addresses_are_answered(live, path):
+    answer, content = ask(live, "GET", path if path[0] == "n" else "/" + path)
+    assert (answer.status, list(json.loads(content))) in ((400, ["error"]), (404, ["error"]))
+
+
+def test_a_body_that_nobody_read_is_no_question(live):
+    """The connection ends with a refusal, instead of taking the rest for another request."""
+    answer, _ = ask(live, "POST", "/", b"GET / HTTP/1.1\r\n\r\n")
+    assert (answer.status, answer.getheader("Connection")) == (404, "close")
+    answer, _ = ask(live, "POST", "command", b"", Content_Length="9" * 5000)
+    assert answer.status == 413
+
+
+def test_a_speed_as_slow_as_can_be_said(live):
+    assert command(live, do="speed", speed=1e-300) == (200, None)
+    assert command(live, do="start") == (200, None)
+    time.sleep(0.2)
+    assert command(live, do="pause") == (200, None)
+    assert news(live)["state"] == "paused"
+
+
+def test_no_picture_is_news_as_well(live):
+    shown = {"do": "picture", "projection": "pixels->digits", "kind": "matrix"}
+    assert command(live, **shown) == (200, None)
+    before = news(live)["picture"]
+    assert command(live, do="picture", projection="", kind="matrix") == (200, None)
+    assert news(live)["picture"] == before + 1
 
 
 def test_commands_and_news(live):
