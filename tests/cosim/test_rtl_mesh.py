@@ -182,7 +182,7 @@ def test_at_the_pins_of_a_uart():
 
 
 def check_cores_beyond_the_mesh(device: RemoteBackend) -> None:
-    """They mean all of them, of which core 0 answers; nothing waits for a core that is not there."""
+    """They mean all, of which core 0 answers; nothing waits for a core that is not there."""
     device.client.write("core", 0, b"\0")
     right = device.client.read("row.0", 0, 4)
     for beyond in (2, 3, 7, 255):
