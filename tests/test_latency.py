@@ -96,7 +96,7 @@ def test_without_single_spikes_the_rest_is_the_same(chip, mode):
 def test_a_network_in_which_nothing_spikes(mode, each):
     net, inputs = network(1e-3)
     silent = {name: np.zeros_like(raster) for name, raster in inputs.items()}
-    report = sl.latency(net, silent, 20, "loihi", mode=mode, each=each)
+    report = sl.latency(net, silent, 80, "loihi", mode=mode, each=each)
     assert (report.spikes, report.messages) == (0, 0)
     assert report.core_busy.sum() > 0  # neurons are computed all the same
 
