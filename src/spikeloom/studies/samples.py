@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler.program import Probe
-from ..errors import FileError, InputError
+from ..errors import InputError
 from ..formats import write_result
 from ..runtime.npz import NpzReader
 from ..runtime.open import open as open_device
@@ -55,7 +55,7 @@ class Samples:
                 if name == LABELS:
                     whole = entry.dtype.kind in "iu" and np.can_cast(entry.dtype, np.int64)
                     if len(entry.shape) != 1 or not whole:
-                        raise FileError("labels are (samples,) integers", found=entry.dtype,
+                        raise InputError("labels are (samples,) integers", found=entry.dtype,
                                         where=where)  # fmt: skip
                     continue
                 if name not in hosts:
