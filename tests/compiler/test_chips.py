@@ -148,7 +148,7 @@ ONE = '{ value = 1, kind = "chosen", source = "a test" }'
         (("value = 2", "value = 2.0"), "this is no number of its kind"),
         (("value = 2", "value = true"), "this is no number of its kind"),
         (("value = 2", "value = 0"), "this number is out of range"),
-        (("value = 2", "value = " + "9" * 400), "this number is out of range"),
+        (("value = 2", "value = " + "9" * 400), "a whole number of more than 64 bits"),
         (("value = 2", "value = 65535"), None),
         (("[mesh]", f"[time]\nneuron = {ONE.replace('1', 'nan')}\n[mesh]"), "out of range"),
         (("[mesh]", f"[time]\nneuron = {ONE.replace('1', '-1.0')}\n[mesh]"), "out of range"),
