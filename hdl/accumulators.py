@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import Bank, HostPort, choose
@@ -106,7 +106,7 @@ class SynapseLane(Component):
         push, offered, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
         take: as ``take`` of the accumulators, those of ``take_group`` and ``slot``; not while
-            ``busy``, nor in the cycle after.
+            ``busy``, nor in the two cycles after.
         take_group: 0 without ``take``.
         look: while the host has access; the synapses that it reads are those that an offered row
             begins with, and the accumulators those that it takes.
@@ -144,7 +144,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, 1 the accumulator; cycle 2 shifts the weight and adds it."""
+        """Cycle 0 reads the synapse, 2 the accumulator; cycle 3 shifts the weight and adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -174,14 +174,23 @@ class SynapseLane(Component):
         delay = Mux(row.dense, row.delay, synapses.get("delay"))
         group = Mux(row.dense, row.group, synapses.get("group"))
         valid, exponent = rows.valid, row.exponent
-        receptor = row.receptor if g.receptors == 2 else 0
+        receptor = row.receptor if g.receptors == 2 else Const(0, 1)
+        # A cycle of its own, since block RAM takes half of one to answer. It delays no step: the
+        # update takes sums two cycles after the last entry has been read, in any case.
+        names = ("weight", "exponent", "delay", "group", "receptor", "valid")
+        weight, exponent, delay, group, receptor, valid = (
+            later(m, value, 1, name)
+            for name, value in zip(
+                names, (weight, exponent, delay, group, receptor, valid), strict=True
+            )
+        )
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)
             exponent = Mux(self.plastic, self.plastic_exponent, exponent)
             delay = Mux(self.plastic, self.plastic_delay, delay)
             group = Mux(self.plastic, self.plastic_group, group)
             receptor = Mux(self.plastic, self.plastic_receptor, receptor)
-            valid = rows.valid | self.plastic
+            valid = valid | self.plastic
         # 2^exponent, so that a multiplier shifts; not in the cycle in which the memory reads, which
         # is a long one.
         mantissa = Signal(signed(g.weight_bits))
@@ -191,7 +200,7 @@ class SynapseLane(Component):
             m.d.sync += mantissa.eq(0)
         m.d.comb += [
             sums.add.eq(valid),
-            sums.receptor.eq(receptor if g.receptors == 2 else 0),
+            sums.receptor.eq(receptor),
             # While sums are taken, there is no row: then delay and group are 0.
             sums.place.eq(Cat(delay[:slot_bits], group | self.take_group)),
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], sums.place[slot_bits:])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
 if TYPE_CHECKING:
@@ -25,3 +26,12 @@ def tree(combine: Callable[[Any, Any], Any], values: Iterable[Any]) -> Any:
         pairs = [combine(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[2 * len(pairs) :]
     return level[0]
+
+
+def later(m: Module, value: Any, cycles: int, name: str) -> Any:
+    """A value, so many cycles later."""
+    for i in range(cycles):
+        held = Signal(value.shape(), name=f"{name}_{i + 1}")
+        m.d.sync += held.eq(value)
+        value = held
+    return value

@@ -67,7 +67,8 @@ class Control(Component):
         late, refused, free_run = Signal(), Signal(), Signal()
         running, target = Signal(), Signal(32)  # until the step's number is the target's
 
-        m.d.comb += self.wanted.eq((running & (self.step != target)) | free_run)
+        # A cycle later, since comparing takes long; the number changes long before a step ends.
+        m.d.sync += self.wanted.eq((running & (self.step != target)) | free_run)
         with m.If(self.next_step):
             m.d.sync += self.step.eq(self.step + 1)
         with m.If(self.late):

@@ -174,7 +174,6 @@ class Core(Component):
             sequencer.pace_set.eq(control.pace_set),
             control.busy.eq(~sequencer.idle | control.wanted),
             control.late.eq(sequencer.late),
-            control.working.eq(~sequencer.idle | sequencer.start),
             control.next_step.eq(array.taken),
             control.spikes.eq(array.spikes),
             control.clipped_u.eq(array.clipped_u),
@@ -184,7 +183,10 @@ class Core(Component):
             fired.set_count.eq(control.set_fired),
             fired.new_count.eq(decoder.data),
         ]
-        m.d.sync += control.events.eq(Mux(fetch.counted, fetch.synapses, 0))
+        m.d.sync += [
+            control.events.eq(Mux(fetch.counted, fetch.synapses, 0)),
+            control.working.eq(~sequencer.idle | sequencer.start),
+        ]
 
     def _random(
         self, m: Module, control: Control, array: NeuronArray, generators: Generators | None
@@ -391,8 +393,11 @@ class Core(Component):
         m.submodules.queue = queue = SyncFIFOBuffered(
             width=len(made.as_value()), depth=1 << (2 * most + 1).bit_length()
         )
+        # Known a cycle late, when one more may have come.
+        filled = Signal()
+        m.d.sync += filled.eq(queue.w_level > most + 1)
         m.d.comb += [
-            sequencer.wait.eq(decoder.wait | (queue.w_level > most + 2)),
+            sequencer.wait.eq(decoder.wait | filled),
             queue.w_data.eq(made),
             self.output.valid.eq(queue.r_rdy),
             self.output.payload.eq(queue.r_data),

@@ -15,11 +15,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry, count_bits, index_bits
 from .layout import layout
 from .learning_fade import SETTLED
-from .learning_lane import later
 from .learning_phases import Phases
 from .learning_prepare import Prepare
 from .learning_synapses import Synapses

@@ -13,10 +13,9 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry, count_bits, index_bits
 from .hash_unit import Mix
-from .learning_lane import later
 from .learning_tables import TRACE_BITS
 
 SETTLED = 4

@@ -18,7 +18,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry
 from .layout import layout
 from .learning_tables import (
@@ -41,15 +41,6 @@ SUMMED = 7
 """The stage in which a sum stands."""
 DONE = SUMMED + 2
 """The stage in which a synapse's new values stand in ``RuleLane.after``."""
-
-
-def later(m: Module, value: Any, cycles: int, name: str) -> Any:
-    """A value, so many cycles later."""
-    for i in range(cycles):
-        held = Signal(value.shape(), name=f"{name}_{i + 1}")
-        m.d.sync += held.eq(value)
-        value = held
-    return value
 
 
 def product_of(m: Module, value: Any, factor: Any, bits: int) -> Any:

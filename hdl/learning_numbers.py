@@ -7,11 +7,10 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry, index_bits
 from .hash_unit import Mix
 from .layout import layout
-from .learning_lane import later
 from .learning_tables import INDEX_BITS
 
 

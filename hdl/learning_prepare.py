@@ -10,11 +10,10 @@ from amaranth.lib import fifo, stream
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .cycles import LEAST
 from .geometry import Geometry, index_bits
 from .layout import layout
-from .learning_lane import later
 from .learning_numbers import Numbers, key_bits
 from .learning_tables import INDEX_BITS, TRACE_BITS, WHENS
 from .learning_walk import (

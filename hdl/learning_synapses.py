@@ -11,13 +11,13 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 
+from .component import later
 from .geometry import Geometry
 from .learning_lane import (
     DONE,
     SUMMED,
     RuleLane,
     factor_bits,
-    later,
     shared_layout,
     synapse_layout,
 )

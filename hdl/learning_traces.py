@@ -12,10 +12,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 
-from .component import Component
+from .component import Component, later
 from .geometry import Geometry
 from .learning_fade import Fade
-from .learning_lane import later
 from .learning_phases import Phases
 from .learning_tables import HISTORY, TRACE_BITS, TRACES
 from .memory import Bank

@@ -317,7 +317,7 @@ def test_a_lane_adds_rows_back_to_back_and_its_sums_are_empty_once_taken():
             await offer(context, lane, row)
         while context.get(lane.busy):
             await context.tick()
-        await context.tick()
+        await context.tick().repeat(2)
         for at in range(4):
             context.set(lane.slot, at)
             context.set(lane.take, 1)
