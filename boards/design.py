@@ -112,7 +112,7 @@ class Design:
         """The device, which describes itself."""
         from ..hdl.device import Device
 
-        return Device(self.geometry, self.descriptor(), self.divisor)
+        return Device(self.geometry, self.descriptor())
 
     def descriptor(self) -> Descriptor:
         """What the device tells of itself."""
