@@ -100,9 +100,9 @@ class Descriptor:
             (self.event_capacity < 1, "event_capacity must be at least 1"),
             (
                 (self.divisor, self.fastest) != (0, 0)
-                and not protocol.MIN_DIVISOR <= self.fastest <= self.divisor <= 1 << 16,
-                f"a bit takes {protocol.MIN_DIVISOR} to {1 << 16} cycles, the fastest no more than "
-                "the others",
+                and not protocol.MIN_DIVISOR <= self.fastest <= self.divisor <= protocol.MOST_DIVISOR,
+                f"a bit takes {protocol.MIN_DIVISOR} to {protocol.MOST_DIVISOR} cycles, the "
+                "fastest no more than the others",
             ),
             (not 1 <= len(self.regions) <= 256, "1 to 256 regions are needed"),
             (len(set(names)) != len(names), "two regions have one name"),

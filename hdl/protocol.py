@@ -56,6 +56,10 @@ MIN_DIVISOR = 4
 two clocks that differ by 2 % are apart at the last bit, 0.19 bit."""
 
 
+MOST_DIVISOR = 1 << 16
+"""Most clock cycles per bit."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One unsigned little-endian integer of ``size`` bytes."""

@@ -27,7 +27,7 @@ def answer_bit(kind: FrameType) -> int:
     return 1 << ANSWERS.index(kind)
 
 
-TURN_CYCLES = 190
+TURN_CYCLES = 130
 """What a turn of the program's loop takes while there is nothing to do."""
 
 
