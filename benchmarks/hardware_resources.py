@@ -1,7 +1,7 @@
 """Logic, memory and multipliers that a generated core takes, counted by yosys; or the link alone.
 
     python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7|ice40]
-    python benchmarks/hardware_resources.py link link-small frames frames-small frames-fixed --family ice40
+    python benchmarks/hardware_resources.py link link-small frames-small frames-fixed --family ice40
 
 These are counts after synthesis, not a placed design; docs/hardware.md records them.
 """

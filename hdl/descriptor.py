@@ -100,7 +100,10 @@ class Descriptor:
             (self.event_capacity < 1, "event_capacity must be at least 1"),
             (
                 (self.divisor, self.fastest) != (0, 0)
-                and not protocol.MIN_DIVISOR <= self.fastest <= self.divisor <= protocol.MOST_DIVISOR,
+                and not protocol.MIN_DIVISOR
+                <= self.fastest
+                <= self.divisor
+                <= protocol.MOST_DIVISOR,
                 f"a bit takes {protocol.MIN_DIVISOR} to {protocol.MOST_DIVISOR} cycles, the "
                 "fastest no more than the others",
             ),

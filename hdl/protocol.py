@@ -176,15 +176,16 @@ HELLO_REQUEST = Layout(
     "hello request", (Field("offset", 2, "first byte of the description that is wanted"),), ""
 )
 
-RATE_REQUEST = Layout(
-    "rate request", (Field("cycles", 2, "clock cycles of a bit, less one"),), ""
-)
+RATE_REQUEST = Layout("rate request", (Field("cycles", 2, "clock cycles of a bit, less one"),), "")
 
 TRIAL_SECONDS = 0.5
 """How long a device waits for KEEP at a new rate."""
 
 TRIAL_CYCLES = 1 << 24
 """The same for a device that has no clock of its own, in cycles."""
+
+START_BAUD = 115_200
+"""Bits per second of a board's line after a reset: what every adapter and every host can do."""
 
 RATE_ERROR = 0.01
 """How far a device's rate may be from the one that its host has set; a receiver bears twice as

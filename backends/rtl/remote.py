@@ -23,7 +23,7 @@ from ...hdl.core_regions import (
 )
 from ...hdl.geometry import Geometry
 from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
-from ...hdl.protocol import COMMAND
+from ...hdl.protocol import COMMAND, START_BAUD
 from ...hdl.registers import REGISTER
 from ...hdl.streams import (
     INPUT_END,
@@ -37,7 +37,7 @@ from ...hdl.streams import (
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
 from ...runtime.link.inputs import Write
-from ...runtime.link.rates import FASTEST, START
+from ...runtime.link.rates import FASTEST
 from ...runtime.link.session import Session, Timing
 from .backend import BATCH, MOST_CYCLES, RtlBackend, batches
 from .model import Model, StepOutput
@@ -472,7 +472,7 @@ class SerialBackend(RemoteBackend):
     def __init__(
         self,
         address: str,
-        baud: int | str = START,
+        baud: int | str = START_BAUD,
         fastest: int | str = FASTEST,
         record: str | None = None,
     ) -> None:

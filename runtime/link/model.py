@@ -129,7 +129,7 @@ class DeviceModel:
             self._advance()
 
     def take(self) -> bytes:
-        """Bytes for the host since the last call; with them goes the rate at which they are sent."""
+        """Bytes for the host since the last call; a rate that was asked for begins after them."""
         out = bytes(self._out)
         self._out.clear()
         if self._wanted is not None:
@@ -137,7 +137,7 @@ class DeviceModel:
         return out
 
     def time_is_up(self) -> None:
-        """No KEEP came within ``protocol.TRIAL_SECONDS`` at a new rate: back to the last good one."""
+        """No KEEP within ``protocol.TRIAL_SECONDS`` at a new rate: back to the last good one."""
         if self.trying:
             self.divisor, self.trying = self._good, False
 

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .codec import Frame
     from .session import Session
 
-START = 115_200
-"""The rate of every board's line after a reset."""
-
 FASTEST = 12_000_000
 """As fast as adapters are."""
 
@@ -62,13 +59,13 @@ def rates(d: Descriptor, start: int, most: int) -> list[Rate]:
     """
     # A simulated device has no clock: its pins are what the line's rate makes of them.
     clock = d.clock_hz or start * d.divisor
-    found = []
-    for baud in sorted({*USUAL, clock // max(1, d.fastest)}):
+    found: dict[int, int] = {}
+    for baud in (*USUAL, clock // max(1, d.fastest)):
         divisor = max(1, round(clock / baud))
         exact = abs(clock / divisor / baud - 1) <= protocol.RATE_ERROR
         if exact and d.fastest <= divisor < d.divisor and start < baud <= most:
-            found.append(Rate(baud, divisor))
-    return found
+            found.setdefault(divisor, baud)
+    return sorted((Rate(found[n], n) for n in found), key=lambda rate: rate.baud)
 
 
 def climb(session: Session, d: Descriptor) -> None:

@@ -12,10 +12,10 @@ from support.echo import descriptor
 
 from spikeloom.backends.rtl.tools import missing_tools
 from spikeloom.hdl import protocol
+from spikeloom.hdl.protocol import START_BAUD as START
 from spikeloom.hdl.protocol import FrameType
 from spikeloom.runtime.link.client import Client
 from spikeloom.runtime.link.codec import Frame, FrameReader
-from spikeloom.runtime.link.rates import START
 from spikeloom.runtime.link.session import Session
 from spikeloom.runtime.link.transport import Transport
 

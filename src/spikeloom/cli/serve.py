@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError
-from ..hdl.protocol import MIN_DIVISOR, MOST_DIVISOR
+from ..hdl.protocol import MIN_DIVISOR, MOST_DIVISOR, START_BAUD
 from ..runtime.link.faults import Faults, FaultyLine
-from ..runtime.link.rates import START
 from .output import Waiting, print_json
 from .signals import asked_to_end
 from .sizes import add_sizes, geometry_of, needs_hardware_tools
@@ -186,7 +185,7 @@ def _follow(device: SimulatedDevice | ModelledDevice) -> Callable[[int], None] |
 
     if not isinstance(device, SimulatedDevice):
         return None
-    return lambda baud: device.set_baud(max(1, baud) / START)
+    return lambda baud: device.set_baud(max(1, baud) / START_BAUD)
 
 
 @contextlib.contextmanager
