@@ -1,7 +1,7 @@
 """Logic, memory and multipliers that a generated core takes, counted by yosys; or the link alone.
 
     python benchmarks/hardware_resources.py [configuration …] [--family ecp5|xc7|ice40]
-    python benchmarks/hardware_resources.py link link-small frames frames-small --family ice40
+    python benchmarks/hardware_resources.py link link-small frames-small frames-fixed --family ice40
 
 These are counts after synthesis, not a placed design; docs/hardware.md records them.
 """
@@ -101,12 +101,13 @@ SYNTHESIS = {
 """For ECP5 with the delay (in ps) that logic may have at 60 MHz: what is faster is also larger."""
 
 LINKS = {
-    "link": {"max_payload": 1024, "credit": 8192},
-    "link-small": {"max_payload": 256, "credit": 1024},
+    "link": {"max_payload": 1024, "credit": 8192, "divisor": 104, "fastest": 4},
+    "link-small": {"max_payload": 256, "credit": 1024, "divisor": 104, "fastest": 4},
+    "link-fixed": {"max_payload": 256, "credit": 1024, "divisor": 12, "fastest": 12},
 }
-"""UART and link with nothing behind them, by the sizes of their buffers."""
+"""UART and link with nothing behind them, by the sizes of their buffers and the rates they have."""
 
-FRAMES = {"frames": "link", "frames-small": "link-small"}
+FRAMES = {"frames": "link", "frames-small": "link-small", "frames-fixed": "link-fixed"}
 """The same without what executes commands."""
 
 GROUPS = {
@@ -125,11 +126,10 @@ SIZES = {"CCU2C": 2, "CARRY4": 4, "RAMB36E1": 2}
 def design(name: str) -> Any:
     """The component of that configuration."""
     if name in LINKS:
-        descriptor = describe(CONFIGURATIONS["256-static"], build="0" * 16, **LINKS[name])
-        return UartLink(descriptor, 12)
+        return UartLink(describe(CONFIGURATIONS["256-static"], build="0" * 16, **LINKS[name]))
     if name in FRAMES:
         sizes = LINKS[FRAMES[name]]
-        return UartFrames(describe(CONFIGURATIONS["256-static"], build="0" * 16, **sizes), 12)
+        return UartFrames(describe(CONFIGURATIONS["256-static"], build="0" * 16, **sizes))
     if name in ROUTERS:
         sides = dict(zip(("mesh_rows", "mesh_columns"), ROUTERS[name][0], strict=True))
         return Router(replace(_LIF, **sides), ROUTERS[name][1])

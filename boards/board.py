@@ -78,7 +78,7 @@ class Board:
         led: lit while something is on the line; None where none is used.
         reset: a button that resets the device; None where none is used.
         clock_hz: the core's clock, made by a PLL unless it is the oscillator's.
-        baud: of the line.
+        baud: the fastest of the line; a session begins at ``protocol.START_BAUD``.
         adapter: at the UART pins.
         programmer: of the FPGA.
         geometry: of the core.
@@ -122,5 +122,5 @@ class Board:
 
     @property
     def divisor(self) -> int:
-        """Clock cycles per bit of the line."""
+        """Clock cycles per bit of the line's fastest rate."""
         return round(self.clock_hz / self.baud)

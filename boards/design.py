@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..hdl.geometry import Geometry
 from ..hdl.layout import dense_part_bits
-from ..hdl.protocol import MAX_PAYLOAD, MIN_DIVISOR, MIN_PAYLOAD
+from ..hdl.protocol import MAX_PAYLOAD, MIN_DIVISOR, MIN_PAYLOAD, RATE_ERROR, START_BAUD
 from .pll import find_pll
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ..hdl.descriptor import Descriptor
     from ..hdl.device import Device
     from .board import Board
-
-TOLERANCE = 0.01
-"""How far the line may be from the baud rate that hosts know; the receiver bears twice as much, and
-the host's own clock is not exact either."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +30,11 @@ class Design:
         board: which.
         geometry: of the core.
         clock_hz: the core's clock.
-        baud: of the line.
+        baud: the fastest of the line.
         max_payload: bytes of a frame.
         seed: of place and route.
+        start: baud rate of the line after a reset; hosts ask for faster ones from there. Where
+            ``baud`` is less, the line has that rate only.
     """
 
     board: Board
@@ -45,6 +43,7 @@ class Design:
     baud: int
     max_payload: int
     seed: int = 1
+    start: int = START_BAUD
 
     @staticmethod
     def of(
@@ -55,6 +54,7 @@ class Design:
         baud: int | None = None,
         max_payload: int | None = None,
         seed: int = 1,
+        start: int = START_BAUD,
     ) -> Design:
         """The board's own design, with what is given instead."""
         return Design(
@@ -64,6 +64,7 @@ class Design:
             board.baud if baud is None else baud,
             board.max_payload if max_payload is None else max_payload,
             seed,
+            start,
         )
 
     def __post_init__(self) -> None:
@@ -81,7 +82,7 @@ class Design:
                 expected=f"at most {self.clock_hz // MIN_DIVISOR} baud",
             )
         error = self.clock_hz / self.divisor / self.baud - 1
-        if abs(error) > TOLERANCE:
+        if abs(error) > RATE_ERROR:
             near = sorted({self.clock_hz // d for d in (self.divisor, self.divisor + 1)})
             raise InputError(
                 "this baud rate cannot be made of the clock",
@@ -99,8 +100,13 @@ class Design:
 
     @property
     def divisor(self) -> int:
-        """Clock cycles per bit."""
+        """Clock cycles per bit of the fastest rate."""
         return round(self.clock_hz / self.baud) if self.baud > 0 else 0
+
+    @property
+    def start_divisor(self) -> int:
+        """Clock cycles per bit after a reset."""
+        return round(self.clock_hz / min(self.start, self.baud))
 
     @property
     def synapses(self) -> tuple[int, int]:
@@ -112,7 +118,7 @@ class Design:
         """The device, which describes itself."""
         from ..hdl.device import Device
 
-        return Device(self.geometry, self.descriptor(), self.divisor)
+        return Device(self.geometry, self.descriptor())
 
     def descriptor(self) -> Descriptor:
         """What the device tells of itself."""
@@ -120,7 +126,8 @@ class Design:
 
         return description(
             self.geometry,
-            self.divisor,
+            self.start_divisor,
+            fastest=self.divisor,
             clock_hz=self.clock_hz,
             max_payload=self.max_payload,
             events=self.board.events,
@@ -134,6 +141,7 @@ class Design:
             "part": self.board.part.name,
             "clock_hz": self.clock_hz,
             "baud": self.baud,
+            "start": min(self.start, self.baud),
             "max_payload": self.max_payload,
             "seed": self.seed,
             "geometry": self.geometry.to_dict(),

@@ -84,6 +84,8 @@ def describe(
     credit: int = 8192,
     event_capacity: int = 512,
     probes: int = 1024,
+    divisor: int = 0,
+    fastest: int = 0,
 ) -> Descriptor:
     """The description of a device with this core, or with a mesh of them.
 
@@ -98,6 +100,7 @@ def describe(
         credit: bytes of the rings of frames, each way (a power of two).
         event_capacity: events that may be queued.
         probes: words that may be probed.
+        divisor, fastest: clock cycles per bit at the pins; 0 where there are none.
 
     Raises:
         UnsupportedError: the mesh has more neurons than the link can number.
@@ -129,4 +132,6 @@ def describe(
         event_capacity=event_capacity,
         regions=tuple(regions),
         geometry=g.to_dict(),
+        divisor=divisor,
+        fastest=fastest,
     )

@@ -44,7 +44,7 @@ class Descriptor:
     Attributes:
         build: hash of the design's sources and parameters, hexadecimal.
         clock_hz: the core's clock; 0 where there is none (a simulation).
-        baud: of the UART; 0 where there is none.
+        baud: of the UART after a reset; 0 where there is none.
         max_payload: largest payload of a frame in either direction, bytes.
         rx_credit: bytes of frames that the device can hold, see ``protocol.RECORD_BYTES``.
         tx_credit: bytes of frames that it can keep for repetition.
@@ -54,6 +54,9 @@ class Descriptor:
         event_capacity: events that may be queued for steps not yet granted by RUN.
         regions: the memory map.
         geometry: the target's fields, plain JSON data.
+        divisor: clock cycles per bit at the pins after a reset; 0 where there are none.
+        fastest: fewest clock cycles per bit that RATE may ask for, ``divisor`` where the rate is
+            fixed.
     """
 
     build: str
@@ -68,6 +71,8 @@ class Descriptor:
     event_capacity: int
     regions: tuple[Region, ...]
     geometry: dict[str, Any] = field(default_factory=dict)
+    divisor: int = 0
+    fastest: int = 0
 
     def __post_init__(self) -> None:
         problems = [text for bad, text in self._rules() if bad]
@@ -93,6 +98,15 @@ class Descriptor:
                 "channels, neurons and outputs are numbered with 16 bits",
             ),
             (self.event_capacity < 1, "event_capacity must be at least 1"),
+            (
+                (self.divisor, self.fastest) != (0, 0)
+                and not protocol.MIN_DIVISOR
+                <= self.fastest
+                <= self.divisor
+                <= protocol.MOST_DIVISOR,
+                f"a bit takes {protocol.MIN_DIVISOR} to {protocol.MOST_DIVISOR} cycles, the "
+                "fastest no more than the others",
+            ),
             (not 1 <= len(self.regions) <= 256, "1 to 256 regions are needed"),
             (len(set(names)) != len(names), "two regions have one name"),
             (
@@ -104,6 +118,11 @@ class Descriptor:
                 "a region has 1 to 2^32 words",
             ),
         ]
+
+    @property
+    def rated(self) -> bool:
+        """Whether the rate of its line can be changed."""
+        return self.fastest < self.divisor
 
     @property
     def map_bytes(self) -> int:

@@ -24,11 +24,10 @@ class Device(wiring.Component):
     Args:
         geometry: of the core.
         descriptor: what the device tells about itself (``core_regions.describe``).
-        divisor: clock cycles per bit.
     """
 
-    def __init__(self, geometry: Geometry, descriptor: Descriptor, divisor: int):
-        self.geometry, self.descriptor, self.divisor = geometry, descriptor, divisor
+    def __init__(self, geometry: Geometry, descriptor: Descriptor):
+        self.geometry, self.descriptor = geometry, descriptor
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -36,7 +35,7 @@ class Device(wiring.Component):
         m = Module()
         d = self.descriptor
         build = int(d.build, 16) & 0xFFFFFFFF
-        m.submodules.link = link = UartLink(d, self.divisor)
+        m.submodules.link = link = UartLink(d)
         own = ResetInserter(link.reset_core)
         core = make_chip(self.geometry, build=build)
         adapter = CoreAdapter(self.geometry, d.event_capacity, d.region(PROBE_REGION)[1].depth)
@@ -55,6 +54,7 @@ def make_device(
     geometry: Geometry,
     divisor: int,
     *,
+    fastest: int | None = None,
     clock_hz: int = 0,
     max_payload: int = 1024,
     events: int = 512,
@@ -62,15 +62,17 @@ def make_device(
 ) -> Device:
     """A device that describes itself as what it is; arguments as of ``description``."""
     told = description(
-        geometry, divisor, clock_hz=clock_hz, max_payload=max_payload, events=events, probes=probes
-    )
-    return Device(geometry, told, divisor)
+        geometry, divisor, fastest=fastest, clock_hz=clock_hz, max_payload=max_payload,
+        events=events, probes=probes,
+    )  # fmt: skip
+    return Device(geometry, told)
 
 
 def description(
     geometry: Geometry,
     divisor: int,
     *,
+    fastest: int | None = None,
     clock_hz: int = 0,
     max_payload: int = 1024,
     events: int = 512,
@@ -80,14 +82,19 @@ def description(
 
     Args:
         geometry: of the core.
-        divisor: clock cycles per bit at the pins.
+        divisor: clock cycles per bit at the pins after a reset.
+        fastest: the fewest that a host may ask for; None where the rate is fixed.
         clock_hz: the core's clock; 0 in a simulation, which has no baud rate either.
         max_payload: bytes of a frame; eight of them fit into each of the link's buffers.
         events: how many may wait for their step.
         probes: how many words may be probed.
     """
-    check_divisor(divisor)
-    sizes = {"divisor": divisor, "max_payload": max_payload, "events": events, "probes": probes}
+    fastest = divisor if fastest is None else fastest
+    check_divisor(fastest)
+    sizes = {
+        "divisor": divisor, "fastest": fastest, "max_payload": max_payload, "events": events,
+        "probes": probes,
+    }  # fmt: skip
     build = source_hash({**geometry.to_dict(), **sizes})
     return describe(
         geometry,
@@ -98,4 +105,6 @@ def description(
         credit=8 * max_payload,
         event_capacity=events,
         probes=probes,
+        divisor=divisor,
+        fastest=fastest,
     )

@@ -56,6 +56,10 @@ MIN_DIVISOR = 4
 two clocks that differ by 2 % are apart at the last bit, 0.19 bit."""
 
 
+MOST_DIVISOR = 1 << 16
+"""Most clock cycles per bit."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One unsigned little-endian integer of ``size`` bytes."""
@@ -120,8 +124,10 @@ class FrameType(IntEnum):
     POLL = 4
     RESEND = 5
     STOP = 6
-    STATUS = 7
-    REFUSED = 8
+    RATE = 7
+    KEEP = 8
+    STATUS = 9
+    REFUSED = 10
 
 
 FRAME_DOCS: dict[FrameType, tuple[str, str]] = {
@@ -133,7 +139,11 @@ FRAME_DOCS: dict[FrameType, tuple[str, str]] = {
     ),
     FrameType.DATA: ("both", "A piece of the command stream or of the reply stream."),
     FrameType.ACK: ("to device", "Only the header's ack and credit; not answered."),
-    FrameType.POLL: ("to device", "Answered by STATUS; how a host looks after a silent device."),
+    FrameType.POLL: (
+        "to device",
+        "Answered by STATUS, whatever its payload: how a host looks after a silent device, and "
+        "tries a line.",
+    ),
     FrameType.RESEND: (
         "both",
         "Everything from ``ack`` on is to be sent again. Sent once per gap, and for each damaged "
@@ -144,6 +154,12 @@ FRAME_DOCS: dict[FrameType, tuple[str, str]] = {
         "RUN commands in frames before ``seq`` end at their next step boundary. Answered by "
         "STATUS.",
     ),
+    FrameType.RATE: (
+        "to device",
+        "Answered by STATUS; then the device goes to another rate, and back again unless KEEP "
+        "comes in time. Damaged where the device has no such rate.",
+    ),
+    FrameType.KEEP: ("to device", "The rate is good: the device stays there. Answered by STATUS."),
     FrameType.STATUS: ("to host", "The device's status."),
     FrameType.REFUSED: (
         "to host",
@@ -159,6 +175,21 @@ ANY_VERSION = frozenset({FrameType.HELLO})
 HELLO_REQUEST = Layout(
     "hello request", (Field("offset", 2, "first byte of the description that is wanted"),), ""
 )
+
+RATE_REQUEST = Layout("rate request", (Field("cycles", 2, "clock cycles of a bit, less one"),), "")
+
+TRIAL_SECONDS = 0.5
+"""How long a device waits for KEEP at a new rate."""
+
+TRIAL_CYCLES = 1 << 24
+"""The same for a device that has no clock of its own, in cycles."""
+
+START_BAUD = 115_200
+"""Bits per second of a board's line after a reset: what every adapter and every host can do."""
+
+RATE_ERROR = 0.01
+"""How far a device's rate may be from the one that its host has set; a receiver bears twice as
+much, and the host's own clock is not exact either."""
 
 STATUS = Layout(
     "status",

@@ -36,7 +36,7 @@ def open(url: str, **options: Any) -> Device:
 
     Args:
         url: ``"reference"``, ``"emulator"``, with options ``"emulator?threads=2&kernel=numpy"``,
-            with an address ``"serial:///dev/ttyUSB1?baud=3000000"`` or ``"tcp://host:port"``.
+            with an address ``"serial:///dev/ttyUSB1"`` or ``"tcp://host:port"``.
         options: the same options as keywords.
 
     Returns:

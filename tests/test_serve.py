@@ -90,9 +90,9 @@ def test_the_model_at_a_pseudo_terminal(net, tmp_path, ends):
     link.symlink_to(tmp_path / "gone")
     with served("model", "--for", str(net), "--link", str(link), ends=ends) as told:
         assert os.readlink(link) == told["address"]
-        assert told["url"] == f"serial://{link}?baud=115200"
+        assert told["url"] == f"serial://{link}"
         assert told["geometry"]["lanes"] == 2
-        assert (told["device"], told["divisor"]) == ("model", None)
+        assert (told["device"], told["divisor"], told["fastest"]) == ("model", None, None)
         with serial.Serial(str(link), 115200, timeout=20) as port:
             assert hello(port).type is FrameType.HELLO
         assert_as_the_emulator(told["url"], net)
@@ -113,7 +113,7 @@ def test_the_model_behind_tcp_until_the_host_hangs_up(net):
 @pytest.mark.slow
 def test_the_hardware_at_its_pins_until_the_host_hangs_up(net):
     with served("rtl", "--for", str(net), "--once", ends=None) as told:
-        assert told["divisor"] == 4
+        assert (told["divisor"], told["fastest"]) == (32, 4)
         with contextlib.ExitStack() as stack:
             # Held open beside the next host, so that it is not the last.
             port = stack.enter_context(serial.Serial(told["address"], 115200, timeout=60))
@@ -194,6 +194,18 @@ REFUSED = {
         ("model", "--divisor", "8"),
         7,
         "spikeloom: error: the model has no pins\n  found: --divisor 8\n  remedy: leave it out\n",
+    ),
+    "no pins to be fast": (
+        ("model", "--fastest", "8"),
+        7,
+        "spikeloom: error: the model has no pins\n  found: --fastest 8\n  remedy: leave it out\n",
+    ),
+    "a first rate that is the fastest": (
+        ("rtl", "--divisor", "8", "--fastest", "9"),
+        7,
+        "spikeloom: error: a device has no such rates\n"
+        "  found: --divisor 8 --fastest 9\n"
+        "  expected: at most 65536 cycles, the fastest no more than the other\n",
     ),
     "no core": (
         ("model", "--lanes", "3"),

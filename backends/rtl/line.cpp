@@ -151,6 +151,9 @@ long sl_run(void *model, uint8_t *out, long room, uint64_t quiet, uint64_t pause
     return got;
 }
 
+// From now on the host's bits take so many clock cycles.
+void sl_bit(void *model, double bit) { line(model).bit = bit; }
+
 // Hold the line low for so many cycles.
 void sl_low(void *model, uint64_t cycles) {
     auto &self = line(model);

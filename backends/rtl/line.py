@@ -51,6 +51,7 @@ class LineModel:
             ("sl_framing", number, [pointer]),
             ("sl_waiting", number, [pointer]),
             ("sl_low", None, [pointer, number]),
+            ("sl_bit", None, [pointer, ctypes.c_double]),
             ("sl_feed", None, [pointer, ctypes.c_char_p, ctypes.c_long]),
             (
                 "sl_run",
@@ -107,6 +108,11 @@ class LineModel:
     def send_break(self, cycles: int) -> None:
         """Hold the line low."""
         self._library.sl_low(self._model, cycles)
+
+    def set_bit(self, cycles: float) -> None:
+        """From now on the host's bits take so many clock cycles, in both directions."""
+        self._bit = cycles
+        self._library.sl_bit(self._model, cycles)
 
     @property
     def clocks(self) -> int:

@@ -23,7 +23,7 @@ from ...hdl.core_regions import (
 )
 from ...hdl.geometry import Geometry
 from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
-from ...hdl.protocol import COMMAND
+from ...hdl.protocol import COMMAND, START_BAUD
 from ...hdl.registers import REGISTER
 from ...hdl.streams import (
     INPUT_END,
@@ -37,6 +37,7 @@ from ...hdl.streams import (
 from ...runtime.backend import Events
 from ...runtime.link.client import Client, pack_words, unpack_words
 from ...runtime.link.inputs import Write
+from ...runtime.link.rates import FASTEST
 from ...runtime.link.session import Session, Timing
 from .backend import BATCH, MOST_CYCLES, RtlBackend, batches
 from .model import Model, StepOutput
@@ -461,18 +462,24 @@ class SerialBackend(RemoteBackend):
 
     Args:
         address: the port.
-        baud: bits per second.
+        baud: bits per second at which the device begins.
+        fastest: bits per second up to which the line is tried, if the device has several rates.
         record: a file for all that goes over the line.
     """
 
     scheme = "serial"
 
     def __init__(
-        self, address: str, baud: int | str = 3_000_000, record: str | None = None
+        self,
+        address: str,
+        baud: int | str = START_BAUD,
+        fastest: int | str = FASTEST,
+        record: str | None = None,
     ) -> None:
         from ...runtime.link.serial_port import SerialPort
 
-        super().__init__(_recorded(SerialPort(address, _number("baud", baud)), record))
+        port = SerialPort(address, _number("baud", baud), _number("fastest", fastest))
+        super().__init__(_recorded(port, record))
 
 
 class TcpBackend(RemoteBackend):

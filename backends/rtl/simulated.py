@@ -22,6 +22,7 @@ class SimulatedDevice:
         geometry: of the core.
         divisor: clock cycles per bit, at least 4. The fewer, the faster the line: the simulation
             computes every cycle.
+        fastest: the fewest that a host may ask for; None where the rate is fixed.
 
     Attributes:
         descriptor: what it tells of itself.
@@ -33,8 +34,8 @@ class SimulatedDevice:
     linger = 2.0
     """Seconds for which it goes on without a byte; longer than a waiting host is silent."""
 
-    def __init__(self, geometry: Geometry, divisor: int = 4):
-        design = make_device(geometry, divisor)
+    def __init__(self, geometry: Geometry, divisor: int = 4, fastest: int | None = None):
+        design = make_device(geometry, divisor, fastest=fastest)
         self.descriptor, self.divisor = design.descriptor, divisor
         self._line = LineModel(design, bit=divisor)
         # Longer than any pause within a frame, and shorter than what a host notices.
@@ -43,6 +44,15 @@ class SimulatedDevice:
     def exchange(self, data: bytes) -> bytes:
         """Put bytes on the line, and return what came within a slice of time."""
         return self._line.slice(data, SLICE, self._pause)
+
+    def set_baud(self, share: float) -> None:
+        """The host's end of the line has another rate.
+
+        Args:
+            share: of the rate that the device has after a reset.
+        """
+        self._line.set_bit(self.divisor / share)
+        self._pause = 4 * BITS_PER_BYTE * max(1, round(self.divisor / share))
 
     def waiting(self) -> int:
         """Bytes that have not gone onto the line yet."""

@@ -105,9 +105,13 @@ class Assembler:
 
     def add(self, to: int, source: int, size: int = 2) -> None:
         """Add a variable to another; the carry tells whether that was too much."""
+        self.add_to(to, to, source, size)
+
+    def add_to(self, to: int, left: int, right: int, size: int = 2) -> None:
+        """A variable becomes a sum."""
         for i in range(size):
-            self.memory(Op.LOAD, to + i)
-            self.memory(Op.ADC if i else Op.ADD, source + i)
+            self.memory(Op.LOAD, left + i)
+            self.memory(Op.ADC if i else Op.ADD, right + i)
             self.store(to + i)
 
     def add_constant(self, to: int, value: int, size: int = 2) -> None:
@@ -137,6 +141,12 @@ class Assembler:
             self.memory(Op.LOAD, left + i)
             self.constant(Op.SBC if i else Op.SUB, byte)
             self.store(to + i)
+
+    def compare_constant(self, left: int, value: int, size: int = 2) -> None:
+        """The carry tells that a variable is at least a number."""
+        for i, byte in enumerate(value.to_bytes(size, "little")):
+            self.memory(Op.LOAD, left + i)
+            self.constant(Op.SBC if i else Op.SUB, byte)
 
     def subtract_from_constant(self, to: int, value: int, right: int, size: int = 2) -> None:
         """The same with a number to the left."""

@@ -60,6 +60,11 @@ class CobsEncoder(wiring.Component):
 
     A block's code byte is known at its end only: the place before the block is kept free in a ring,
     and the reader follows as far as blocks are complete.
+
+    Attributes:
+        data: frames.
+        line: their bytes.
+        empty: all of them have been taken.
     """
 
     DEPTH = 512
@@ -67,7 +72,11 @@ class CobsEncoder(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__(
-            {"data": In(stream.Signature(FrameByte)), "line": Out(stream.Signature(8))}
+            {
+                "data": In(stream.Signature(FrameByte)),
+                "line": Out(stream.Signature(8)),
+                "empty": Out(1),
+            }
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -114,6 +123,8 @@ class CobsEncoder(wiring.Component):
             read.addr.eq(taken),
             self.line.payload.eq(read.data),
             self.line.valid.eq(fetched),
+            # Nor is a block's end being written, when the sender has sent its last byte.
+            self.empty.eq((taken == code_at) & ~closing),
         ]
         with m.If(fetched):
             with m.If(self.line.ready):

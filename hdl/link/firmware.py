@@ -16,7 +16,7 @@ from ..protocol import (
     FrameType,
 )
 from .firmware_ports import Control, Event, Read, Write
-from .firmware_send import Sending
+from .firmware_send import Sending, answer_bit
 from .sequencer import Op, When
 
 LENGTH_BYTES = 2
@@ -48,6 +48,8 @@ class Firmware(Sending):
         for at in self.of_device:
             a.store(at)
         a.out(Write.CONTROL)
+        if self.descriptor.rated:
+            a.let(self.good, self.descriptor.divisor - 1, 2)
         a.call("clear")
         a.constant(Op.LOAD, LENGTH_BYTES)
         a.out(Write.INBOX_AT)
@@ -75,9 +77,26 @@ class Firmware(Sending):
         a.call("work")
         a.jump("transmit")
         a.label("rest")
+        if self.descriptor.rated:
+            self._try()
         a.memory(Op.LOAD, self.mask)
         a.wait()
         a.jump("main")
+
+    def _try(self) -> None:
+        """At a new rate the loop never waits: its turns are the clock that KEEP has to beat."""
+        a = self.a
+        a.any_bit(self.trial, 2)
+        a.jump("no trial", When.ZERO)
+        for i in range(3):
+            a.memory(Op.LOAD, self.turn + i)
+            a.constant(Op.SBC if i else Op.SUB, 0 if i else 1)
+            a.store(self.turn + i)
+        a.any_bit(self.trial, 2)
+        a.jump("main", When.NOT_ZERO)
+        a.out_pair(self.good, Write.RATE)
+        a.jump("main")
+        a.label("no trial")
 
     # What has come
 
@@ -99,29 +118,34 @@ class Firmware(Sending):
         a.memory(Op.LOAD, h["version"])
         a.constant(Op.XOR, VERSION)
         a.jump("damaged", When.NOT_ZERO)
-        # Types from DATA to STOP are the host's; 0 is none.
+        # Types from DATA on are the host's; 0 is none.
         a.memory(Op.LOAD, h["type"])
         a.constant(Op.SUB, FrameType.DATA)
         a.jump("damaged", When.NO_CARRY)
         a.memory(Op.LOAD, h["type"])
-        a.constant(Op.SUB, FrameType.STOP + 1)
+        a.constant(Op.SUB, (FrameType.KEEP if self.descriptor.rated else FrameType.STOP) + 1)
         a.jump("damaged", When.CARRY)
         a.any_bit(self.session, 4)
         a.jump("refuse", When.ZERO)
-        a.differ(h["session"], self.session, 4, self.t)
+        a.call("same session")
         a.jump("refuse", When.NOT_ZERO)
         a.let(self.acked, 1)
         a.move(self.host_ack, h["ack"], 2)
         a.move(self.host_credit, h["credit"], 2)
-        for kind, name in (
-            (FrameType.DATA, "data"),
-            (FrameType.POLL, "poll"),
-            (FrameType.RESEND, "resend"),
-            (FrameType.STOP, "stop"),
-        ):
+        for kind in self.answered:
             a.memory(Op.LOAD, h["type"])
             a.constant(Op.XOR, kind)
-            a.jump(name, When.ZERO)
+            a.jump(kind.name.lower(), When.ZERO)
+        a.jump("release")
+        a.label("damaged")
+        a.add_constant(self.counters["bad"], 1, 4)
+        a.any_bit(self.session, 4)
+        a.jump("release", When.ZERO)
+        a.label("ask again")
+        a.constant(Op.LOAD, answer_bit(FrameType.RESEND))
+        a.label("due")
+        a.memory(Op.OR, self.answer_due)
+        a.store(self.answer_due)
         a.label("release")
         a.add_constant_to(self.t, self.in_head, LENGTH_BYTES)
         a.out_pair(self.t, Write.INBOX_AT)
@@ -130,7 +154,8 @@ class Firmware(Sending):
         a.label("refuse")
         a.move(self.refused_session, h["session"], 4)
         self._due(FrameType.REFUSED)
-        a.jump("release")
+        if self.descriptor.rated:
+            self._rate()
         a.label("resend")
         a.let(self.rewinding, 1)
         a.jump("release")
@@ -145,37 +170,61 @@ class Firmware(Sending):
         a.jump("stop told", When.NOT_ZERO)
         a.let(self.stopping, Control.STOP)
         a.label("stop told")
-        self._tell_stop()
+        a.call("tell stop")
         a.label("poll")
         self._due(FrameType.STATUS)
-        a.jump("release")
-        a.label("damaged")
-        a.add_constant(self.counters["bad"], 1, 4)
-        a.any_bit(self.session, 4)
-        a.jump("release", When.ZERO)
-        a.label("ask again")
-        self._due(FrameType.RESEND)
-        a.jump("release")
-
-    def _tell_stop(self) -> None:
-        a = self.a
+        a.label("same session")
+        a.differ(h["session"], self.session, 4, self.t)
+        a.back()
+        a.label("tell stop")
         a.memory(Op.LOAD, self.control)
         a.constant(Op.AND, 0xFF ^ Control.STOP)
         a.memory(Op.OR, self.stopping)
         a.store(self.control)
         a.out(Write.CONTROL)
+        a.back()
+
+    def _due(self, kind: FrameType) -> None:
+        """Done with this frame, but for an answer."""
+        self.a.constant(Op.LOAD, answer_bit(kind))
+        self.a.jump("due")
+
+    def _rate(self) -> None:
+        """Another rate, once the answer is out; and that it is good."""
+        a, d = self.a, self.descriptor
+        a.label("rate")
+        self._two_bytes()
+        a.compare_constant(self.argument, d.fastest - 1)
+        a.jump("damaged", When.NO_CARRY)
+        a.compare_constant(self.argument, d.divisor)
+        a.jump("damaged", When.CARRY)
+        a.move(self.wanted, self.argument, 2)
+        a.let(self.changing, 1)
+        a.let(self.trial, 0, 2)
+        a.jump("poll")
+        a.label("keep")
+        a.any_bit(self.trial, 2)
+        a.jump("poll", When.ZERO)
+        a.move(self.good, self.wanted, 2)
+        a.let(self.trial, 0, 2)
+        a.jump("poll")
+
+    def _two_bytes(self) -> None:
+        """The frame that has come must have an argument, and nothing else."""
+        a = self.a
+        a.memory(Op.LOAD, self.length)
+        a.constant(Op.XOR, HELLO_REQUEST.size)
+        a.memory(Op.OR, self.length + 1)
+        a.jump("damaged", When.NOT_ZERO)
 
     def _hello(self) -> None:
         """A question, or a new session: then the old one's work must come to rest first."""
         a, h = self.a, self.header
         a.label("hello")
-        a.memory(Op.LOAD, self.length)
-        a.constant(Op.XOR, HELLO_REQUEST.size)
-        a.memory(Op.OR, self.length + 1)
-        a.jump("damaged", When.NOT_ZERO)
+        self._two_bytes()
         a.any_bit(h["session"], 4)
         a.jump("answer hello", When.ZERO)
-        a.differ(h["session"], self.session, 4, self.t)
+        a.call("same session")
         a.jump("answer hello", When.ZERO)
         self._control(0xFF, Control.STOP | Control.ABORT)
         a.label("abort")
@@ -195,7 +244,6 @@ class Firmware(Sending):
         a.move(self.hello_session, h["session"], 4)
         a.move(self.hello_offset, self.argument, 2)
         self._due(FrameType.HELLO)
-        a.jump("release")
 
     def _data(self) -> None:
         """A piece of the command stream: taken if it is the next one and there is room."""
@@ -237,7 +285,6 @@ class Firmware(Sending):
         self._written()
         a.any_bit(self.t, 2)
         a.jump("flushed", When.ZERO)
-        a.move(self.ack, self.executed, 2)
         a.call("commit")
         a.label("flushed")
         a.out(Write.FLUSHED)
@@ -248,7 +295,6 @@ class Firmware(Sending):
         a.subtract_constant(self.t, self.granted, self.descriptor.max_payload)
         a.any_bit(self.t, 2)
         a.jump("more room", When.NOT_ZERO)
-        a.move(self.ack, self.executed, 2)
         a.call("commit")
         a.jump("not full")
         a.label("more room")
@@ -266,7 +312,6 @@ class Firmware(Sending):
         a.back()
         a.label("finish")
         a.add_constant(self.executed, 1)
-        a.move(self.ack, self.executed, 2)
         a.call("commit")
         a.subtract(self.held, self.held, self.size)
         a.subtract_constant(self.held, self.held, RECORD_BYTES)
@@ -274,7 +319,7 @@ class Firmware(Sending):
         a.differ(self.stop_before, self.executed, 2, self.t)
         a.jump("not hungry", When.NOT_ZERO)
         a.let(self.stopping, 0)
-        self._tell_stop()
+        a.call("tell stop")
         a.label("not hungry")
 
         a.memory(Op.LOAD, self.control)
@@ -303,16 +348,15 @@ class Firmware(Sending):
             a.store(self.t + i)
 
     def _commit(self) -> None:
-        """The frame being filled becomes a record with ``ack``, and the next one is begun."""
+        """The frame being filled becomes a record, and the next one is begun."""
         a, d = self.a, self.descriptor
         a.label("commit")
         self._written()
         self._control(0xFF, Control.HOLD)
         a.out_pair(self.out_head, Write.OUTBOX_AT)
         a.out_each(self.t, 2, Write.OUTBOX)
-        a.out_each(self.ack, 2, Write.OUTBOX)
-        a.add(self.out_head, self.t)
-        a.add_constant(self.out_head, RECORD_BYTES)
+        a.out_each(self.executed, 2, Write.OUTBOX)
+        a.add_to(self.out_head, self.part_at, self.t)
         a.add_constant_to(self.part_at, self.out_head, RECORD_BYTES)
         a.out_pair(self.part_at, Write.OUTBOX_AT)
         a.out_pair(self.part_at, Write.OUTBOX_END)

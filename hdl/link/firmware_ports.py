@@ -34,6 +34,7 @@ class Write(IntEnum):
     SEND_AT = 14  # two: where outbox or description are read
     SEND_END = 16  # two: up to where that is sent
     SEND_BYTE = 18
+    RATE = 20  # two: clock cycles of a bit of the line, less one
     SEND = 19  # from SEND_AT to SEND_END, of the description if bit 0, then the CRC
 
 
@@ -46,6 +47,7 @@ class Event(IntEnum):
     FLUSH = 8  # the executor wants to be sent what there is
     HUNGRY = 16  # the executor asks for a byte where there is none, or in ABORT
     SENT = 32  # nothing is being sent
+    DRAINED = 64  # and all that was is out on the line
 
 
 class Control(IntEnum):

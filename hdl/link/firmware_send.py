@@ -9,6 +9,8 @@ from ..protocol import (
     HELLO_REQUEST,
     RECORD_BYTES,
     STATUS,
+    TRIAL_CYCLES,
+    TRIAL_SECONDS,
     VERSION,
     FrameType,
 )
@@ -18,6 +20,15 @@ from .sequencer import Op, When
 
 ANSWERS = (FrameType.HELLO, FrameType.REFUSED, FrameType.RESEND, FrameType.STATUS)
 """Unnumbered frames of the device, in the order in which they are sent when several wait."""
+
+
+def answer_bit(kind: FrameType) -> int:
+    """Of an answer among those that are due."""
+    return 1 << ANSWERS.index(kind)
+
+
+TURN_CYCLES = 130
+"""What a turn of the program's loop takes while there is nothing to do."""
 
 
 class Sending:
@@ -41,7 +52,13 @@ class Sending:
         self.answer_due = a.variable()  # bits as in ANSWERS
         self.counters = {name: a.variable(4) for name in ("bad", "lost", "line")}
         self.line_seen = a.variable()
+        # The rate that is tried is counted down: the last two bytes are zero when there is none.
+        self.changing, self.turn, self.trial = a.variable(), a.variable(), a.variable(2)
         self.of_device = range(first, a.free)
+        self.good, self.wanted = a.variable(2), a.variable(2)
+        kinds = (FrameType.DATA, FrameType.POLL, FrameType.RESEND, FrameType.STOP)
+        more = (FrameType.RATE, FrameType.KEEP) if descriptor.rated else ()
+        self.answered = (*kinds, *more)
         # What follows is set to 0 when a session begins.
         first = a.free
         self.expected, self.executed, self.produced = (a.variable(2) for _ in range(3))
@@ -79,11 +96,6 @@ class Sending:
         self.a.store(self.control)
         self.a.out(Write.CONTROL)
 
-    def _due(self, kind: FrameType) -> None:
-        self.a.memory(Op.LOAD, self.answer_due)
-        self.a.constant(Op.OR, 1 << ANSWERS.index(kind))
-        self.a.store(self.answer_due)
-
     def _transmit(self) -> None:
         """Answers at once; what was acknowledged is freed; replies as far as the credit goes."""
         a = self.a
@@ -95,6 +107,8 @@ class Sending:
         a.call("answer")
         a.jump("main")
         a.label("no answer")
+        if self.descriptor.rated:
+            self._change()
         a.memory(Op.LOAD, self.acked)
         a.jump("nothing acknowledged", When.ZERO)
         a.subtract(self.t, self.host_ack, self.base)
@@ -108,37 +122,34 @@ class Sending:
         a.let(self.acked, 0)
         a.jump("nothing acknowledged")
         a.label("free")
-        self._record(self.tail)
+        a.out_pair(self.tail, Write.SEND_AT)
+        a.call("record")
         a.add(self.tail, self.t)
-        a.add_constant(self.tail, RECORD_BYTES)
         a.differ(self.sent, self.base, 2, self.t)
         a.store(self.t)
         a.add_constant(self.base, 1)
         a.memory(Op.LOAD, self.t)
         a.jump("main", When.NOT_ZERO)
-        a.move(self.sent, self.base, 2)
-        a.move(self.sent_at, self.tail, 2)
+        a.call("rewind")
         a.jump("main")
         a.label("nothing acknowledged")
         a.memory(Op.LOAD, self.rewinding)
         a.jump("no rewinding", When.ZERO)
         a.let(self.rewinding, 0)
-        a.move(self.sent, self.base, 2)
-        a.move(self.sent_at, self.tail, 2)
+        a.call("rewind")
         a.label("no rewinding")
         a.differ(self.sent, self.produced, 2, self.t)
         a.jump("nothing to send", When.ZERO)
-        self._record(self.sent_at)
+        a.out_pair(self.sent_at, Write.SEND_AT)
+        a.call("record")
         a.subtract(self.u, self.sent_at, self.tail)
         a.add(self.u, self.t)
-        a.add_constant(self.u, RECORD_BYTES)
         a.subtract(self.u, self.host_credit, self.u)
         a.jump("nothing to send", When.NO_CARRY)
         for i in range(2):
             a.port(Op.LOAD, Read.OUTBOX)
             a.store(self.ack + i)
         a.add(self.sent_at, self.t)
-        a.add_constant(self.sent_at, RECORD_BYTES)
         a.out_pair(self.sent_at, Write.SEND_END)
         a.move(self.frame_session, self.session, 4)
         a.let(self.kind, FrameType.DATA)
@@ -150,37 +161,56 @@ class Sending:
         a.label("nothing to send")
         self._ignore(Event.SENT)
         a.jump("rest")
+        self._record()
+        a.label("rewind")
+        a.move(self.sent, self.base, 2)
+        a.move(self.sent_at, self.tail, 2)
+        a.back()
 
-    def _record(self, at: int) -> None:
-        """Into ``t``: the length of the record there; its acknowledgement is read next."""
+    def _change(self) -> None:
+        """Go to another rate when the line is quiet; until KEEP comes it is on trial."""
+        a, d = self.a, self.descriptor
+        cycles = TRIAL_SECONDS * d.clock_hz if d.clock_hz else TRIAL_CYCLES
+        a.memory(Op.LOAD, self.changing)
+        a.jump("no change", When.ZERO)
+        a.constant(Op.LOAD, Event.DRAINED)
+        a.wait()
+        a.let(self.changing, 0)
+        a.out_pair(self.wanted, Write.RATE)
+        a.let(self.trial, min(0xFFFF, 1 + round(cycles / TURN_CYCLES / 256)), 2)
+        a.label("no change")
+
+    def _record(self) -> None:
+        """Into ``t``: what the record there takes; its acknowledgement is read next."""
         a = self.a
-        a.out_pair(at, Write.SEND_AT)
-        for i in range(2):
+        a.label("record")
+        for i, byte in enumerate(RECORD_BYTES.to_bytes(2, "little")):
             a.port(Op.LOAD, Read.OUTBOX)
+            a.constant(Op.ADC if i else Op.ADD, byte)
             a.store(self.t + i)
+        a.back()
 
     def _answer(self) -> None:
         """The first answer that is due."""
         a = self.a
         a.label("answer")
         a.move(self.ack, self.executed, 2)
-        a.move(self.frame_session, self.session, 4)
-        for bit, kind in enumerate(ANSWERS):
+        sessions = {
+            FrameType.HELLO: self.hello_session,
+            FrameType.REFUSED: self.refused_session,
+            FrameType.RESEND: self.session,
+        }
+        for kind in ANSWERS:
+            if kind in sessions:
+                a.move(self.frame_session, sessions[kind], 4)
             a.let(self.kind, kind)
             a.memory(Op.LOAD, self.answer_due)
-            a.constant(Op.AND, 1 << bit)
-            a.jump(kind.name, When.NOT_ZERO)
-        for bit, kind in enumerate(ANSWERS):
-            a.label(kind.name)
-            a.memory(Op.LOAD, self.answer_due)
-            a.constant(Op.AND, 0xFF ^ 1 << bit)
-            a.store(self.answer_due)
-            if kind is FrameType.HELLO:
-                a.move(self.frame_session, self.hello_session, 4)
-            elif kind is FrameType.REFUSED:
-                a.move(self.frame_session, self.refused_session, 4)
-            a.jump("send answer")
+            a.constant(Op.AND, answer_bit(kind))
+            if kind is not ANSWERS[-1]:
+                a.jump("send answer", When.NOT_ZERO)
         a.label("send answer")
+        a.memory(Op.XOR, self.answer_due)
+        a.store(self.answer_due)
         a.call("header")
         self._status()
         a.let(self.t, 0, 2)

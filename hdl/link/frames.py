@@ -45,12 +45,21 @@ class WorkPort(wiring.Signature):
         )
 
 
+def rate_port(descriptor: Descriptor) -> dict[str, Any]:
+    """``rate``, of a device that has several: clock cycles of a bit of its line, less one."""
+    if not descriptor.rated:
+        return {}
+    return {"rate": Out(range(descriptor.divisor), init=descriptor.divisor - 1)}
+
+
 class Frames(wiring.Component):
     """All of the link that knows nothing of commands.
 
     Attributes:
         line_in, line_out: bytes from and to the host.
         line_error: a byte was dropped on its way here (a strobe, for the counter).
+        line_idle: what was taken from ``line_out`` is out on the line.
+        rate: clock cycles of a bit of the line, less one; where the device has several rates.
         work: what executes commands.
 
     Args:
@@ -64,7 +73,9 @@ class Frames(wiring.Component):
                 "line_in": In(_BYTE),
                 "line_out": Out(_BYTE),
                 "line_error": In(1),
+                "line_idle": In(1, init=1),
                 "work": Out(WorkPort()),
+                **rate_port(descriptor),
             }
         )
 
@@ -80,7 +91,7 @@ class Frames(wiring.Component):
         m.submodules.inbox = self.inbox = inbox = Inbox(d.rx_credit)
         m.submodules.outbox = self.outbox = Outbox(d.tx_credit, read_bits)
         m.submodules.sender = self.sender = sender = Sender()
-        m.submodules.encoder = encoder = CobsEncoder()
+        m.submodules.encoder = self.encoder = encoder = CobsEncoder()
         m.submodules.sequencer = self.sequencer = Sequencer(firmware(d, len(rom_bytes)))
 
         wiring.connect(m, wiring.flipped(self.line_in), buffer.line)
@@ -151,6 +162,9 @@ class Frames(wiring.Component):
             Event.HUNGRY: hungry,
             Event.SENT: self.sender.sent,
         }
+        if self.descriptor.rated:
+            events[Event.DRAINED] = self.line_idle & self.encoder.empty
+            load(m, self._writes(Write.RATE, 2), s.data, self.rate)
         for event, signal in events.items():
             m.d.comb += s.events[event.bit_length() - 1].eq(signal)
 

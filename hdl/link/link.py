@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..descriptor import Descriptor
 from .executor import Executor, word_bits
-from .frames import Frames, WorkPort
+from .frames import Frames, WorkPort, rate_port
 from .ports import CorePort
 from .uart import UartRx, UartTx
 
@@ -20,7 +20,7 @@ class Link(wiring.Component):
 
     Attributes:
         line_in, line_out: bytes from and to the host.
-        line_error: a byte was dropped on its way here (a strobe, for the counter).
+        line_error, line_idle, rate: of the line, as in ``Frames``.
         core: the core.
 
     Args:
@@ -34,7 +34,9 @@ class Link(wiring.Component):
                 "line_in": In(stream.Signature(8)),
                 "line_out": Out(stream.Signature(8)),
                 "line_error": In(1),
+                "line_idle": In(1, init=1),
                 "core": Out(CorePort(word_bits(descriptor.regions))),
+                **rate_port(descriptor),
             }
         )
 
@@ -53,6 +55,7 @@ class Link(wiring.Component):
         wiring.connect(m, executor.core, wiring.flipped(self.core))
         m.d.comb += [
             frames.line_error.eq(self.line_error),
+            frames.line_idle.eq(self.line_idle),
             work.flush.eq(executor.flush),
             executor.flush_ready.eq(work.flush_ready),
             executor.stop.eq(work.stop),
@@ -60,6 +63,8 @@ class Link(wiring.Component):
             work.fault.eq(executor.fault),
             work.step.eq(self.core.step),
         ]
+        if d.rated:
+            m.d.comb += self.rate.eq(frames.rate)
         return m
 
 
@@ -72,15 +77,14 @@ class UartLink(wiring.Component):
         reset_core: the host resets the device by a break: reset the core with this.
 
     Args:
-        descriptor: of the device.
-        divisor: clock cycles per bit.
+        descriptor: of the device; it says how many clock cycles a bit takes.
     """
 
     RESET_CYCLES = 16
     """How long a reset lasts; more than one cycle for simulators that need it."""
 
-    def __init__(self, descriptor: Descriptor, divisor: int):
-        self.descriptor, self.divisor = descriptor, divisor
+    def __init__(self, descriptor: Descriptor):
+        self.descriptor = descriptor
         super().__init__(
             {
                 "rx": In(1, init=1),
@@ -93,14 +97,20 @@ class UartLink(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """A break resets all but the receiver that recognised it."""
         m = Module()
-        m.submodules.uart_rx = rx = UartRx(self.divisor)
+        d = self.descriptor
+        m.submodules.uart_rx = rx = UartRx(d.divisor)
         reset = Signal(range(self.RESET_CYCLES + 1))
         m.d.sync += reset.eq(Mux(rx.brk, self.RESET_CYCLES, reset - (reset != 0)))
         m.d.comb += [self.reset_core.eq(reset != 0), rx.rx.eq(self.rx)]
         own = ResetInserter(reset != 0)
-        tx, link = UartTx(self.divisor), Link(self.descriptor)
+        tx, link = UartTx(d.divisor), Link(d)
         m.submodules.uart_tx, m.submodules.frames = own(tx), own(link)
-        m.d.comb += [self.tx.eq(tx.tx), link.line_error.eq(rx.error)]
+        m.d.comb += [
+            self.tx.eq(tx.tx),
+            link.line_error.eq(rx.error),
+            link.line_idle.eq(tx.idle),
+        ]
+        _same_rate(m, link, rx, tx)
         wiring.connect(m, rx.data, link.line_in)
         wiring.connect(m, link.line_out, tx.data)
         wiring.connect(m, link.core, wiring.flipped(self.core))
@@ -110,18 +120,28 @@ class UartLink(wiring.Component):
 class UartFrames(wiring.Component):
     """The link without what executes commands: UART, COBS, CRC, sessions, windows, credit."""
 
-    def __init__(self, descriptor: Descriptor, divisor: int):
-        self.descriptor, self.divisor = descriptor, divisor
+    def __init__(self, descriptor: Descriptor):
+        self.descriptor = descriptor
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "work": Out(WorkPort())})
 
     def elaborate(self, platform: Any) -> Module:
         """As in ``UartLink``; how much logic it takes is what this is for."""
         m = Module()
-        m.submodules.uart_rx = rx = UartRx(self.divisor)
-        m.submodules.uart_tx = tx = ResetInserter(rx.brk)(UartTx(self.divisor))
-        m.submodules.frames = frames = ResetInserter(rx.brk)(Frames(self.descriptor))
+        d = self.descriptor
+        m.submodules.uart_rx = rx = UartRx(d.divisor)
+        m.submodules.uart_tx = tx = ResetInserter(rx.brk)(UartTx(d.divisor))
+        m.submodules.frames = frames = ResetInserter(rx.brk)(Frames(d))
         wiring.connect(m, rx.data, frames.line_in)
         wiring.connect(m, frames.line_out, tx.data)
         wiring.connect(m, frames.work, wiring.flipped(self.work))
-        m.d.comb += [rx.rx.eq(self.rx), self.tx.eq(tx.tx), frames.line_error.eq(rx.error)]
+        m.d.comb += [rx.rx.eq(self.rx), self.tx.eq(tx.tx)]
+        m.d.comb += [frames.line_error.eq(rx.error), frames.line_idle.eq(tx.idle)]
+        _same_rate(m, frames, rx, tx)
         return m
+
+
+def _same_rate(m: Module, link: Link | Frames, rx: UartRx, tx: UartTx) -> None:
+    """Both directions follow the link where it has several rates."""
+    d = link.descriptor
+    rate = link.rate if d.rated else Const(d.divisor - 1, tx.rate.shape())
+    m.d.comb += [rx.rate.eq(rate), tx.rate.eq(rate)]

@@ -3,6 +3,9 @@
 The receiver waits for the middle of each bit by its own clock and is free again in the middle of
 the stop bit. So a sender whose clock is 2 % off is understood however long it sends back to back:
 at the last bit the clocks are 0.19 bit apart, and half a bit less one clock is allowed.
+
+``rate`` is the clock cycles of a bit, less one. Who drives it with a constant pays for no more than
+that; a register makes the line's speed a matter of the protocol.
 """
 
 from __future__ import annotations
@@ -29,50 +32,60 @@ def check_divisor(divisor: int) -> None:
 class UartTx(wiring.Component):
     """Sends bytes.
 
+    Attributes:
+        rate: clock cycles per bit, less one.
+        idle: nothing is being sent, or the stop bit, which looks the same.
+
     Args:
-        divisor: clock cycles per bit.
+        divisor: most clock cycles per bit.
     """
 
     def __init__(self, divisor: int):
         check_divisor(divisor)
         self.divisor = divisor
-        super().__init__({"data": In(stream.Signature(8)), "tx": Out(1, init=1)})
+        super().__init__(
+            {
+                "data": In(stream.Signature(8)),
+                "tx": Out(1, init=1),
+                "rate": In(range(divisor), init=divisor - 1),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
-        """A shift register that starts and ends with the idle level."""
+        """A clock of bits that never rests; the stop bit is the last one to be shifted out."""
         m = Module()
-        shift = Signal(10, init=(1 << 10) - 1)
-        left = Signal(range(11))
-        timer = Signal(range(self.divisor))
-        m.d.comb += [self.tx.eq(shift[0]), self.data.ready.eq(left == 0)]
-        with m.If(left == 0):
-            with m.If(self.data.valid):
-                m.d.sync += [
-                    shift.eq(Cat(Const(0, 1), self.data.payload, Const(1, 1))),
-                    left.eq(10),
-                    timer.eq(self.divisor - 1),
-                ]
-        with m.Elif(timer == 0):
-            m.d.sync += [
-                shift.eq(Cat(shift[1:], Const(1, 1))),
-                left.eq(left - 1),
-                timer.eq(self.divisor - 1),
-            ]
-        with m.Else():
-            m.d.sync += timer.eq(timer - 1)
+        shift = Signal(10, init=1)
+        timer, tick = Signal(range(self.divisor)), Signal()
+        m.d.comb += [
+            tick.eq(timer == self.rate),
+            self.tx.eq(shift[0]),
+            self.idle.eq(shift[1:] == 0),
+            self.data.ready.eq(self.idle & tick),
+        ]
+        m.d.sync += timer.eq(Mux(tick, 0, timer + 1))
+        with m.If(tick & (self.data.valid | ~self.idle)):
+            byte = Cat(Const(0, 1), self.data.payload, Const(1, 1))
+            m.d.sync += shift.eq(Mux(self.idle, byte, shift >> 1))
         return m
+
+
+_START, _FIRST, _STOP, _BREAK = 1, 2, 10, 15
+"""Where the receiver is: 0 waits for a falling edge, then each bit has a number. A line that is
+still low at the stop bit goes on counting until it is high, or has broken."""
 
 
 class UartRx(wiring.Component):
     """Receives bytes.
 
     Attributes:
+        rate: clock cycles per bit, less one.
         error: 1 for a cycle when a byte was dropped: its stop bit was wrong, or the byte before it
             had not been taken.
-        brk: 1 for a cycle when a break has been recognised.
+        brk: 1 for a cycle when a break has been recognised, and once per bit while it lasts.
 
     Args:
-        divisor: clock cycles per bit.
+        divisor: most clock cycles per bit.
     """
 
     def __init__(self, divisor: int):
@@ -81,6 +94,7 @@ class UartRx(wiring.Component):
         super().__init__(
             {
                 "rx": In(1, init=1),
+                "rate": In(range(divisor), init=divisor - 1),
                 "data": Out(stream.Signature(8)),
                 "error": Out(1),
                 "brk": Out(1),
@@ -92,49 +106,28 @@ class UartRx(wiring.Component):
         m = Module()
         rx = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, rx, init=1)
+        at = Signal(range(_BREAK + 1))
         shift = Signal(8)
-        bit = Signal(range(8))
-        low = Signal(range(BREAK_BITS * self.divisor + 1))
-        timer = Signal(range(self.divisor))
-        # The edge is seen in the cycle in which the counter is loaded, hence one less.
-        half = self.divisor // 2 - 1
-
+        timer, tick, end = Signal(range(self.divisor)), Signal(), Signal()
+        m.d.comb += [
+            tick.eq(timer == Mux(at == _START, self.rate >> 1, self.rate)),
+            end.eq(tick & (at == _STOP)),
+        ]
         with m.If(self.data.ready):
             m.d.sync += self.data.valid.eq(0)
-        with m.If(rx):
-            m.d.sync += low.eq(0)
-        with m.Elif(low != BREAK_BITS * self.divisor):
-            m.d.sync += low.eq(low + 1)
-            m.d.comb += self.brk.eq(low == BREAK_BITS * self.divisor - 1)
-
-        with m.FSM():
-            with m.State("IDLE"), m.If(~rx):
-                m.d.sync += timer.eq(half)
-                m.next = "START"
-            with m.State("START"):
-                m.d.sync += timer.eq(Mux(timer == 0, self.divisor - 1, timer - 1))
-                with m.If(timer == 0):
-                    m.d.sync += bit.eq(0)
-                    m.next = "BITS"
-                    with m.If(rx):  # too short for a start bit
-                        m.next = "IDLE"
-            with m.State("BITS"):
-                m.d.sync += timer.eq(Mux(timer == 0, self.divisor - 1, timer - 1))
-                with m.If(timer == 0):
-                    m.d.sync += [shift.eq(Cat(shift[1:], rx)), bit.eq(bit + 1)]
-                    with m.If(bit == 7):
-                        m.next = "STOP"
-            with m.State("STOP"):
-                m.d.sync += timer.eq(timer - 1)
-                with m.If(timer == 0):
-                    m.next = "IDLE"
-                    with m.If(~rx):
-                        m.d.comb += self.error.eq(1)
-                        m.next = "HIGH"
-                    with m.Elif(self.data.valid & ~self.data.ready):
-                        m.d.comb += self.error.eq(1)
-                    with m.Else():
-                        m.d.sync += [self.data.valid.eq(1), self.data.payload.eq(shift)]
-            with m.State("HIGH"), m.If(rx):
-                m.next = "IDLE"
+        m.d.sync += timer.eq(Mux(tick, 0, timer + 1))
+        with m.If(at == 0):
+            # The edge is seen a cycle late; of an odd number of cycles the half is rounded down.
+            m.d.sync += [timer.eq(~self.rate[0]), at.eq(~rx)]
+        with m.Elif(rx & ((at > _STOP) | end | (tick & (at == _START)))):
+            m.d.sync += at.eq(0)  # too short for a start bit, or the right end
+        with m.Elif(tick):
+            m.d.sync += at.eq(Mux(at == _BREAK, _BREAK, at + 1))
+            m.d.comb += self.brk.eq(at == _BREAK)
+        with m.If(tick & (at >= _FIRST) & (at < _STOP)):
+            m.d.sync += shift.eq(Cat(shift[1:], rx))
+        with m.If(end):
+            m.d.comb += self.error.eq(~rx | (self.data.valid & ~self.data.ready))
+            with m.If(~self.error):
+                m.d.sync += [self.data.valid.eq(1), self.data.payload.eq(shift)]
         return m

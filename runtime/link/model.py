@@ -68,12 +68,20 @@ class _Record:
 
 
 class DeviceModel:
-    """A device: receiver, transmitter, and the state that both share."""
+    """A device: receiver, transmitter, and the state that both share.
+
+    Attributes:
+        divisor: clock cycles per bit, 0 without pins. Whoever moves the bytes has the clock, too:
+            ``time_is_up`` when a new rate has not been kept in time.
+    """
 
     def __init__(self, descriptor: Descriptor, core: ModelCore):
         self.descriptor = descriptor
         self.core = core
         self._rom = descriptor.to_bytes()
+        self._known = set(FrameType) - {FrameType.STATUS, FrameType.REFUSED}
+        if not descriptor.rated:
+            self._known -= {FrameType.RATE, FrameType.KEEP}
         self.reset()
 
     def reset(self) -> None:
@@ -84,6 +92,9 @@ class DeviceModel:
         self.line_errors = 0
         self._out = bytearray()
         self._credit = 0
+        self.divisor = self._good = self.descriptor.divisor
+        self._wanted: int | None = None
+        self.trying = False
         self.core.reset()
         self._clear()
 
@@ -118,10 +129,17 @@ class DeviceModel:
             self._advance()
 
     def take(self) -> bytes:
-        """Bytes for the host since the last call."""
+        """Bytes for the host since the last call; a rate that was asked for begins after them."""
         out = bytes(self._out)
         self._out.clear()
+        if self._wanted is not None:
+            self.divisor, self._wanted, self.trying = self._wanted, None, True
         return out
+
+    def time_is_up(self) -> None:
+        """No KEEP within ``protocol.TRIAL_SECONDS`` at a new rate: back to the last good one."""
+        if self.trying:
+            self.divisor, self.trying = self._good, False
 
     def exchange(self, data: bytes) -> bytes:
         """``receive`` and ``take`` in one: what transports and servers ask of a device."""
@@ -131,7 +149,7 @@ class DeviceModel:
     def _handle(self, frame: Frame) -> None:
         if frame.type is FrameType.HELLO:
             self._hello(frame)
-        elif frame.type in (FrameType.STATUS, FrameType.REFUSED):
+        elif frame.type not in self._known:
             self._damaged()
         elif frame.session != self.session or frame.session == protocol.NO_SESSION:
             self._answer(FrameType.REFUSED, session=frame.session)
@@ -143,6 +161,12 @@ class DeviceModel:
             elif frame.type is FrameType.STOP:
                 ahead = (frame.seq - self.executed) % _SEQ
                 self.stop_before = frame.seq if 0 < ahead < _SEQ // 2 else None
+                self._answer(FrameType.STATUS)
+            elif frame.type is FrameType.RATE:
+                self._rate(frame.payload)
+            elif frame.type is FrameType.KEEP:
+                if self.trying:
+                    self._good, self.trying = self.divisor, False
                 self._answer(FrameType.STATUS)
             self._acknowledged(frame)
             if frame.type is FrameType.RESEND:
@@ -161,6 +185,15 @@ class DeviceModel:
         place = protocol.HELLO_PLACE.pack(offset=offset, total=len(self._rom))
         piece = self._rom[offset : offset + room]
         self._answer(FrameType.HELLO, session=frame.session, more=place + piece)
+
+    def _rate(self, payload: bytes) -> None:
+        d, request = self.descriptor, protocol.RATE_REQUEST
+        cycles = request.unpack(payload)["cycles"] if len(payload) == request.size else 0
+        if not d.fastest <= cycles + 1 <= d.divisor:
+            self._damaged()
+            return
+        self._wanted, self.trying = cycles + 1, False
+        self._answer(FrameType.STATUS)
 
     def _acknowledged(self, frame: Frame) -> None:
         """What the host has need not be kept; ``ack`` out of range is no acknowledgement."""

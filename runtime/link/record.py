@@ -1,7 +1,8 @@
 """Sessions as files: one JSON object per line, recorded at a device, replayed without it.
 
-The first line says what was recorded (``session``, ``line``, ``baud``, ``latency``), every other
-one what happened next: ``{"sent": HEX}``, ``{"got": HEX, "time": SECONDS}`` or ``{"break": true}``.
+The first line says what was recorded (``session``, ``line``, ``baud``, ``fastest``, ``latency``),
+every other one what happened next: ``{"sent": HEX}``, ``{"got": HEX, "time": SECONDS}``,
+``{"baud": NUMBER, "set": TRUE OR FALSE}`` or ``{"break": true}``.
 A replay demands the very bytes that were sent, and answers what was answered. Time stands still
 between two reads, in both, so that time-outs come where they came.
 """
@@ -34,6 +35,7 @@ class Recorder(Transport):
     def __init__(self, line: Transport, path: str | Path):
         self._line, self._path = line, Path(path)
         self.name, self.baud, self.latency = line.name, line.baud, line.latency
+        self.fastest = line.fastest
         self.nonce = line.nonce or secrets.randbelow((1 << 32) - 1) + 1
         self._began = self._time = line.now()
         try:
@@ -43,7 +45,10 @@ class Recorder(Transport):
             raise FileError(
                 "the recording cannot be written", found=error.strerror, where=str(path)
             ) from None
-        self._tell(session=self.nonce, line=self.name, baud=self.baud, latency=self.latency)
+        self._tell(
+            session=self.nonce, line=self.name, baud=self.baud, fastest=self.fastest,
+            latency=self.latency,
+        )  # fmt: skip
 
     def _tell(self, **what: Any) -> None:
         self._file.write(json.dumps(what) + "\n")
@@ -59,6 +64,13 @@ class Recorder(Transport):
         self._time = self._line.now()
         self._tell(got=data.hex(), time=self._time - self._began)
         return data
+
+    def set_baud(self, baud: int) -> bool:
+        """From now on the line has this rate, if it can."""
+        found = self._line.set_baud(baud)
+        self._tell(baud=baud, set=found)
+        self.name, self.baud = self._line.name, self._line.baud
+        return found
 
     def now(self) -> float:
         """When something was read last."""
@@ -98,14 +110,15 @@ class Replay(Transport):
         self._time = 0.0
         self._ahead = b""
         first = self._next()
-        kinds = {"session": int, "line": str, "baud": int, "latency": float}
+        kinds = {"session": int, "line": str, "baud": int, "fastest": int, "latency": float}
         if set(first) != set(kinds) or any(type(first[k]) is not t for k, t in kinds.items()):
-            raise self._malformed("what was recorded: session, line, baud, latency")
-        if not 0 < first["session"] < 1 << 32 or first["baud"] < 0 or not first["latency"] >= 0:
+            raise self._malformed("what was recorded: session, line, baud, fastest, latency")
+        numbers = (first["baud"], first["fastest"], first["latency"])
+        if not 0 < first["session"] < 1 << 32 or not min(numbers) >= 0:
             raise self._malformed("numbers that a line can have")
         self.nonce = first["session"]
         self.name = f"recording {path} of {first['line']}"
-        self.baud, self.latency = first["baud"], first["latency"]
+        self.baud, self.fastest, self.latency = numbers
 
     def _malformed(self, expected: str) -> FileError:
         return FileError(
@@ -168,6 +181,15 @@ class Replay(Transport):
             raise self._malformed("a time that does not go back")
         self._time = found["time"]
         return self._hex(found["got"])
+
+    def set_baud(self, baud: int) -> bool:
+        """The rate that was set, or refused, there."""
+        found = self._next()
+        if self._ahead or found.get("baud") != baud or type(found.get("set")) is not bool:
+            raise self._differs(f"{baud} baud", f"{found or 'the end'}")
+        if found["set"]:
+            self.baud = baud
+        return found["set"]
 
     def now(self) -> float:
         """When that was."""

@@ -31,14 +31,15 @@ class SerialPort(Transport):
     Args:
         path: for example ``/dev/ttyUSB1``.
         baud: bits per second.
+        fastest: bits per second up to which a session may take the line; 0: it stays as it is.
 
     Raises:
         DeviceError: it cannot be opened; with the reason, and the command that mends it.
     """
 
-    def __init__(self, path: str, baud: int):
-        self.name = f"serial port {path} at {baud} baud"
-        self.baud = baud
+    def __init__(self, path: str, baud: int, fastest: int = 0):
+        self._path = path
+        self.baud, self.fastest = baud, fastest
         # dsrdtr keeps pyserial from setting DTR; it does nothing else on these systems.
         options: dict[str, Any] = {"dsrdtr": True, "exclusive": True} if os.name == "posix" else {}
         try:
@@ -51,6 +52,22 @@ class SerialPort(Transport):
         self.low_latency = self._ask_for_low_latency()
         self.latency = LOW_LATENCY if self.low_latency else USB_LATENCY
         self._port.reset_input_buffer()
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The port, and the rate that it has now."""
+        return f"serial port {self._path} at {self.baud} baud"
+
+    def set_baud(self, baud: int) -> bool:
+        """From now on the port has this rate; False if it refuses, and nothing has changed."""
+        try:
+            self._port.flush()
+            self._port.baudrate = baud
+        except (serial.SerialException, OSError, ValueError):
+            self._port.baudrate = self.baud
+            return False
+        self.baud = baud
+        return True
 
     def _keep_dtr(self) -> None:
         """Closing the port must not drop DTR either."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -159,7 +161,13 @@ class Server(ABC):
 
 
 class PtyServer(Server):
-    """A device behind a pseudo-terminal; ``address`` is a path that any serial program opens."""
+    """A device behind a pseudo-terminal; ``address`` is a path that any serial program opens.
+
+    Args:
+        exchange, linger, waiting, once: see :class:`Server`.
+        set_baud: told the rate that a host has set, before the first byte that comes at it. A
+            pseudo-terminal itself is as fast as it can be.
+    """
 
     def __init__(
         self,
@@ -168,10 +176,12 @@ class PtyServer(Server):
         waiting: Callable[[], int] = _nothing,
         *,
         once: bool = False,
+        set_baud: Callable[[int], None] | None = None,
     ):
         if not hasattr(os, "openpty"):
             raise UnsupportedError("this system has no pseudo-terminals", remedy="serve by TCP")
         super().__init__(exchange, linger, waiting, once=once)
+        self._set_baud, self._baud = set_baud, 0
         import tty
 
         # Our own copy of the host's end stays open: without it reading fails between two hosts.
@@ -186,6 +196,9 @@ class PtyServer(Server):
         return []
 
     def _receive(self, peer: int) -> bytes:
+        if self._set_baud is not None and (baud := baud_of(peer)) != self._baud:
+            self._baud = baud
+            self._set_baud(baud)
         data = super()._receive(peer)
         if self._once and self._host >= 0:
             # The first host is there, and the last: when it closes its end, reading shall fail.
@@ -201,6 +214,23 @@ class PtyServer(Server):
         os.close(self._device)
         if self._host >= 0:
             os.close(self._host)
+
+
+def baud_of(terminal: int) -> int:
+    """The rate that has been set at a pseudo-terminal, at either of its ends; 0 for none."""
+    import fcntl
+    import termios
+
+    if sys.platform == "linux":
+        # Only the newer of Linux' two structures tells any rate as a number: four words of flags,
+        # a byte, 19 characters, and both rates.
+        found = fcntl.ioctl(terminal, _TCGETS2, bytes(_TERMIOS2.size))
+        return _TERMIOS2.unpack(found)[-1]
+    return termios.tcgetattr(terminal)[5]
+
+
+_TCGETS2 = 0x802C542A
+_TERMIOS2 = struct.Struct("4I20s2I")
 
 
 class TcpServer(Server):

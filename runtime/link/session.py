@@ -8,14 +8,19 @@ ever: a silent device is polled and given up, and so is one that answers but get
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ...errors import DeviceError
 from ...hdl import protocol
 from ...hdl.descriptor import Descriptor
 from ...hdl.protocol import FrameType, StatusFlag
 from .codec import Frame, FrameReader, longest_encoding
+from .rates import climb
 from .transport import Transport
+
+_Answer = TypeVar("_Answer")
 
 _SEQ = protocol.SEQUENCES
 _CREDIT = protocol.MAX_CREDIT
@@ -99,14 +104,17 @@ class Session:
     # Opening
 
     def open(self) -> Descriptor:
-        """Start a session and learn what the device is.
+        """Start a session, learn what the device is, and take the line as far up as it goes.
 
         Raises:
             DeviceError: nobody answers, or not in this protocol.
         """
-        self.descriptor = self._describe()
-        self._reader = FrameReader(self.descriptor.max_payload)
-        self._credit = self.descriptor.rx_credit
+        descriptor = self._describe()
+        if descriptor.rated and self.transport.fastest > self.transport.baud:
+            climb(self, descriptor)
+        self.descriptor = descriptor
+        self._reader = FrameReader(descriptor.max_payload)
+        self._credit = descriptor.rx_credit
         self._progress_at = self._quiet_since = self.transport.now()
         return self.descriptor
 
@@ -129,27 +137,29 @@ class Session:
         while len(text) < total:
             total, piece = self._hello(len(text))
             if not piece and len(text) < total:
-                raise self._fail("the device's description ends early", f"{len(text)} of {total}")
+                raise self.failed("the device's description ends early", f"{len(text)} of {total}")
             text += piece
         try:
             return Descriptor.from_bytes(bytes(text))
         except ValueError as error:
-            raise self._fail(
+            raise self.failed(
                 "the device's description cannot be understood", error, "see docs/link.md"
             ) from None
 
     def _hello(self, offset: int) -> tuple[int, bytes]:
         """Length of the description and a piece of it."""
         request = protocol.HELLO_REQUEST.pack(offset=offset)
-        for _ in range(self.timing.tries):
-            self._send(FrameType.HELLO, 0, request)
-            deadline = self.transport.now() + self._round_trip(longest_encoding(1024))
-            while (left := deadline - self.transport.now()) > 0:
-                for frame in self._reader.feed(self.transport.read(left)):
-                    found = self._hello_answer(frame, offset)
-                    if found is not None:
-                        return found
-        raise self._fail(
+        for tried in range(self.timing.tries):
+            found = self.question(
+                FrameType.HELLO, request, lambda frame: self._hello_answer(frame, offset)
+            )
+            if found is not None:
+                return found
+            if self.transport.fastest and self.nonce and tried == self.timing.tries // 2:
+                # A host that is gone may have left the device at any rate.
+                self.transport.send_break()
+                self.transport.write(bytes((protocol.DELIMITER,)))
+        raise self.failed(
             "no device answers at this line",
             f"{self.timing.tries} HELLO frames without an answer; "
             f"{self._reader.bad} damaged frames came",
@@ -157,12 +167,43 @@ class Session:
             "check power and baud rate, and that the bitstream is loaded",
         )
 
-    def _hello_answer(self, frame: Frame | None, offset: int) -> tuple[int, bytes] | None:
+    def question(
+        self, kind: FrameType, payload: bytes, answer: Callable[[Frame], _Answer | None]
+    ) -> _Answer | None:
+        """Ask before the streams are used: what the first answer says, None if there is none.
+
+        Args:
+            kind: of the frame.
+            payload: of the frame.
+            answer: what a frame of this session says, None if it is another one.
+        """
+        self._send(kind, 0, payload)
+        size = longest_encoding(max(1024, len(payload)))
+        deadline = self.transport.now() + self._round_trip(size)
+        while (left := deadline - self.transport.now()) > 0:
+            for frame in self._heard(left):
+                found = answer(frame)
+                if found is not None:
+                    return found
+        return None
+
+    def silence(self, seconds: float) -> None:
+        """Say nothing for a while; what comes is of no use."""
+        deadline = self.transport.now() + seconds
+        while (left := deadline - self.transport.now()) > 0:
+            self._heard(left)
+
+    def _heard(self, timeout: float) -> list[Frame]:
+        found = self._reader.feed(self.transport.read(timeout))
+        self.statistics.damaged = self._reader.bad
+        return [f for f in found if f is not None and f.session == self.nonce]
+
+    def _hello_answer(self, frame: Frame, offset: int) -> tuple[int, bytes] | None:
         """What a frame says, if it is the answer."""
-        if frame is None or frame.type is not FrameType.HELLO or frame.session != self.nonce:
+        if frame.type is not FrameType.HELLO:
             return None
         if frame.version != protocol.VERSION:
-            raise self._fail(
+            raise self.failed(
                 "the device speaks another version of the protocol",
                 frame.version,
                 protocol.VERSION,
@@ -173,7 +214,7 @@ class Session:
             return None
         place = protocol.HELLO_PLACE.unpack(body[protocol.STATUS.size : head])
         if place["total"] > protocol.MAX_DESCRIPTOR:
-            raise self._fail("the device's description is too long", place["total"])
+            raise self.failed("the device's description is too long", place["total"])
         return (place["total"], body[head:]) if place["offset"] == offset else None
 
     # The two streams
@@ -305,7 +346,7 @@ class Session:
         self._quiet_since = self.transport.now()
         self._silent_polls = 0
         if frame.type is FrameType.REFUSED:
-            raise self._fail(
+            raise self.failed(
                 "the device was reset, or another host opened it, while this session was open",
                 "the device does not know this session any more",
                 remedy="open the device again and load the program; what it held is lost",
@@ -392,7 +433,7 @@ class Session:
             raise self._stalled(status)
         if now - self._quiet_since > self._patience():
             if self._silent_polls >= self.timing.tries:
-                raise self._fail(
+                raise self.failed(
                     "the device has stopped answering",
                     f"{self._silent_polls} polls without an answer",
                     remedy="check cable and power, then open the device again",
@@ -405,14 +446,14 @@ class Session:
     def _stalled(self, status: dict[str, int]) -> DeviceError:
         running = bool(status.get("flags", 0) >> StatusFlag.RUNNING & 1)
         doing = "it is computing a step that does not end" if running else "it is idle"
-        return self._fail(
+        return self.failed(
             "the device answers but makes no progress",
             f"{doing}; {len(self._frames)} frames are unacknowledged, last status {status}",
             "an answer to what was asked",
             "reset the device and load the program again",
         )
 
-    def _fail(
+    def failed(
         self, problem: str, found: object, expected: object = None, remedy: str | None = None
     ) -> DeviceError:
         """The error that ends this session."""

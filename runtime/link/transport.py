@@ -22,6 +22,9 @@ class Transport(ABC):
     baud: int = 0
     """Bits per second on the line, ten to a byte; 0 where there is no such limit."""
 
+    fastest: int = 0
+    """Bits per second up to which a session may take the line; 0 where its rate is not ours."""
+
     latency: float = 0.0
     """Seconds that a byte may be held back by adapters on its way there and back."""
 
@@ -35,6 +38,10 @@ class Transport(ABC):
     @abstractmethod
     def read(self, timeout: float) -> bytes:
         """What has arrived; waits at most ``timeout`` seconds for the first byte."""
+
+    def set_baud(self, baud: int) -> bool:
+        """From now on the line has this rate; False where it cannot, and nothing has changed."""
+        return baud == self.baud
 
     def now(self) -> float:
         """Seconds on the clock that time-outs are measured with."""

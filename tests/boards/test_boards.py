@@ -21,6 +21,7 @@ from spikeloom.boards.top import BoardTop
 from spikeloom.boards.udev import udev_rules
 from spikeloom.errors import FitError, InputError
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.runtime.link.rates import rates
 
 EVERY = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 LIMITS = {  # phase detector and oscillator, MHz
@@ -49,6 +50,10 @@ def test_a_board_agrees_with_itself(board):
         ]  # fmt: skip
         assert port in line
     assert design.divisor == round(board.clock_hz / board.baud)
+    told = design.descriptor()
+    assert (told.divisor, told.fastest) == (round(board.clock_hz / 115_200), design.divisor)
+    found = rates(told, 115_200, 12_000_000)
+    assert [rate.baud for rate in found[-1:]] == [board.baud][: board.baud > 115_200]
 
 
 @EVERY

@@ -64,7 +64,9 @@ def test_the_netlist_of_a_board_computes_the_digits(name, digits, tmp_path):
         pytest.skip(lacking)
     program, rasters = digits
     clock, baud = LINES[name]
-    design = Design.of(BOARDS[name], GEOMETRY, clock_hz=clock, baud=baud, max_payload=128)
+    design = Design.of(
+        BOARDS[name], GEOMETRY, clock_hz=clock, baud=baud, start=baud, max_payload=128
+    )
     line, cells = netlist.netlist_of(design, tmp_path)
     assert all(cells[kind] for kind in CELLS[name]), cells
     with (

@@ -33,8 +33,11 @@ def board():
     from spikeloom.hdl.device import Device
 
     geometry = GEOMETRIES[NAME]
-    descriptor = describe(geometry, build="0123456789abcdef", max_payload=256, credit=2048)
-    return LineModel(Device(geometry, descriptor, DIVISOR), bit=DIVISOR, quiet=4000)
+    descriptor = describe(
+        geometry, build="0123456789abcdef", max_payload=256, credit=2048, divisor=DIVISOR,
+        fastest=DIVISOR,
+    )  # fmt: skip
+    return LineModel(Device(geometry, descriptor), bit=DIVISOR, quiet=4000)
 
 
 def remote() -> RemoteBackend:

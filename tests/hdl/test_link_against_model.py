@@ -19,7 +19,7 @@ from spikeloom.runtime.link.model import DeviceModel
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
-DESCRIPTOR = descriptor()
+DESCRIPTOR = descriptor(divisor=100, fastest=4)
 NONCES = st.sampled_from([1, 0xDEADBEEF, 0xFFFFFFFF])
 
 
@@ -142,6 +142,7 @@ def test_rude_frames(data, nonce):
         payload = data.draw(
             st.one_of(
                 st.just(b"\0\0"),
+                st.integers(0, 110).map(lambda n: n.to_bytes(2, "little")),
                 st.integers(0, 900).map(lambda n: n.to_bytes(2, "little")),
                 st.just(command("READ", region=0, address=0, count=60)),
                 st.just(command("RUN", steps=3, flags=15, flush=1)),

@@ -97,7 +97,9 @@ def test_break():
         await ctx.delay(3 * bit)
         await sending(b"\x5a")(ctx, rx, bit)
 
-    assert receive(4, drive) == (b"\x5a", 1, 1)
+    got, errors, breaks = receive(4, drive)
+    assert (got, errors) == (b"\x5a", 1)
+    assert 2 * BREAK_BITS < breaks < 3 * BREAK_BITS  # once per bit while it lasts
 
 
 @pytest.mark.parametrize("divisor", [4, 9])

@@ -22,8 +22,10 @@ PROBES = 2
 CAPACITY = 16
 
 
-def descriptor(max_payload: int = 64, credit: int = 512) -> Descriptor:
-    """Of a device with an echo core."""
+def descriptor(
+    max_payload: int = 64, credit: int = 512, divisor: int = 0, fastest: int | None = None
+) -> Descriptor:
+    """Of a device with an echo core; at pins if it has a divisor."""
     return Descriptor(
         build="e" * 16,
         clock_hz=0,
@@ -36,6 +38,8 @@ def descriptor(max_payload: int = 64, credit: int = 512) -> Descriptor:
         outputs=60,
         event_capacity=CAPACITY,
         regions=REGIONS,
+        divisor=divisor,
+        fastest=divisor if fastest is None else fastest,
     )
 
 

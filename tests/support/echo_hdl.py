@@ -157,13 +157,13 @@ class EchoDevice(wiring.Component):
 class EchoBoard(wiring.Component):
     """The same at UART pins."""
 
-    def __init__(self, descriptor: Descriptor, divisor: int):
-        self.descriptor, self.divisor = descriptor, divisor
+    def __init__(self, descriptor: Descriptor):
+        self.descriptor = descriptor
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.link = link = UartLink(self.descriptor, self.divisor)
+        m.submodules.link = link = UartLink(self.descriptor)
         m.submodules.core = core = ResetInserter(link.reset_core)(EchoCore())
         wiring.connect(m, link.core, core.core)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]

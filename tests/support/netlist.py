@@ -92,7 +92,7 @@ def netlist_of(design: Design, folder: Path) -> tuple[LineModel, Counter[str]]:
         (folder / "board.cpp").write_text(circuit + harness, encoding="utf-8")
         return ctypes.CDLL(str(_verilated(folder, share)))
 
-    line = LineModel(None, bit=design.divisor, quiet=4000, compiled=compiled)
+    line = LineModel(None, bit=design.start_divisor, quiet=4000, compiled=compiled)
     module = json.loads((folder / f"{TOP}.json").read_text(encoding="utf-8"))["modules"][TOP]
     return line, Counter(cell["type"] for cell in module["cells"].values())
 

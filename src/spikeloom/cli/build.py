@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--board", required=True, metavar="NAME", help="which (spikeloom boards)")
     add("--clock", type=float, metavar="HZ", help="the core's clock (default: the board's)")
-    add("--baud", type=int, metavar="N", help="of the line (default: the board's)")
+    add("--baud", type=int, metavar="N", help="the line's fastest (default: the board's)")
     add("--max-payload", type=int, metavar="BYTES", help="of a frame (default: the board's)")
     add("--seed", type=int, default=1, metavar="N", help="of place and route (default: 1)")
     add("--again", action="store_true", help="build even if the same was built before")

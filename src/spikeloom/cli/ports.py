@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..boards.catalogue import BOARDS
 from ..errors import DeviceError, InputError
+from ..hdl.protocol import START_BAUD
 from ..runtime.open import open as open_device
 from .sizes import needs_hardware_tools
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def known_bauds() -> list[int]:
-    """The boards' speeds, the commonest first."""
-    bauds = [board.baud for board in BOARDS.values()]
+    """The speeds of boards after a reset, the commonest first."""
+    bauds = [min(board.baud, START_BAUD) for board in BOARDS.values()]
     return sorted(set(bauds), key=lambda baud: (-bauds.count(baud), -baud))
 
 
@@ -32,7 +33,7 @@ def port_options(parser: argparse.ArgumentParser) -> None:
         "--port", required=True, metavar="PORT", help="/dev/ttyUSB1, or an address tcp://host:port"
     )
     parser.add_argument(
-        "--baud", type=int, metavar="N", help="of the line (default: each that a board may have)"
+        "--baud", type=int, metavar="N", help="of the line at first (default: 115200)"
     )
 
 

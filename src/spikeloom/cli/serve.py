@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError, InputError
-from ..hdl.protocol import MIN_DIVISOR
+from ..hdl.protocol import MIN_DIVISOR, MOST_DIVISOR, START_BAUD
 from ..runtime.link.faults import Faults, FaultyLine
 from .output import Waiting, print_json
 from .signals import asked_to_end
@@ -22,7 +22,7 @@ from .sizes import add_sizes, geometry_of, needs_hardware_tools
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..backends.rtl.modelled import ModelledDevice
     from ..backends.rtl.simulated import SimulatedDevice
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
   spikeloom serve rtl --for net.loom --link /tmp/board &
-  spikeloom run net.loom --device 'serial:///tmp/board?baud=115200' --steps 100
+  spikeloom run net.loom --device serial:///tmp/board --steps 100
 
   spikeloom serve rtl --neurons 256 --lanes 8 --tcp 127.0.0.1:7000
 
 It serves until it is interrupted (Ctrl-C) or terminated, or, with --once, until the first host has
 closed the line."""
 
-BAUD = 115200
-"""What hosts are told to open the pseudo-terminal with: it makes no byte faster or slower, but
-tells the host how long to wait for an answer."""
+DIVISOR = 32
+"""Clock cycles per bit at the pins of what is served behind a pseudo-terminal, after its reset. A
+host's 115,200 baud are that; eight times as many are the fastest."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--divisor",
         type=int,
         metavar="N",
-        help=f"rtl: clock cycles per bit at the pins (default: {MIN_DIVISOR}, the fastest)",
+        help="rtl: clock cycles per bit at the pins after a reset (default: "
+        f"{DIVISOR}, behind TCP {MIN_DIVISOR})",
+    )
+    add(
+        "--fastest",
+        type=int,
+        metavar="N",
+        help="rtl: the fewest that a host may ask for (default: "
+        f"{MIN_DIVISOR}, behind TCP --divisor, for there no rate can be set)",
     )
     add("--faults", metavar="SPEC", help="damage the line, for example flip=1e-4,lose=1e-4,split")
     add("--once", action="store_true", help="end when the first host has closed the line")
@@ -70,10 +78,10 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out."""
     where = _tcp_address(options)
     geometry = geometry_of(options)
-    divisor = _divisor(options)
+    divisors = _divisors(options)
     faults = None if options.faults is None else Faults.parse(options.faults)
     with needs_hardware_tools(), Waiting("building the device"):
-        device = _device(geometry, divisor)
+        device = _device(geometry, divisors)
     with (
         asked_to_end() as stop,
         _server(device, where, faults, options.once) as server,
@@ -89,32 +97,48 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _divisor(options: argparse.Namespace) -> int | None:
-    """None for a device without pins."""
+def _divisors(options: argparse.Namespace) -> tuple[int, int] | None:
+    """Clock cycles per bit after a reset, and the fewest; None for a device without pins."""
+    given = {name: getattr(options, name) for name in ("divisor", "fastest")}
     if options.device == "model":
-        if options.divisor is not None:
-            raise InputError(
-                "the model has no pins", found=f"--divisor {options.divisor}", remedy="leave it out"
-            )
+        for name, value in given.items():
+            if value is not None:
+                found = f"--{name} {value}"
+                raise InputError("the model has no pins", found=found, remedy="leave it out")
         return None
-    divisor = MIN_DIVISOR if options.divisor is None else options.divisor
-    if divisor < MIN_DIVISOR:
+    divisor, fastest = given.values()
+    if options.tcp is None:
+        divisor = DIVISOR if divisor is None else divisor
+        fastest = min(MIN_DIVISOR, divisor) if fastest is None else fastest
+    else:
+        divisor = MIN_DIVISOR if divisor is None else divisor
+        fastest = divisor if fastest is None else fastest
+    for name, value in (("divisor", divisor), ("fastest", fastest)):
+        if value < MIN_DIVISOR:
+            raise InputError(
+                "the device's receiver needs more clock cycles per bit",
+                found=f"--{name} {value}",
+                expected=f"at least {MIN_DIVISOR}",
+            )
+    if not fastest <= divisor <= MOST_DIVISOR:
         raise InputError(
-            "the device's receiver needs more clock cycles per bit",
-            found=f"--divisor {divisor}",
-            expected=f"at least {MIN_DIVISOR}",
+            "a device has no such rates",
+            found=f"--divisor {divisor} --fastest {fastest}",
+            expected=f"at most {MOST_DIVISOR} cycles, the fastest no more than the other",
         )
-    return divisor
+    return divisor, fastest
 
 
-def _device(geometry: Geometry, divisor: int | None) -> SimulatedDevice | ModelledDevice:
-    if divisor is None:
+def _device(
+    geometry: Geometry, divisors: tuple[int, int] | None
+) -> SimulatedDevice | ModelledDevice:
+    if divisors is None:
         from ..backends.rtl.modelled import ModelledDevice
 
         return ModelledDevice(geometry)
     from ..backends.rtl.simulated import SimulatedDevice
 
-    return SimulatedDevice(geometry, divisor)
+    return SimulatedDevice(geometry, *divisors)
 
 
 def _tcp_address(options: argparse.Namespace) -> tuple[str, int] | None:
@@ -151,8 +175,17 @@ def _server(
         exchange, waiting = bad, lambda: device.waiting() + bad.waiting
     line: dict[str, Any] = {"linger": device.linger, "waiting": waiting, "once": once}
     if where is None:
-        return PtyServer(exchange, **line)
+        return PtyServer(exchange, set_baud=_follow(device), **line)
     return TcpServer(exchange, host=where[0], port=where[1], **line)
+
+
+def _follow(device: SimulatedDevice | ModelledDevice) -> Callable[[int], None] | None:
+    """Pins have a rate: what a host sends at another one is as good as on a board."""
+    from ..backends.rtl.simulated import SimulatedDevice
+
+    if not isinstance(device, SimulatedDevice):
+        return None
+    return lambda baud: device.set_baud(max(1, baud) / START_BAUD)
 
 
 @contextlib.contextmanager
@@ -187,15 +220,17 @@ def _tell(
     """Where it is served; told before the first host can come."""
     url = server.address
     if options.tcp is None:
-        url = f"serial://{options.link or server.address}?baud={BAUD}"
+        url = f"serial://{options.link or server.address}"
     geometry = device.descriptor.geometry
+    divisors = _divisors(options) or (None, None)
     if options.json:
         facts: dict[str, Any] = {
             "device": options.device,
             "address": server.address,
             "link": options.link,
             "url": url,
-            "divisor": _divisor(options),
+            "divisor": divisors[0],
+            "fastest": divisors[1],
             "build": device.descriptor.build,
             "geometry": geometry,
             "pid": os.getpid(),
