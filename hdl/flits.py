@@ -61,8 +61,7 @@ class SentFlits:
         start = np.append(0, ends)[np.searchsorted(key, np.arange(steps * cores * KINDS + 1))]
         flit = np.arange(int(ends[-1]) if len(ends) else 0)
         flit += np.repeat(mesh.start[sender] - (ends - count), count)
-        bits = mesh.cores[flit][:, None] >> np.arange(cores, dtype=np.uint64) & np.uint64(1)
-        which, core = np.nonzero(bits)
+        which, core = np.nonzero(members(mesh.cores[flit], cores))
         first = np.searchsorted(which, np.arange(len(flit) + 1))
         return SentFlits(flit, np.repeat(sender, count), start, first, core.astype(np.int64))
 
@@ -89,6 +88,11 @@ class FlitTimes:
     ends: NDArray[np.int64]
     passed: NDArray[np.int64]
     waited: NDArray[np.int64]
+
+
+def members(masks: NDArray[np.uint64], cores: int) -> NDArray[np.uint64]:
+    """(masks, cores) 1 for each core that is in a mask, else 0."""
+    return masks[:, None] >> np.arange(cores, dtype=np.uint64) & np.uint64(1)
 
 
 class Network:

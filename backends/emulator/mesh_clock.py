@@ -138,8 +138,9 @@ class FlitCarrier:
         tables.mesh.list = flits.ctypes.data
         read = [np.ascontiguousarray(array, np.int64) for array in (sent.start, sent.first)]
         taken = np.zeros(len(flits), np.int64)
-        arrived, done = np.zeros((2, len(sent.core)), np.int64)
-        passed, waited = np.zeros((2, *tables.arrays["region"].shape), np.int64)
+        arrived, done = (np.zeros(len(sent.core), np.int64) for _ in range(2))
+        outputs = tables.arrays["region"].shape
+        passed, waited = (np.zeros(outputs, np.int64) for _ in range(2))
         arrays = (*read, taken, arrived, done, passed, waited)
         journal = native.Journal(*(array.ctypes.data for array in arrays))
         mesh = ctypes.byref(tables.mesh)
