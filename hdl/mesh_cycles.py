@@ -1,8 +1,8 @@
 """How long spikes take over a mesh, to the cycle: hdl/router.py as arithmetic.
 
 Nothing that happens in a core has an influence on the network: what is sent waits in the sender,
-and what arrives is taken at once. So a step is the network cycle by cycle (``Network.carry``), and
-then each core's rows in the order in which their spikes came (``hdl.cycles``).
+and what arrives is taken at once. So a step is the network cycle by cycle (``hdl.flits``), and then
+each core's rows in the order in which their spikes came (``hdl.cycles``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .cycles import OVERHEAD, SCAN, walk_in_order
+from .flits import KINDS, FlitTimes, Network, SentFlits
 from .routing import OPPOSITE, PRIORITY, ROOM, Port, neighbour, region
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from .cycles import Senders
@@ -45,6 +44,7 @@ class MeshRows:
         groups: (cores,) groups of neurons in use.
         generator_groups: (cores,) groups of generators in use.
         offered, arrived: the constants of that name.
+        room: flits that fit into the buffer of a port.
     """
 
     rows: int
@@ -60,6 +60,7 @@ class MeshRows:
     generator_groups: NDArray[np.int64]
     offered: int = OFFERED
     arrived: int = ARRIVED
+    room: int = ROOM
 
     def ways(self) -> dict[str, NDArray[Any]]:
         """What ``routing`` says of this mesh, as tables.
@@ -114,119 +115,54 @@ def walk_mesh(
             each core could have a synapse walked in a core alone.
 
     Returns:
-        (steps,) the last cycle in which a spike arrives, 0 without any; and
-        (cores, steps) when each core's last lane is through, 0 without any row.
+        ``last`` and ``ends`` of ``FlitTimes``.
     """
-    steps, cores = sent.shape[1], len(mesh.entries)
-    network = Network(mesh.rows, mesh.columns)
-    bounds = [np.append(0, np.cumsum(times)) for times in sent]
+    times = carry_flits(mesh, SentFlits.of(mesh, senders, sent), earliest)
+    return times.last, times.ends
+
+
+def carry_flits(mesh: MeshRows, sent: SentFlits, earliest: NDArray[np.int64]) -> FlitTimes:
+    """What becomes of each flit of some steps; ``earliest`` as in ``walk_mesh``."""
+    steps, cores = earliest.shape[1], len(mesh.entries)
+    network = Network(mesh.rows, mesh.columns, mesh.room)
+    masks = mesh.cores[sent.flit].tolist()
+    taken = np.zeros(len(sent.flit), np.int64)
+    arrived = np.zeros(len(sent.core), np.int64)
     last = np.zeros(steps, np.int64)
-    rows: list[list[NDArray[np.int64]]] = [[] for _ in range(cores)]
-    firsts: list[list[NDArray[np.int64]]] = [[] for _ in range(cores)]
+    # Of each core, the arrivals in their order, and where steps begin among them.
+    order: list[list[int]] = [[] for _ in range(cores)]
     starts = np.zeros((cores, steps + 1), np.int64)
     for step in range(steps):
-        waiting: list[list[tuple[int, int, int]]] = [[] for _ in range(network.cores)]
-        for kind in range(3):
-            some = senders[kind][bounds[kind][step] : bounds[kind][step + 1]]
-            for sender in some.tolist():
-                home = int(mesh.home[sender])
-                first = int(earliest[kind + (home if kind == 2 else 0), step]) - OFFERED
-                for flit in range(int(mesh.start[sender]), int(mesh.start[sender + 1])):
-                    waiting[home].append((first, int(mesh.cores[flit]), int(mesh.number[flit])))
-        for core, arrived in enumerate(network.carry(waiting)[:cores]):
-            starts[core, step + 1] = starts[core, step]
-            for cycle, number in arrived:
-                last[step] = max(last[step], cycle)
-                begin, end = int(mesh.row_start[core][number]), int(mesh.row_end[core][number])
-                rows[core].append(np.arange(begin, end))
-                firsts[core].append(np.full(end - begin, cycle + ARRIVED))
-                starts[core, step + 1] += end - begin
-    nothing = np.zeros(0, np.int64)
-    ends = [
-        walk_in_order(
-            np.concatenate([nothing, *rows[core]]),
-            np.concatenate([nothing, *firsts[core]]),
-            starts[core],
-            mesh.entries[core],
-        )
-        for core in range(cores)
-    ]
-    return last, np.array(ends).reshape(cores, steps)
-
-
-class Network:
-    """The routers of a mesh, empty between steps."""
-
-    def __init__(self, rows: int, columns: int) -> None:
-        self.cores = rows * columns
-        self._outputs = []
-        for core in range(self.cores):
-            outputs = []
-            for port in Port:
-                beyond = neighbour(core, port, rows, columns)
-                if beyond is None and port != Port.LOCAL:
-                    continue
-                into = None if beyond is None else (beyond, int(OPPOSITE[port]))
-                inputs = [int(by) for by in PRIORITY[port]]
-                outputs.append((region(core, port, rows, columns), inputs, into))
-            self._outputs.append(outputs)
-
-    def carry(
-        self, waiting: Sequence[Sequence[tuple[int, int, int]]]
-    ) -> list[list[tuple[int, int]]]:
-        """Let everything arrive.
-
-        Args:
-            waiting: what each core sends, one after the other: first cycle, mask of cores, number.
-
-        Returns:
-            what each core gets: cycle and number.
-        """
-        arrived: list[list[tuple[int, int]]] = [[] for _ in range(self.cores)]
-        buffers: list[list[list[tuple[int, int]]]] = [[[] for _ in Port] for _ in range(self.cores)]
-        at = [0] * self.cores
-        flits = 0  # in buffers
-        cycle = 0
-        while True:
-            heads = [some[i][0] for some, i in zip(waiting, at, strict=True) if i < len(some)]
-            if not flits:
-                if not heads:
-                    return arrived
-                cycle = max(cycle, min(heads))
-            # What moves depends on what is there at the cycle's beginning.
-            moves = []
-            for core, own in enumerate(buffers):
-                if not any(own):
-                    continue
-                for there, inputs, into in self._outputs[core]:
-                    for by in inputs:
-                        if own[by] and own[by][0][0] & there:
-                            if into is None or len(buffers[into[0]][into[1]]) < ROOM:
-                                moves.append((core, by, there, into))
-                            break
-            begins = [
-                core for core, some in enumerate(waiting)
-                if at[core] < len(some) and some[at[core]][0] <= cycle
-                and len(buffers[core][Port.LOCAL]) < ROOM
-            ]  # fmt: skip
-            pushed = []
-            for core, by, there, into in moves:
-                mask, number = buffers[core][by][0]
-                if into is None:
-                    arrived[core].append((cycle, number))
-                else:
-                    pushed.append((into, (mask & there, number)))
-                # The first flit of a buffer is for whom it has not been sent to.
-                buffers[core][by][0] = (mask & ~there, number)
-            for core, by in {(core, by) for core, by, *_ in moves}:
-                if not buffers[core][by][0][0]:
-                    del buffers[core][by][0]
-                    flits -= 1
-            for core in begins:
-                _, mask, number = waiting[core][at[core]]
-                at[core] += 1
-                pushed.append(((core, int(Port.LOCAL)), (mask, number)))
-            for (core, by), flit in pushed:
-                buffers[core][by].append(flit)
-            flits += len(pushed)
-            cycle += 1
+        waiting: list[list[tuple[int, int, int]]] = []
+        for home in range(network.cores):
+            waiting.append([])
+            for kind in range(KINDS):
+                group = (step * network.cores + home) * KINDS + kind
+                for i in range(int(sent.start[group]), int(sent.start[group + 1])):
+                    row = kind + (home if kind == KINDS - 1 else 0)
+                    waiting[home].append((int(earliest[row, step]) - mesh.offered, masks[i], i))
+        for core, found in enumerate(network.carry(waiting)[:cores]):
+            for cycle, i in found:
+                place = int(sent.first[i]) + (masks[i] & ((1 << core) - 1)).bit_count()
+                arrived[place] = cycle
+                order[core].append(place)
+            starts[core, step + 1] = len(order[core])
+            last[step] = max(last[step], found[-1][0] if found else 0)
+        for flits, cycles in zip(waiting, network.taken, strict=True):
+            taken[[i for *_, i in flits]] = cycles
+    done = arrived.copy()
+    flit = np.repeat(np.arange(len(sent.flit)), np.diff(sent.first))
+    ends = np.zeros((cores, steps), np.int64)
+    for core, some in enumerate(order):
+        places = np.array(some, np.int64)
+        number = mesh.number[sent.flit[flit[places]]]
+        begin, count = mesh.row_start[core][number], mesh.row_end[core][number]
+        count = count - begin
+        before = np.append(0, np.cumsum(count))
+        row = np.arange(before[-1]) + np.repeat(begin - before[:-1], count)
+        first = np.repeat(arrived[places] + mesh.arrived, count)
+        walked = np.zeros(len(row), np.int64)
+        bounds = before[starts[core]]
+        ends[core] = walk_in_order(row, first, bounds, mesh.entries[core], walked=walked)
+        np.maximum.at(done, np.repeat(places, count), walked)
+    return FlitTimes(taken, arrived, done, last, ends, network.passed, network.waited)

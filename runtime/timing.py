@@ -24,8 +24,9 @@ from ..hdl.cycles import (
     first_cycles,
     walk_rows,
 )
+from ..hdl.flits import FlitTimes, SentFlits
 from ..hdl.geometry import QUEUE, default_update_lanes
-from ..hdl.mesh_cycles import MeshRows, mesh_cycles, walk_mesh
+from ..hdl.mesh_cycles import MeshRows, carry_flits, mesh_cycles, walk_mesh
 from .learning_work import LearningWork
 from .mesh_routes import MeshRoutes
 from .row_cost import plastic_rows
@@ -129,6 +130,12 @@ class Timing:
         if self.rows is None:
             raise ValueError(f"cycles are not counted: {self.why_not}")
         return walk_rows(self.rows, senders, sent, earliest, on=on)
+
+    def carry(self, sent: SentFlits, earliest: NDArray[np.int64]) -> FlitTimes:
+        """``hdl.mesh_cycles.carry_flits`` with this mesh."""
+        if self.mesh is None:
+            raise ValueError("there is no mesh")
+        return carry_flits(self.mesh, sent, earliest)
 
     def around(
         self, walk: Callable[[NDArray[np.int64]], NDArray[np.int64]], graded: NDArray[np.int64]

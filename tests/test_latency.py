@@ -74,11 +74,20 @@ def test_multicast_by_pencil(tmp_path, mode):
         assert [r.busy_seconds[0] / NS for r in reports] == pytest.approx([78, 66])
 
 
-@pytest.mark.parametrize("chip", ["loihi", "core-mesh"])
+def our_mesh(**choices):
+    """Our mesh with small cores; by default timed by messages."""
+    chip = with_numbers(sl.load_chip("core-mesh"), core_neurons=9)
+    return replace(chip, **{"model": "messages", **choices})
+
+
+@pytest.mark.parametrize("chip", ["loihi", "core-mesh", "core-mesh by cycles"])
 @pytest.mark.parametrize("mode", ["simple", "queue"])
 def test_without_single_spikes_the_rest_is_the_same(chip, mode):
     net, inputs = network(1e-3)
-    chip = with_numbers(sl.load_chip(chip), core_neurons=9)
+    if chip == "loihi":
+        chip = with_numbers(sl.load_chip(chip), core_neurons=9)
+    else:
+        chip = our_mesh(model="cycles" if "by" in chip else "messages")
     each, summary = (
         sl.latency(net, inputs, 80, chip, mode=mode, each=each) for each in (True, False)
     )
@@ -103,9 +112,8 @@ def test_a_network_in_which_nothing_spikes(mode, each):
 
 def test_multicast_costs_no_more_than_unicast():
     net, inputs = network(1e-3)
-    mesh = with_numbers(sl.load_chip("core-mesh"), core_neurons=9)
     many, one = (
-        sl.latency(net, inputs, 80, replace(mesh, routing=routing))
+        sl.latency(net, inputs, 80, our_mesh(routing=routing))
         for routing in ("unicast", "multicast")
     )
     assert one.link_messages.sum() < many.link_messages.sum()

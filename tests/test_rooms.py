@@ -26,7 +26,15 @@ PLAIN = {
     f"hdl.{name}"
     for name in (
         *("geometry", "layout", "learning_tables", "registers", "streams", "cycles", "document"),
-        *("protocol", "descriptor", "protocol_doc", "core_regions", "routing", "mesh_cycles"),
+        *(
+            "protocol",
+            "descriptor",
+            "protocol_doc",
+            "core_regions",
+            "routing",
+            "flits",
+            "mesh_cycles",
+        ),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""

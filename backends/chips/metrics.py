@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,16 +73,22 @@ class Collector:
         self.sender.append(activity.sender[reached])
         self.fired.append(starts[activity.step[reached]] + times.fire[reached])
         self.latency.append(np.maximum.reduceat(delay, begins))
-        self._distortion(activity.step[plan.spike], plan.number, delay)
+        self.distort(activity.step[plan.spike], plan.number, delay)
         cell = activity.step[plan.spike] * self.routes.cores + self.routes.target[plan.number]
         self.disordered += overtaken(cell, times.fire[plan.spike], times.done)
 
-    def _distortion(
+    def distort(
         self, step: NDArray[np.int64], number: NDArray[np.int64], delay: NDArray[np.float64]
     ) -> None:
-        """An interval changes by as much as its second spike is later than its first one was."""
-        bounds = np.flatnonzero(np.diff(step, prepend=-1))
-        for low, high in zip(bounds, [*bounds[1:], len(step)], strict=True):
+        """An interval changes by as much as its second spike is later than its first one was.
+
+        Args:
+            step: (messages,) of each, ascending.
+            number: (messages,) which message of the Program, less than there are in its Routes.
+            delay: (messages,) seconds from firing until it was done.
+        """
+        bounds = [*np.flatnonzero(np.diff(step, prepend=-1)).tolist(), len(step)]
+        for low, high in pairwise(bounds):
             own = number[low:high]
             change = np.abs(delay[low:high] - self._last[own])
             self._last[own] = delay[low:high]

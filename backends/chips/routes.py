@@ -56,7 +56,8 @@ class Routes:
         cores = len(program.cores)
         starts, targets = [program.channel_start.astype(np.int64)], [program.channel_to]
         for core in program.cores:
-            starts.append(core.spike_start[1:].astype(np.int64) + starts[-1][-1])
+            base = sum(map(len, targets))
+            starts.append(core.spike_start[1:].astype(np.int64) + base)
             targets.append(core.spike_to)
         to = np.concatenate(targets)
         counts = [_synapses(core) for core in program.cores]

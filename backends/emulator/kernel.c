@@ -507,7 +507,7 @@ int64_t sl_size(int32_t which)
                             sizeof(Trace),      sizeof(CoreMemory), sizeof(Layout),
                             sizeof(Fading),  sizeof(Product), sizeof(Group), sizeof(Memory),
                             sizeof(Part), sizeof(Rectangle), sizeof(Rule), sizeof(LaneRule),
-                            sizeof(Counter), sizeof(Mesh)};
+                            sizeof(Counter), sizeof(Mesh), sizeof(Journal)};
     return which < (int32_t)(sizeof sizes / sizeof *sizes) ? (int64_t)sizes[which] : -1;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 5
+#define SL_ABI 6
 
 #if defined(_WIN32)
 #define SL_EXPORT __declspec(dllexport)
@@ -235,7 +235,7 @@ typedef struct {
  * then when each core's last lane is through. Buffers are numbered core * 5 + port. */
 typedef struct {
     Counter *counter;
-    int64_t cores, offered, arrived;
+    int64_t cores, offered, arrived, room;
     const uint64_t *region;    /* (cores, 5) cores that are reached by an output, none: it is not */
     const int32_t *into;       /* (cores, 5) the buffer that an output leads to, -1: the core */
     const int32_t *priority;   /* (5, 5) the inputs that an output takes, -1 after the last */
@@ -248,6 +248,16 @@ typedef struct {
     const int64_t *list_start; /* (cores,) where each core's flits are listed */
     uint32_t *list;            /* with room for all of them */
 } Mesh;
+
+/* The flits of some steps, which are in `list` in the order of hdl/flits.py's SentFlits, and what
+ * became of them: its FlitTimes. `earliest` and `walked` of the mesh's counter are for these steps. */
+typedef struct {
+    const int64_t *start; /* (steps * cores * 3 + 1,) where those of each step, core, kind begin */
+    const int64_t *first; /* (flits + 1,) where the arrivals of each begin */
+    int64_t *taken;       /* (flits,) */
+    int64_t *arrived, *done;  /* (arrivals,) */
+    int64_t *passed, *waited; /* (cores, 5) counted on */
+} Journal;
 enum { LANE = 127, PLASTIC = 64, LAST_PART = 128, MADE = 28 };
 
 /* Layout of spikeloom's ROW dtype (compiler/program.py), byte by byte. */
@@ -309,6 +319,7 @@ SL_EXPORT int64_t sl_run(Machine *machine, int64_t steps); /* steps done, or -1:
 SL_EXPORT void sl_walk(Counter *counter, const Machine *machine, int64_t steps);
 /* 0 where there is no memory for it, else 1. */
 SL_EXPORT int64_t sl_walk_mesh(Mesh *mesh, const Machine *machine, int64_t steps);
+SL_EXPORT int64_t sl_carry(Mesh *mesh, Journal *journal, int64_t steps); /* likewise */
 SL_EXPORT void sl_mix(uint32_t *words, int64_t count);
 SL_EXPORT void sl_decay(int32_t *values, int64_t count, int32_t k);
 

@@ -18,7 +18,7 @@ from ..source_checksum import source_checksum
 
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
-ABI = 5
+ABI = 6
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 BEST = len(INSTRUCTION_SETS) - 1
 REBUILD = (
@@ -146,10 +146,16 @@ class Mesh(ctypes.Structure):
 
     _fields_ = [
         ("counter", POINTER(Counter)),
-        *_fields(int64="cores offered arrived"),
+        *_fields(int64="cores offered arrived room"),
         *_fields(pointer="region into priority home start to number table first end"),
         *_fields(pointer="list_start list"),
     ]
+
+
+class Journal(ctypes.Structure):
+    """What became of the flits of some steps."""
+
+    _fields_ = _fields(pointer="start first taken arrived done passed waited")
 
 
 class Fading(ctypes.Structure):
@@ -234,7 +240,7 @@ class LaneRule(ctypes.Structure):
 
 _STRUCTURES = (
     *(Machine, Lane, Segment, Drive, Trace, CoreMemory, Layout),
-    *(Fading, Product, Group, Memory, Part, Rectangle, Rule, LaneRule, Counter, Mesh),
+    *(Fading, Product, Group, Memory, Part, Rectangle, Rule, LaneRule, Counter, Mesh, Journal),
 )
 
 
@@ -264,6 +270,9 @@ class Library:
             )
             self.walk_mesh = _entry(
                 library, "sl_walk_mesh", c_int64, POINTER(Mesh), POINTER(Machine), c_int64
+            )
+            self.carry = _entry(
+                library, "sl_carry", c_int64, POINTER(Mesh), POINTER(Journal), c_int64
             )
             size = _entry(library, "sl_size", c_int64, c_int32)
             abi, source, threads, instructions = (

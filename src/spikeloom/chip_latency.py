@@ -12,6 +12,7 @@ from .backends.chips.energy import CAUSES, NUMBERS, count, joules
 from .backends.chips.metrics import Collector, overtaken
 from .backends.chips.routes import Routes
 from .backends.chips.step_times import MODES, Activity, Mode, StepTimer, StepTimes, needed
+from .chip_cycles import MeshTimer, counts_without_ways, sent_by_step
 from .chip_host import host_line
 from .chip_loop import ClosedLoop
 from .chip_report import LatencyReport
@@ -54,7 +55,8 @@ def latency(
         steps: length of the run.
         chip: a name (``spikeloom latency --help`` lists them), the path of a chip file, or a Chip.
         mode: ``"simple"`` (no message waits for another), ``"queue"`` (they do), ``"flit"`` (in
-            cycles of the routers' clock).
+            cycles of the routers' clock). Chips whose model is ``cycles`` have one mode, ours to
+            the clock cycle, whichever is asked for, but in a closed loop.
         each: whether to look at every spike; otherwise only at steps, cores and energy.
         close_loop: whether late spikes arrive late, and what the network does changes; by default
             for chips whose discipline is ``event``. A step then lasts ``dt``, in real time.
@@ -75,8 +77,10 @@ def latency(
     if mode not in MODES:
         raise InputError("no such mode", found=repr(mode), expected="one of " + ", ".join(MODES))
     run = _Run(program, chip, mode, each, device)
-    if chip.model == "cycles":
-        return run.by_cycles(inputs, steps)
+    if chip.model == "cycles" and not close_loop:
+        if chip.tiles == chip.tile_shape == (1, 1):
+            return run.by_cycles(inputs, steps)
+        return run.on_the_mesh(inputs, steps)
     if close_loop is None:
         close_loop = chip.discipline == "event" and mode != "simple" and chip.has(*needed(mode))
     return run.closed(inputs, steps) if close_loop else run.open(inputs, steps)
@@ -264,6 +268,46 @@ class _Run:
             spike_latency=seconds[step],
             core_busy=np.ones(len(program.cores)),
         )
+
+    def on_the_mesh(self, inputs: Any, steps: int) -> LatencyReport:
+        """Our cores on our routers, by their cycle formula."""
+        program, chip = self.program, self.chip
+        timer = MeshTimer(program, chip, inputs, steps)
+        routes = Routes.of(program, chip)
+        cycle = 1 / chip.get("clock.frequency")
+        counts = np.zeros(len(CAUSES), np.int64)
+        collector = Collector(routes, self.each)
+        lengths: list[NDArray[np.int64]] = []
+        began = 0
+        software: dict[str, list[NDArray[np.int64]]] = {}
+        before = np.zeros(0, np.int64)
+        for window in self.windows(inputs, steps, states=False):
+            for name, events in window.spikes.items():
+                software.setdefault(name, []).append(_absolute(events, window.start))
+            fired = self.activity(routes, window, None)
+            sent, before = sent_by_step(fired, routes.channels, before)
+            counts += counts_without_ways(routes, fired, sent)
+            for low, high in _parts(routes, sent):
+                told = timer.run(window.start + low, sent.part(low, high))
+                counts += told.counts
+                timer.collect(collector, told, window.start + low, began)
+                lengths.append(told.cycles)
+                began += int(told.cycles.sum())
+            collector.spikes += len(fired.sender)
+        seconds: Any = np.concatenate([np.zeros(0, np.int64), *lengths]) * cycle
+        spikes = {name: np.concatenate(parts) for name, parts in software.items()}
+        report = self._report(
+            routes, collector, counts, steps, seconds, self._missing_energy(), spikes
+        )
+        order = np.lexsort((report.spike_sender, report.spike_step))
+        return replace(
+            report,
+            mode="cycles",
+            busy_seconds=seconds,
+            link_use=report.link_messages * (cycle / max(float(seconds.sum()), cycle)),
+            **{f"spike_{name}": getattr(report, f"spike_{name}")[order]
+               for name in ("step", "sender", "fired", "latency")},
+        )  # fmt: skip
 
     def _report(
         self,

@@ -78,7 +78,7 @@ def with_messages(program: Program) -> Program:
     starts = [program.channel_start.astype(np.int64)]
     tables = [program.channel_to]
     for core in program.cores:
-        starts.append(core.spike_start[1:].astype(np.int64) + starts[-1][-1])
+        starts.append(core.spike_start[1:].astype(np.int64) + sum(map(len, tables)))
         tables.append(core.spike_to)
     to = np.concatenate(tables)
     mine = np.ones(len(to), bool)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.our_mesh import mesh_cycles
 from support.programs import (
     assert_same_run,
     assert_same_state,
@@ -72,9 +73,11 @@ def nothing(program: Any) -> Record:
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:numbers were clipped")
 @pytest.mark.parametrize("name", MESHES)
 def test_more_than_a_hundred_random_programs_on_meshes(name):
-    """Equal to the reference in everything, to the emulator also in cycles; loaded one by one."""
+    """Equal to the reference in everything, to the emulator and to what ``sl.latency`` says of the
+    chip also in cycles; loaded one by one."""
     g = MESHES[name]
     hardware = RtlBackend(simulator="compiled", geometry=g)
     different: set[int] = set()
@@ -95,11 +98,30 @@ def test_more_than_a_hundred_random_programs_on_meshes(name):
             emulator = loaded(EmulatorBackend(cycles="on", **options), program)
             counted = emulator.run(steps, events, nothing(program)).cycles
             np.testing.assert_array_equal(counted, found.cycles, f"seed {seed}, {options}")
+        told = mesh_cycles(program, events, steps)
+        np.testing.assert_array_equal(told, found.cycles, f"seed {seed}, latency")
         different |= set(found.cycles.tolist())
         spikes += len(right.neuron)
     assert len(different) > 50
     assert spikes > 3000
     hardware.close()
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:numbers were clipped")
+def test_one_core_of_a_mesh_takes_its_spikes_from_its_router():
+    g = MESHES["2 x 2"]
+    device = RtlBackend(simulator="compiled", geometry=g)
+    for seed in (3, 5, 8):
+        program = random_program(
+            seed, cores=1, neurons=16, mesh=(2, 2), lanes=2, delays=7, state_bits=20,
+            weight_bits=8, accumulator_bits=24, receptors=2,
+        )  # fmt: skip
+        events = random_events(program, 20, np.random.default_rng(seed))
+        found = loaded(device, program).run(20, events, nothing(program))
+        np.testing.assert_array_equal(mesh_cycles(program, events, 20), found.cycles)
+    device.close()
 
 
 @needs_compiler

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeloom.errors import UnsupportedError
+from spikeloom.hdl.flits import Network
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.mesh import connect_routers
-from spikeloom.hdl.mesh_cycles import Network
 from spikeloom.hdl.router import Router
 from spikeloom.hdl.routing import PRIORITY, Port, neighbour, region
 
