@@ -173,7 +173,7 @@ class SynapseLane(Component):
         slot_bits = (g.delay_slots - 1).bit_length()
         delay = Mux(row.dense, row.delay, synapses.get("delay"))
         group = Mux(row.dense, row.group, synapses.get("group"))
-        valid, exponent = rows.valid, row.exponent
+        valid, exponent = rows.valid, row.exponent if g.exponents else 0
         receptor = row.receptor if g.receptors == 2 else 0
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)

@@ -128,5 +128,5 @@ def describe(
         outputs=outputs,
         event_capacity=event_capacity,
         regions=tuple(regions),
-        geometry=g.to_dict(),
+        geometry=g.told(),
     )
