@@ -88,6 +88,10 @@ class Board:
         sources: where these facts can be read.
         events: input that may wait for its step.
         probes: words that a run may record after each step.
+        light: tables that are made of look-up tables, though they are large enough for block RAMs,
+            where these are scarcer.
+        single: tables in memories with one port and no initial contents (SPRAM of iCE40 UltraPlus):
+            such as the core only reads, and the host writes between steps.
     """
 
     name: str
@@ -110,6 +114,8 @@ class Board:
     sources: tuple[str, ...]
     events: int = 512
     probes: int = 1024
+    light: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
 
     @property
     def pins(self) -> dict[str, Pin]:

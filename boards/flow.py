@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError
+from ..hdl.layout import layout, path
 from .constraints import SUFFIX, constraints
 from .tools import FAMILY_TOOLS
 
@@ -64,8 +65,26 @@ def synthesis(design: Design) -> Step:
     family = design.board.part.family
     command = _SYNTHESIS[family].format(period=round(1e12 / design.clock_hz))
     netlist = "" if family == "xc7" else f" -json {TOP}.json"
-    script = f"read_rtlil {TOP}.il; {command} -top {TOP}{netlist}; tee -q -o stat.json stat -json"
+    script = f"read_rtlil {TOP}.il; {_styles(design)}{command} -top {TOP}{netlist}; tee -q -o stat.json stat -json"
     return Step("yosys", "synthesis", ("-q", "-p", script))
+
+
+def _styles(design: Design) -> str:
+    """Commands that put the board's light and single tables where they belong."""
+    tables = layout(design.geometry)
+    out = []
+    for style, names in (("distributed", design.board.light), ("huge", design.board.single)):
+        places = {
+            path(name, lane, 0).rpartition(".")[0]
+            for name in names
+            if name in tables
+            for lane in range(tables[name].banks)
+        }
+        for place in (f"{TOP}.device.core.{place}" for place in sorted(places)):
+            out.append(f'setattr -set ram_style "{style}" {place}/m:*; ')
+            if style == "huge":
+                out.append(f"delete {place}/t:$meminit*; ")
+    return "".join(out)
 
 
 def place_and_pack(design: Design) -> tuple[Step, ...]:

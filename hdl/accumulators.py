@@ -173,7 +173,7 @@ class SynapseLane(Component):
         slot_bits = (g.delay_slots - 1).bit_length()
         delay = Mux(row.dense, row.delay, synapses.get("delay"))
         group = Mux(row.dense, row.group, synapses.get("group"))
-        valid, exponent = rows.valid, row.exponent
+        valid, exponent = rows.valid, row.exponent if g.exponents else Const(0, 1)
         receptor = row.receptor if g.receptors == 2 else Const(0, 1)
         # A cycle of its own, since block RAM takes half of one to answer. It delays no step: the
         # update takes sums two cycles after the last entry has been read, in any case.

@@ -22,6 +22,7 @@ from .layout import INDEX_SHIFT, layout
 from .learning import Learning
 from .memory import Bank
 from .neuron_array import NeuronArray
+from .output_queue import OutputQueue
 from .sequencer import Sequencer
 from .spike_queue import SpikeQueue
 from .streams import (
@@ -387,32 +388,20 @@ class Core(Component):
         generators: Generators | None,
     ) -> None:
         """A queue with room for a whole step before it begins: no step ever waits for the host."""
-        g = self.geometry
-        most = g.update_groups + g.generator_groups + 1
-        made = Signal(StructLayout(output_layout(g)))
-        m.submodules.queue = queue = SyncFIFOBuffered(
-            width=len(made.as_value()), depth=1 << (2 * most + 1).bit_length()
-        )
-        # Known a cycle late, when one more may have come.
-        filled = Signal()
-        m.d.sync += filled.eq(queue.w_level > most + 1)
-        m.d.comb += [
-            sequencer.wait.eq(decoder.wait | filled),
-            queue.w_data.eq(made),
-            self.output.valid.eq(queue.r_rdy),
-            self.output.payload.eq(queue.r_data),
-            queue.r_en.eq(self.output.ready),
-        ]
+        m.submodules.queue = queue = OutputQueue(self.geometry)
+        wiring.connect(m, queue.output, wiring.flipped(self.output))
+        made = queue.item
+        m.d.comb += sequencer.wait.eq(decoder.wait | ~queue.room)
         # What a kind has no use for is as of another one, so that nothing has to choose.
         m.d.comb += [made.group.eq(array.group), made.data.eq(sequencer.cycles)]
-        bits = made.data[: g.update_lanes]
+        bits = made.data[: self.geometry.update_lanes]
         with m.If(sequencer.end):
-            m.d.comb += [made.kind.eq(OUTPUT_END), queue.w_en.eq(1)]
+            m.d.comb += [made.kind.eq(OUTPUT_END), queue.valid.eq(1)]
         with m.Elif(array.valid & array.fired.any()):
             m.d.comb += [
                 made.kind.eq(OUTPUT_NEURONS),
                 bits.eq(array.fired),
-                queue.w_en.eq(1),
+                queue.valid.eq(1),
             ]
         if generators is not None:
             with m.Elif(generators.spikes_valid):
@@ -420,7 +409,7 @@ class Core(Component):
                     made.kind.eq(OUTPUT_GENERATORS),
                     made.group.eq(generators.spikes_group),
                     bits.eq(generators.spikes),
-                    queue.w_en.eq(1),
+                    queue.valid.eq(1),
                 ]
 
 

@@ -131,7 +131,7 @@ def describe(
         outputs=outputs,
         event_capacity=event_capacity,
         regions=tuple(regions),
-        geometry=g.to_dict(),
+        geometry=g.told(),
         divisor=divisor,
         fastest=fastest,
     )

@@ -1,16 +1,20 @@
 """What a device tells about itself in HELLO, as plain data.
 
-Compact JSON with a fixed set of keys, in a ROM of the device. The host never guesses a number
-that stands here.
+Compact JSON with a fixed set of keys, deflated (RFC 1951), in a ROM of the device: small FPGAs have
+few block RAMs. The host never guesses a number that stands here.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from . import protocol
+
+MAX_TEXT = 65536
+"""Bytes of a description that a host looks at."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ class Descriptor:
         text = json.dumps(
             {"protocol": protocol.VERSION, **data}, separators=(",", ":"), sort_keys=True
         )
-        return text.encode()
+        deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return deflate.compress(text.encode()) + deflate.flush()
 
     @staticmethod
     def from_bytes(data: bytes) -> Descriptor:
@@ -159,7 +164,7 @@ class Descriptor:
             ValueError: saying what is wrong with them.
         """
         try:
-            found = json.loads(data.decode("utf-8"))
+            found = json.loads(_inflated(data).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
         if not isinstance(found, dict):
@@ -175,6 +180,18 @@ class Descriptor:
             if type(found[name]) is not int or not 0 <= found[name] < 1 << 40:
                 raise ValueError(f"{name} must be a number")
         return Descriptor(**{**found, "regions": _regions(found["regions"])})
+
+
+def _inflated(data: bytes) -> bytes:
+    """The text, which may be a bomb."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        text = inflate.decompress(data, MAX_TEXT)
+    except zlib.error as error:
+        raise ValueError(f"not deflated: {error}") from None
+    if not inflate.eof or inflate.unused_data:
+        raise ValueError(f"not one deflated text of at most {MAX_TEXT} bytes")
+    return text
 
 
 def _regions(found: Any) -> tuple[Region, ...]:

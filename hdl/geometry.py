@@ -46,6 +46,10 @@ LEARNING_FLAGS = (
 )  # fmt: skip
 """Parts of the learning engine that can be left out."""
 
+LEARNING_SIZES = (
+    "rules", "plastic", "slots", "code", "factors", "fraction", "coefficient_bits", "sum_bits",
+)  # fmt: skip
+
 MAX_FRACTION = 24
 """The largest shift of a group of products (docs/machine.md §7)."""
 MAX_COEFFICIENT_BITS = 17 + MAX_FRACTION
@@ -266,6 +270,14 @@ class Geometry:
     def origins(self) -> int:
         """Everything that can send a spike: neurons, generators, host channels."""
         return self.first_channel + self.channels
+
+    def told(self) -> dict[str, Any]:
+        """Plain data as a device tells it: of a core that does not learn, nothing of learning."""
+        found = self.to_dict()
+        if not self.rules:
+            for name in (*LEARNING_SIZES, *LEARNING_FLAGS):
+                del found[name]
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; the inverse of ``Geometry(**data)``."""

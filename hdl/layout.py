@@ -36,7 +36,11 @@ NEW_COLUMN = "new column"
 """Among fields: what follows is read at another time, and so stands in a memory of its own."""
 
 NINTH_BIT_WORDS = 2048
-"""Up to so many words, a block RAM has nine bits for every eight."""
+"""Up to so many words, a block RAM has nine bits for every eight. Of more words, a bit beyond a
+multiple of eight stands in a memory of its own."""
+
+MOST_SYNAPSES = (1 << 16) - 1
+"""Of one row group, however many words there are."""
 
 REGION_SHIFT, INDEX_SHIFT = 27, 3
 """A host address is ``region << 27 | entry << 3 | column``, in words of 32 bits."""
@@ -173,11 +177,12 @@ def dense_part_bits(g: Geometry) -> int:
 
 
 def _synapse(g: Geometry) -> Table:
+    group, delay = index_bits(g.groups), index_bits(g.delay_slots)
+    apart = g.words > NINTH_BIT_WORDS and (g.weight_bits + group + delay) % 8 == 0
     return _table(
         "synapse", 4, BANKED, g.lanes, g.words,
-        [("weight", g.weight_bits, True), ("group", index_bits(g.groups)),
-         ("delay", index_bits(g.delay_slots)),
-         (NEW_COLUMN, 0) if g.words > NINTH_BIT_WORDS else None, ("last", 1)],
+        [("weight", g.weight_bits, True), ("group", group), ("delay", delay),
+         (NEW_COLUMN, 0) if apart else None, ("last", 1)],
         "A sparse synapse: mantissa, group of its target, wheel delay; or several dense mantissas,"
         " that of group `j` at place `j` mod their number, the lowest bits first; the `last` entry"
         " of a row in its lane",
@@ -255,10 +260,11 @@ def layout(g: Geometry) -> dict[str, Table]:
                "Where an axon's row groups are"),
         _synapse(g),
         _table("row", 5, SINGLE, 1, g.rows,
-               [("address", index_bits(g.words)), ("dense", 1), ("receptor", 1), ("exponent", 4),
+               [("address", index_bits(g.words)), ("dense", 1), ("receptor", 1),
+                ("exponent", 4) if g.exponents else None,
                 ("group", index_bits(g.groups)), ("delay", index_bits(g.delay_slots)),
-                ("end", part) if part else None,
-                ("synapses", count_bits((g.words << part) * P)), *taking,
+                ("end", part) if part else None, *taking,
+                ("synapses", count_bits(min((g.words << part) * P, MOST_SYNAPSES))),
                 *([("plastic", 1), ("changes", 2), ("walk", index_bits(g.plastic_rows))]
                   if g.rules else [])],
                "A row group: its first entry, the same in all lanes that take part (`mask`);"

@@ -79,7 +79,7 @@ class Bank(Component):
 
     Reading takes one cycle; ``read0`` … hold their value while ``read_enable`` is low. What is read
     of an entry that is written in the same cycle must not matter. Without ``writes`` only the host
-    writes.
+    writes, at the address that is read, so that a memory of one port will do.
 
     Args:
         table: which.
@@ -88,7 +88,7 @@ class Bank(Component):
             ``read_enable0``, ``read_index0``, … instead of ``read_enable`` and ``read_index``, and
             so for writing.
         through: while the host has access, what is read, and what is written if the core writes,
-            is what the core says all the same.
+            is what the core says all the same: without ``writes``, the host's address, too.
         block_bits: from so many bits on it goes into block RAM.
 
     Attributes:
@@ -179,6 +179,10 @@ class Bank(Component):
             hidden = Signal(name=f"hidden{i}")
             m.d.sync += hidden.eq(host.access & ~(host.asked & (host.column == i)))
             looks = 0 if self.through else host.access & host.reads
+            # One address, so that a memory with a single port will do.
+            single = not self.writes and not self.apart
+            if single and not self.through:
+                looks = host.access
             with m.If(hidden):
                 m.d.sync += held.eq(0)
             with m.Elif(enable | looks):
@@ -187,7 +191,7 @@ class Bank(Component):
                 read.addr.eq(Mux(looks, host.index, index)),
                 getattr(self, f"read{i}").eq(held),
                 write.en.eq(host.write & ~hidden),
-                write.addr.eq(host.index),
+                write.addr.eq(read.addr if single else host.index),
                 write.data.eq(host.data),
             ]
             if self.writes:

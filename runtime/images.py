@@ -22,7 +22,7 @@ from ..counter_hash import POISSON_SOURCE, THRESHOLD_DECAY, key_term
 from ..errors import FitError
 from ..hdl.cycles import SenderRows
 from ..hdl.geometry import FLAGS
-from ..hdl.layout import dense_part_bits, layout
+from ..hdl.layout import MOST_SYNAPSES, dense_part_bits, layout
 from .backend import CoreWeights, State
 from .learning_image import LearningImage, changes_of
 from .row_cost import plastic_rows
@@ -232,9 +232,11 @@ class HardwareImage:
             "exponent": rows["exponent"], "group": rows["base"] // g.lanes,
             "delay": rows["delay"], "end": self._end, **_masks(self._walked > 0),
         }  # fmt: skip
-        if not self._part_bits:
-            del given["end"]
-        fields = {name: np.where(static, values[own], 0) for name, values in given.items()}
+        fields = {
+            name: np.where(static, values[own], 0)
+            for name, values in given.items()
+            if self.tables["row"].has(name)
+        }
         counted = (own >= 0) & (plan.layer == 0)
         fields["synapses"] = np.where(counted, rows["count"][own], 0)
         if self.learning is not None:
@@ -415,6 +417,7 @@ def check_fit(image: HardwareImage) -> None:
         ("axons", image.axons, g.axons),
         ("rows", len(image.plan.row), g.rows),
         ("words", image.words, g.words),
+        ("synapses of a row", int(core.rows["count"].max(initial=0)), MOST_SYNAPSES),
         ("destinations", len(image._destinations), g.destinations),
         ("channels", image.hosted, g.channels),
         ("generators", len(image.driven), g.generators),

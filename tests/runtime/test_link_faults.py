@@ -191,7 +191,7 @@ def test_every_single_fault_of_a_session(kind):
     """Each byte in turn, of both directions, from the first to the last."""
     clean = Traffic(roomy().exchange, -1, None)
     right = short(clean)
-    assert clean.passed > 700
+    assert clean.passed > 600
     for at in range(clean.passed):
         found = short(Traffic(roomy().exchange, at, ACTIONS[kind]))
         assert all(np.array_equal(a, b) for a, b in zip(found, right, strict=True)), at

@@ -80,7 +80,7 @@ def test_what_is_no_recording(line, text, tmp_path_factory):
     work(recorder)
     lines = path.read_text().splitlines()
     changed = "".join(text.splitlines()) or "x"
-    lines[line] = changed
+    lines[line % len(lines)] = changed
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(SpikeloomError) as error:
         work(Replay(path))

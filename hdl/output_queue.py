@@ -1,0 +1,98 @@
+"""The queue in which a step's output waits for the host, as narrow as spikes are.
+
+A step's length takes 32 bits, and its spikes' groups a few: so the length is cut into pieces, which
+go into the queue one after the other and come out as one item.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.data import StructLayout
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from .component import Component
+from .geometry import Geometry
+from .streams import OUTPUT_END, output_layout
+
+LEAST_BITS = 8
+"""Of a piece: so that a step's length is in no more than four, which are in the queue before the next
+step has any output."""
+
+LENGTH_BITS = 32
+
+
+class OutputQueue(Component):
+    """Groups with spikes, and ends of steps.
+
+    Attributes:
+        valid, item: something to store; after an end, no other item for ``pieces`` cycles.
+        output: what has been stored, in order.
+        room: a whole step fits in.
+
+    Args:
+        g: of the core; a step makes an item for each of its groups, and an end.
+    """
+
+    def __init__(self, g: Geometry) -> None:
+        self.layout = StructLayout(output_layout(g))
+        group = output_layout(g)["group"]
+        self.update_lanes, self.group_bits = g.update_lanes, group
+        self.bits = max(group + g.update_lanes, LEAST_BITS)
+        self.pieces = -(-LENGTH_BITS // self.bits)
+        # The pieces of the step before may not be in when room is asked for, and the answer is a
+        # cycle late, when one more item may have come.
+        self.most = g.update_groups + g.generator_groups + 2 * self.pieces + 1
+        self.depth = 1 << self.most.bit_length()
+        super().__init__(
+            {
+                "valid": In(1),
+                "item": In(self.layout),
+                "output": Out(stream.Signature(self.layout)),
+                "room": Out(1, init=1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Pieces, the lowest bits first; the others wait in a register on either side."""
+        m = Module()
+        stored = StructLayout({"end": 1, "generators": 1, "body": self.bits})
+        made, found = Signal(stored), Signal(stored)
+        m.submodules.queue = queue = SyncFIFOBuffered(width=2 + self.bits, depth=self.depth)
+        item, out = self.item, self.output.p
+        mask = item.data[: self.update_lanes]
+        ends = item.kind == OUTPUT_END
+        later = max(1, (self.pieces - 1) * self.bits)
+        rest, left = Signal(later), Signal(range(self.pieces + 1))
+        m.d.comb += [
+            made.end.eq(ends | (left != 0)),
+            made.generators.eq(item.kind[0]),
+            made.body.eq(Mux(left != 0, rest, Mux(ends, item.data, Cat(item.group, mask)))),
+            queue.w_en.eq(self.valid | (left != 0)),
+            queue.w_data.eq(made),
+            found.eq(queue.r_data),
+        ]
+        m.d.sync += self.room.eq(queue.w_level <= self.depth - self.most)
+        with m.If(left != 0):
+            m.d.sync += [left.eq(left - 1), rest.eq(rest >> self.bits)]
+        with m.Elif(self.valid & ends):
+            m.d.sync += [left.eq(self.pieces - 1), rest.eq(item.data >> self.bits)]
+
+        got, missing = Signal(later), Signal(range(self.pieces + 1), init=self.pieces - 1)
+        gathers = queue.r_rdy & found.end & (missing != 0)
+        length = Cat(got[: later if self.pieces > 1 else 0], found.body)
+        m.d.comb += [
+            self.output.valid.eq(queue.r_rdy & ~gathers),
+            queue.r_en.eq(gathers | self.output.ready),
+            out.kind.eq(Mux(found.end, OUTPUT_END, found.generators)),
+            out.group.eq(found.body),
+            out.data.eq(Mux(found.end, length, found.body[self.group_bits :])),
+        ]
+        with m.If(gathers):
+            m.d.sync += [missing.eq(missing - 1), got.eq(Cat(got, found.body)[self.bits :])]
+        with m.Elif(queue.r_rdy & self.output.ready & found.end):
+            m.d.sync += missing.eq(self.pieces - 1)
+        return m
