@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component, later
+from .component import Component, later, tree
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import Bank, HostPort, choose
@@ -23,13 +24,13 @@ def wheel_index_bits(g: Geometry) -> int:
 class Accumulators(Component):
     """The accumulators of one lane: sums by receptor, group and step.
 
-    ``add`` adds ``value``, which follows one cycle later; one addition per cycle whatever the
-    addresses (read, add and write are a pipeline, and a sum that is just being written goes on to
-    the next addition by itself). Two additions are to the same address if their ``place`` and
-    ``receptor`` are the same: the address without what is the same in the whole step, known a
+    ``add`` adds ``value``, which follows two cycles later; one addition per cycle whatever the
+    addresses: read, wait, add and write are a pipeline, and a sum that has yet to be written goes
+    on to the next additions by itself. Two additions are to the same address if their ``place``
+    and ``receptor`` are the same: the address without what is the same in the whole step, known a
     little earlier. ``take`` reads the accumulators at ``index`` into ``sum0``,
-    ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 then. The two
-    never come in the same or in neighbouring cycles. With ``look`` and ``take`` they are read and
+    ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 two cycles later. No
+    ``take`` comes within three cycles of an ``add``. With ``look`` and ``take`` they are read and
     left; what the host writes then goes through the adder, too.
     """
 
@@ -55,44 +56,62 @@ class Accumulators(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 1 reads, cycle 2 adds and writes."""
+        """Cycle 0 reads, cycle 1 waits for block RAM, cycle 2 adds and writes."""
         m = Module()
         bits = self.geometry.accumulator_bits
-        index, place, receptor = Signal.like(self.index), Signal.like(self.place), Signal()
-        adding, clear, again, keep = Signal(), Signal(), Signal(), Signal()
         total = Signal(signed(bits))
-        before = Signal(signed(bits), reset_less=True)
-        m.d.sync += [
-            index.eq(self.index),
-            place.eq(self.place),
-            receptor.eq(self.receptor),
-            adding.eq(self.add),
-            clear.eq(self.take & ~self.look),
-            # Added is what was read, or the sum that the read missed: the other one is 0.
-            keep.eq(~again & ~self.take),
-            before.eq(0),
+        adding, index, place, receptor = (
+            [None, *(Signal.like(now, name=f"{name}{i}") for i in (1, 2))]
+            for name, now in (
+                ("adding", self.add), ("index", self.index), ("place", self.place),
+                ("receptor", self.receptor),
+            )
+        )  # fmt: skip
+        for stages, now in (
+            (adding, self.add), (index, self.index), (place, self.place),
+            (receptor, self.receptor),
+        ):  # fmt: skip
+            m.d.sync += [stages[1].eq(now), stages[2].eq(stages[1])]
+        # The sums that a read misses are those of the two additions before.
+        missed = [
+            adding[i] & (self.place == place[i]) & (self.receptor == receptor[i]) for i in (1, 2)
         ]
-        m.d.comb += again.eq(adding & (self.place == place) & (self.receptor == receptor))
-        with m.If(again):
-            m.d.sync += before.eq(total)
+        drop = [Signal(name=f"drop{i}") for i in range(3)]
+        m.d.sync += [
+            drop[0].eq(missed[0] | missed[1] | self.take),
+            drop[1].eq(~missed[0]),
+            drop[2].eq(~missed[1] | missed[0]),
+        ]
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
-            found = Mux(receptor, self.banks[1].get("sum"), found)
-        stored = Signal(signed(bits))
-        given = self.banks[0].host_value("sum").as_signed()  # with `look`, whichever bank is meant
-        m.d.comb += [
-            stored.eq(Mux(keep, found, 0) | before | Mux(self.look, given, 0)),
-            total.eq(self.value + stored),
-        ]
+            found = Mux(receptor[1], self.banks[1].get("sum"), found)
+        # Added is one of four, the others are 0: what was read, either sum, what the host gives.
+        parts = []
+        last = Signal(signed(bits), reset_less=True)
+        m.d.sync += last.eq(total)
+        given = self.banks[0].host_value("sum")  # with `look`, whichever bank is meant
+        for name, dropped, value in (
+            ("read", drop[0], found), ("before", drop[1], total), ("earlier", drop[2], last),
+            ("given", ~self.look, given),
+        ):  # fmt: skip
+            part = Signal(signed(bits), name=name, reset_less=True)
+            m.d.sync += part.eq(value)
+            with m.If(dropped):
+                m.d.sync += part.eq(0)
+            parts.append(part.as_unsigned())
+        m.d.comb += total.eq(self.value + tree(or_, parts).as_signed())
+        clear = later(m, self.take & ~self.look, 2, "clear")
         for r, bank in enumerate(self.banks):
             m.submodules[f"wheel{r}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), bank.host)
-            mine = adding & (receptor == r) if len(self.banks) == 2 else adding
+            mine: Any = adding[2]
+            if len(self.banks) == 2:
+                mine = mine & (receptor[2] == r)
             m.d.comb += [
                 bank.read_enable.eq(self.add | self.take),
                 bank.read_index.eq(self.index),
                 bank.write_enable.eq(mine | clear),
-                bank.write_index.eq(index),
+                bank.write_index.eq(index[2]),
                 *bank.put(sum=total),
                 getattr(self, f"sum{r}").eq(bank.get("sum")),
             ]
@@ -106,7 +125,7 @@ class SynapseLane(Component):
         push, offered, row, full, busy: rows to walk, as of ``RowWalker``.
         slot: step modulo the depth of the wheel.
         take: as ``take`` of the accumulators, those of ``take_group`` and ``slot``; not while
-            ``busy``, nor in the two cycles after.
+            ``busy``, nor in the three cycles after.
         take_group: 0 without ``take``.
         look: while the host has access; the synapses that it reads are those that an offered row
             begins with, and the accumulators those that it takes.
@@ -144,7 +163,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, 2 the accumulator; cycle 3 shifts the weight and adds it."""
+        """Cycle 0 reads the synapse, 2 the accumulator; cycle 3 shifts the weight, cycle 4 adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -175,8 +194,7 @@ class SynapseLane(Component):
         group = Mux(row.dense, row.group, synapses.get("group"))
         valid, exponent = rows.valid, row.exponent if g.exponents else Const(0, 1)
         receptor = row.receptor if g.receptors == 2 else Const(0, 1)
-        # A cycle of its own, since block RAM takes half of one to answer. It delays no step: the
-        # update takes sums two cycles after the last entry has been read, in any case.
+        # A cycle of its own, since block RAM takes half of one to answer.
         names = ("weight", "exponent", "delay", "group", "receptor", "valid")
         weight, exponent, delay, group, receptor, valid = (
             later(m, value, 1, name)
@@ -191,11 +209,15 @@ class SynapseLane(Component):
             group = Mux(self.plastic, self.plastic_group, group)
             receptor = Mux(self.plastic, self.plastic_receptor, receptor)
             valid = valid | self.plastic
-        # 2^exponent, so that a multiplier shifts; not in the cycle in which the memory reads, which
-        # is a long one.
+        # 2^exponent, so that a multiplier shifts.
         mantissa = Signal(signed(g.weight_bits))
         factor = Signal(max(3, g.exponents) + 1)
-        m.d.sync += [mantissa.eq(weight), factor.eq(1 << exponent)]
+        product = Signal(signed(g.accumulator_bits))
+        m.d.sync += [
+            mantissa.eq(weight),
+            factor.eq(1 << exponent),
+            product.eq(mantissa * factor),
+        ]
         with m.If(self.take):
             m.d.sync += mantissa.eq(0)
         m.d.comb += [
@@ -204,7 +226,7 @@ class SynapseLane(Component):
             # While sums are taken, there is no row: then delay and group are 0.
             sums.place.eq(Cat(delay[:slot_bits], group | self.take_group)),
             sums.index.eq(Cat((self.slot + delay)[:slot_bits], sums.place[slot_bits:])),
-            sums.value.eq(mantissa * factor),
+            sums.value.eq(product),
             sums.take.eq(self.take),
             sums.look.eq(self.look),
         ]

@@ -101,7 +101,6 @@ class BusDecoder(Component):
         m.d.comb += [
             to_memory.eq(region != REGISTERS),
             self.wait.eq(bus.valid & to_memory),
-            self.access.eq(open_ & to_memory),
             bus.ready.eq(open_ & at.all()),
             write.eq(bus.ready & bus.write),
             self.register_number.eq(index),
@@ -109,14 +108,17 @@ class BusDecoder(Component):
             self.register_access.eq(open_ & ~to_memory & at[2:].all()),
             self.data.eq(bus.data),
         ]
+        begins = Signal()
+        m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | self.idle))
         m.d.sync += [bus.done.eq(bus.ready), at.eq(at + 1)]
         with m.If(~open_):
             m.d.sync += [
-                open_.eq(bus.valid & ~bus.done & (~to_memory | self.idle)),
+                open_.eq(begins),
+                self.access.eq(begins & to_memory),
                 at.eq(Mux(to_memory, REGISTER_ACCESS - ACCESS, 0)),
             ]
         with m.Elif(bus.ready):
-            m.d.sync += open_.eq(0)
+            m.d.sync += [open_.eq(0), self.access.eq(0)]
 
         of_register = Signal()
         m.d.sync += of_register.eq(~to_memory)
@@ -140,6 +142,11 @@ class BusDecoder(Component):
                 if shown is None and first:
                     answers.append(port.read)
             answers += shown or ()
+        # Memories are all over the chip: a register on the way.
+        near = []
+        for i in range(0, len(answers), 6):
+            near.append(Signal(32, name=f"answer{i // 6}", reset_less=True))
+            m.d.sync += near[-1].eq(tree(or_, answers[i : i + 6]))
         with m.If(bus.ready):
-            m.d.sync += bus.read.eq(Mux(of_register, self.register_read, tree(or_, answers)))
+            m.d.sync += bus.read.eq(Mux(of_register, self.register_read, tree(or_, near)))
         return m

@@ -28,7 +28,7 @@ class Counters(Component):
 
     Attributes:
         number: of the register that is read while ``access``; ``read`` follows a cycle later. What
-            has been added is in it after ``ROUND + 3`` cycles without ``access``.
+            has been added is in it after ``ROUND + 4`` cycles without ``access``.
         add0, …: what to add, in the order of ``registers.COUNTERS``.
 
     Args:
@@ -79,13 +79,16 @@ class Counters(Component):
             following.eq(Mux(at == ROUND - 1, 0, at + 1)),
             read.en.eq(1),
             read.addr.eq(FIRST + Mux(there, following, at)),
-            write.en.eq(there),
+        ]
+        m.d.sync += [
+            there.eq(~self.access),
+            # Written a cycle later, since reading and adding take long.
+            write.en.eq(there & ~self.access),
             write.addr.eq(FIRST + at),
             write.data.eq(total),
         ]
-        m.d.sync += there.eq(~self.access)
         with m.If(self.access):
-            m.d.comb += [read.addr.eq(self.number), write.en.eq(0)]
+            m.d.comb += read.addr.eq(self.number)
         with m.Elif(there):
             m.d.sync += [at.eq(following), carry.eq(total[32])]
         return m

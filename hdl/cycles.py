@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 PASS = 2
 """Cycles from a row's leaving a full queue to the first synapse of the row that takes its place,
 if its lane has nothing else to do."""
-OVERHEAD = 12
-"""Cycles of a step without any spike, besides its groups of neurons: start, the update's pipeline
-(2 to read, 6 to compute, 1 to write), end."""
+OVERHEAD = 13
+"""Cycles of a step without any spike, besides its groups of neurons: start, one until all sums are
+written, the update's pipeline (2 to read, 6 to compute, 1 to write), end."""
 NEURONS = 10
 """From the step's start to the first synapse of a spike of a neuron, whose mask is in memory."""
 HOST = 8

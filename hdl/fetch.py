@@ -89,11 +89,13 @@ class Fetch(Component):
         _feed_lookup(m, destinations, destination)
         mesh = self.geometry.cores > 1
         given = self.arrival if mesh else destination
+        m.submodules.spare = spare = Slack(len(axon.input.payload))
         m.d.comb += [
-            axon.input.valid.eq(given.valid),
-            axon.input.payload.eq(given.payload if mesh else destination.get("axon")),
-            given.ready.eq(axon.input.ready),
+            spare.input.valid.eq(given.valid),
+            spare.input.payload.eq(given.payload if mesh else destination.get("axon")),
+            given.ready.eq(spare.input.ready),
         ]
+        wiring.connect(m, spare.output, axon.input)
         if mesh:
             self._send(m, destination)
         _feed_list(m, axon, groups)
@@ -126,7 +128,7 @@ class Fetch(Component):
         with m.If(self.look):
             m.d.comb += self.next_row.address.eq(self.look_address)
         ahead = Cat(origin.valid, destinations.output.valid, destination.valid).any()
-        behind = Cat(axon.valid, slack.output.valid, row.valid).any()
+        behind = Cat(spare.output.valid, axon.valid, slack.output.valid, row.valid).any()
         m.d.comb += self.busy.eq(behind if mesh else ahead | behind)
         if mesh:
             m.d.comb += self.sending.eq(ahead)

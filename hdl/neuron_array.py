@@ -204,7 +204,10 @@ class NeuronArray(Component):
         group = [Signal(index_bits(g.update_groups), name=f"group{i}") for i in range(WRITE + 1)]
         for before, after in zip(turn[:-1] + group[:-1], turn[1:] + group[1:], strict=True):
             m.d.sync += after.eq(before)
-        with m.If(self.start):
+        # The last sums of rows are written before they are taken.
+        begins = Signal()
+        m.d.sync += begins.eq(self.start)
+        with m.If(begins):
             m.d.sync += [turn[0].eq(1), group[0].eq(0)]
         with m.Elif(turn[0]):
             m.d.sync += [turn[0].eq(group[0] + 1 != self.groups), group[0].eq(group[0] + 1)]
@@ -212,7 +215,7 @@ class NeuronArray(Component):
         part_bits = (g.lanes // U - 1).bit_length()
         part = Mux(self.look, self.look_part, group[READ])[:part_bits]
         m.d.comb += [
-            self.busy.eq(Cat(turn).any()),
+            self.busy.eq(begins | Cat(turn).any()),
             self.take.eq(turn[1] & (group[1][:part_bits] == 0)),
             self.take_group.eq(group[1][part_bits:]),
             # The key terms are on the hash's input two cycles after the turn.

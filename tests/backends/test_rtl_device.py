@@ -82,8 +82,8 @@ def test_it_is_opened_by_name_and_counts_cycles():
     expected, found = results
     np.testing.assert_array_equal(found.spikes["pair"], expected.spikes["pair"])
     np.testing.assert_array_equal(found.states["pair"]["v"], expected.states["pair"]["v"])
-    # 13 of overhead, one group of neurons, 8 until the first synapse, 3 rows of one each.
-    assert found.cycles.tolist() == [25, 25, 25, 25]
+    # 13 of overhead, 2 groups of neurons, 8 until the first synapse, 3 rows of one each.
+    assert found.cycles.tolist() == [26, 26, 26, 26]
 
 
 def test_everything_that_does_not_fit_is_listed_at_once():

@@ -195,10 +195,10 @@ def test_a_step_counted_by_hand(kernel):
     device = emulator(kernel, program, lanes=2)
     found = device.run(4, events, record_everything(program))
     assert found.neuron_step.tolist() == [0, 3]
-    # A step's overhead is 12, its groups 5; the first synapse of the host comes 8 cycles after the
+    # A step's overhead is 13, its groups 5; the first synapse of the host comes 8 cycles after the
     # start, that of a neuron 10, and then each lane goes through its own without a pause.
     assert found.cycles is not None
-    assert found.cycles.tolist() == [17 + 8 + 4, 17 + 10 + 2 + 3, 17 + 1, 17 + 8 + 1]
+    assert found.cycles.tolist() == [18 + 8 + 4, 18 + 10 + 2 + 3, 18 + 1, 18 + 8 + 1]
     device.close()
 
 
@@ -221,7 +221,7 @@ def test_generators_wait_for_the_end_of_many_graded_events(kernel):
     hardware.load(program)
     found = [each.run(2, events, nothing_recorded(program)).cycles for each in (device, hardware)]
     # One group of generators, 20 of neurons: 18, or 8 + 20, until the first of 10 synapses.
-    assert [cycles.tolist() for cycles in found if cycles is not None] == [[70, 60]] * 2
+    assert [cycles.tolist() for cycles in found if cycles is not None] == [[71, 61]] * 2
     device.close()
     hardware.close()
 
@@ -236,7 +236,7 @@ def test_lanes_are_an_option_and_compared_in_lockstep():
     assert cosim(program, ["emulator?lanes=1", "rtl?simulator=amaranth&lanes=1"], 4, given) is None
     found = cosim(program, ["emulator?lanes=2", "emulator?lanes=1"], 4, given)
     assert str(found) == (
-        "step 0: cycles of 'device' is 25 on emulator?lanes=2, 28 on emulator?lanes=1"
+        "step 0: cycles of 'device' is 26 on emulator?lanes=2, 29 on emulator?lanes=1"
     )
 
 
@@ -323,4 +323,4 @@ def test_cycles_of_several_cores_are_counted_only_when_asked_for(url):
         )
     with sl.open(url, cycles="on") as device:
         device.load(program)
-        assert device.run(2).cycles.tolist() == [14, 14]  # nothing is sent
+        assert device.run(2).cycles.tolist() == [15, 15]  # nothing is sent

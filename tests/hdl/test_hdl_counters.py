@@ -23,7 +23,7 @@ def test_nothing_that_is_added_is_lost_while_registers_are_read():
 
     async def read(context, name):
         """A register as the bus reads it, late in a long access."""
-        await context.tick().repeat(ROUND + 3)
+        await context.tick().repeat(ROUND + 4)
         context.set(unit.number, REGISTER[name].number)
         context.set(unit.access, 1)
         await context.tick().repeat(3)

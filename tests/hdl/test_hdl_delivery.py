@@ -317,7 +317,7 @@ def test_a_lane_adds_rows_back_to_back_and_its_sums_are_empty_once_taken():
             await offer(context, lane, row)
         while context.get(lane.busy):
             await context.tick()
-        await context.tick().repeat(2)
+        await context.tick().repeat(3)
         for at in range(4):
             context.set(lane.slot, at)
             context.set(lane.take, 1)
@@ -327,7 +327,7 @@ def test_a_lane_adds_rows_back_to_back_and_its_sums_are_empty_once_taken():
                 sums = [as_signed(context.get(s), 24) for s in (lane.sum0, lane.sum1)]
                 assert sums == expected[:, taken, at].tolist(), (taken, at)
         context.set(lane.take, 0)
-        await context.tick().repeat(2)
+        await context.tick().repeat(3)
         for bank in lane.accumulators.banks:
             assert not np.any(contents(context, bank))
 
