@@ -31,7 +31,7 @@ CRC_BYTES = 4
 """CRC-32 as in zlib, over header and payload, least significant byte first."""
 
 LINE_BUFFER = 512
-"""Bytes of the ring in which a device keeps what it has not looked at; all but 16 can be used."""
+"""Bytes of the ring in which a device keeps what it has not looked at; all but two can be used."""
 
 RECORD_BYTES = 4
 """What a frame costs of its receiver's credit beside its payload."""

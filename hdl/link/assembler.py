@@ -74,7 +74,7 @@ class Assembler:
         self._word(Kind.JUMP, when, 0)
 
     def call(self, name: str) -> None:
-        """Go there and come back; at most two deep."""
+        """Go there and come back; what is called calls nothing itself."""
         self._jumps[len(self._words)] = name
         self._word(Kind.CALL, 0, 0)
 

@@ -9,6 +9,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..protocol import COBS_RUN
+from .around import after, after_first, place
 
 Token = data.StructLayout({"data": 8, "end": 1, "bad": 1})
 """A byte of a frame, or (``end``) the end of one; ``bad`` if it ended inside a block."""
@@ -59,7 +60,8 @@ class CobsEncoder(wiring.Component):
     """Frames become bytes for the line, each closed by a delimiter.
 
     A block's code byte is known at its end only: the place before the block is kept free in a ring,
-    and the reader follows as far as blocks are complete.
+    and the reader follows as far as blocks are complete. A block is completed when the reader has
+    taken all before it, its last byte being on its way then: so the ring is never full.
 
     Attributes:
         data: frames.
@@ -68,7 +70,7 @@ class CobsEncoder(wiring.Component):
     """
 
     DEPTH = 512
-    """Two whole blocks: one is sent while the next is filled."""
+    """Two whole blocks, but for a place: one is sent while the next is filled."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -87,20 +89,21 @@ class CobsEncoder(wiring.Component):
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.DEPTH, init=[])
         write, read = ring.write_port(), ring.read_port()
-        at = Signal(range(self.DEPTH), init=1)  # next data byte
-        code_at = Signal(range(self.DEPTH))  # place before the block: the reader may go to here
-        taken = Signal(range(self.DEPTH))  # what the reader has taken
+        at = place(self.DEPTH, init=after_first(1, self.DEPTH))  # next data byte
+        code_at = place(self.DEPTH)  # place before the block: the reader may go to here
+        taken = place(self.DEPTH)  # what the reader has taken
         code = Signal(8, init=1)
         closing, last, zero, ended = Signal(), Signal(), Signal(), Signal()
-        byte, granule = self.data.payload, len(at) - 5
+        byte, all_taken, closes = self.data.payload, Signal(), Signal()
         m.d.comb += [
-            # At least a thirty-second of the ring is kept free.
-            self.data.ready.eq(~closing & ((at[granule:] + 1)[:5] != taken[granule:])),
-            write.en.eq(closing | (self.data.valid & self.data.ready & (byte.data != 0))),
+            all_taken.eq(taken == code_at),
+            closes.eq(closing & all_taken),
+            self.data.ready.eq(~closing),
+            write.en.eq(Mux(closing, all_taken, self.data.valid & (byte.data != 0))),
             write.addr.eq(Mux(closing, code_at, at)),
             write.data.eq(Mux(closing, Mux(ended, 0, code), byte.data)),
         ]
-        with m.If(closing):
+        with m.If(closes):
             # The block's code, of a last zero the next block's as well, and the delimiter.
             m.d.sync += [
                 code_at.eq(at),
@@ -111,12 +114,12 @@ class CobsEncoder(wiring.Component):
             ]
             with m.If(ended):
                 m.d.sync += closing.eq(0)
-        with m.Elif(self.data.valid & self.data.ready):
+        with m.Elif(self.data.valid & ~closing):
             m.d.sync += [last.eq(byte.last), zero.eq(byte.data == 0)]
             m.d.sync += closing.eq(byte.last | (byte.data == 0) | (code == COBS_RUN))
             m.d.sync += code.eq(code + (byte.data != 0))
         with m.If(write.en):
-            m.d.sync += at.eq(at + 1)
+            m.d.sync += at.eq(after(at))
 
         fetched = Signal()
         m.d.comb += [
@@ -124,11 +127,11 @@ class CobsEncoder(wiring.Component):
             self.line.payload.eq(read.data),
             self.line.valid.eq(fetched),
             # Nor is a block's end being written, when the sender has sent its last byte.
-            self.empty.eq((taken == code_at) & ~closing),
+            self.empty.eq(all_taken & ~closing),
         ]
         with m.If(fetched):
             with m.If(self.line.ready):
-                m.d.sync += [fetched.eq(0), taken.eq(taken + 1)]
-        with m.Elif(taken != code_at):
+                m.d.sync += [fetched.eq(0), taken.eq(after(taken))]
+        with m.Elif(~all_taken):
             m.d.sync += fetched.eq(1)
         return m

@@ -74,8 +74,7 @@ class Firmware(Sending):
         self._test(Event.FRAME)
         a.jump("frame", When.NOT_ZERO)
         a.label("no frame")
-        a.call("work")
-        a.jump("transmit")
+        a.jump("work")
         a.label("rest")
         if self.descriptor.rated:
             self._try()
@@ -231,10 +230,7 @@ class Firmware(Sending):
         a.constant(Op.LOAD, Event.SENT)
         a.wait()
         a.memory(Op.LOAD, self.answer_due)
-        a.jump("all answered", When.ZERO)
-        a.call("answer")
-        a.jump("abort")
-        a.label("all answered")
+        a.jump("answer", When.NOT_ZERO)
         a.constant(Op.LOAD, Event.HUNGRY)
         a.wait()
         a.call("clear")
@@ -309,7 +305,7 @@ class Firmware(Sending):
         a.call("room")
         a.jump("finish", When.CARRY)
         self._ignore(Event.HUNGRY)
-        a.back()
+        a.jump("transmit")
         a.label("finish")
         a.add_constant(self.executed, 1)
         a.call("commit")
@@ -324,9 +320,9 @@ class Firmware(Sending):
 
         a.memory(Op.LOAD, self.control)
         a.constant(Op.AND, Control.LOADED)
-        a.jump("worked", When.NOT_ZERO)
+        a.jump("transmit", When.NOT_ZERO)
         a.differ(self.executed, self.expected, 2, self.t)
-        a.jump("worked", When.ZERO)
+        a.jump("transmit", When.ZERO)
         for i in range(2):
             a.port(Op.LOAD, Read.INBOX)
             a.store(self.size + i)
@@ -334,8 +330,7 @@ class Firmware(Sending):
         a.add_constant(self.out_of, LENGTH_BYTES)
         a.out_pair(self.out_of, Write.INBOX_END)
         self._control(0xFF, Control.LOADED)
-        a.label("worked")
-        a.back()
+        a.jump("transmit")
 
     def _written(self) -> None:
         """Into ``t``: bytes in the frame being filled, which begins at ``part_at``."""

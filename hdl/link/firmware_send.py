@@ -15,7 +15,7 @@ from ..protocol import (
     FrameType,
 )
 from .assembler import Assembler
-from .firmware_ports import Event, Read, Write
+from .firmware_ports import Control, Event, Read, Write
 from .sequencer import Op, When
 
 ANSWERS = (FrameType.HELLO, FrameType.REFUSED, FrameType.RESEND, FrameType.STATUS)
@@ -103,10 +103,7 @@ class Sending:
         self._test(Event.SENT)
         a.jump("rest", When.ZERO)
         a.memory(Op.LOAD, self.answer_due)
-        a.jump("no answer", When.ZERO)
-        a.call("answer")
-        a.jump("main")
-        a.label("no answer")
+        a.jump("answer", When.NOT_ZERO)
         if self.descriptor.rated:
             self._change()
         a.memory(Op.LOAD, self.acked)
@@ -224,7 +221,11 @@ class Sending:
         a.out_pair(self.t, Write.SEND_END)
         a.constant(Op.LOAD, 1)
         a.out(Write.SEND)
-        a.back()
+        # A new session waits until all is answered.
+        a.memory(Op.LOAD, self.control)
+        a.constant(Op.AND, Control.ABORT)
+        a.jump("abort", When.NOT_ZERO)
+        a.jump("main")
 
         a.label("header")
         a.constant(Op.LOAD, VERSION)

@@ -9,6 +9,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..protocol import CRC_BYTES, HEADER, HELLO_REQUEST
+from .around import after, place
 from .cobs import Token
 from .crc import BitCrc
 
@@ -20,7 +21,7 @@ class LineBuffer(wiring.Component):
     """A ring of bytes between line and decoder, so that nothing is lost while a frame is judged.
 
     Args:
-        depth: bytes, a power of two from 32 on; all but a thirty-second can wait at least.
+        depth: bytes, a power of two; all but two can wait.
     """
 
     def __init__(self, depth: int):
@@ -33,11 +34,10 @@ class LineBuffer(wiring.Component):
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.depth, init=[])
         write, read = ring.write_port(), ring.read_port()
-        put, get = Signal(range(self.depth)), Signal(range(self.depth))
-        fetched, granule = Signal(), len(put) - 5
+        put, get = place(self.depth), place(self.depth)
+        fetched = Signal()
         m.d.comb += [
-            # Compared coarsely, which takes less logic.
-            self.line.ready.eq((put[granule:] + 1)[:5] != get[granule:]),
+            self.line.ready.eq(after(put) != get),
             write.addr.eq(put),
             write.data.eq(self.line.payload),
             write.en.eq(self.line.valid & self.line.ready),
@@ -46,10 +46,10 @@ class LineBuffer(wiring.Component):
             self.data.valid.eq(fetched),
         ]
         with m.If(write.en):
-            m.d.sync += put.eq(put + 1)
+            m.d.sync += put.eq(after(put))
         m.d.sync += fetched.eq((put != get) & ~(fetched & self.data.ready))
         with m.If(fetched & self.data.ready):
-            m.d.sync += get.eq(get + 1)
+            m.d.sync += get.eq(after(get))
         return m
 
 

@@ -1,6 +1,6 @@
 """A little 8-bit processor that sees to the link's frames; its program is in ``firmware.py``.
 
-One accumulator, a carry, a block RAM of variables, a return stack of two. An instruction takes two
+One accumulator, a carry, a block RAM of variables, one place to return to. An instruction takes two
 clock cycles: one in which its operand is fetched, one in which it is executed. Of frames only the
 headers pass through it byte by byte: payloads go between line and rings by themselves.
 """
@@ -109,7 +109,7 @@ class Sequencer(wiring.Component):
         word, operand = fetch.data, fetch.data[:8]
         kind, op = word[13:], word[10:13]
         accumulator, carry = Signal(8), Signal()
-        pc, after, beyond = Signal(place), Signal(place), Signal(place)
+        pc, after = Signal(place), Signal(place)
         executing, go, waits = Signal(), Signal(), Signal()
         following = (pc + 1)[:place]
         then = Signal(place)
@@ -167,7 +167,5 @@ class Sequencer(wiring.Component):
         with m.If(go):
             m.d.sync += pc.eq(then)
             with m.If(calls):
-                m.d.sync += Cat(after, beyond).eq(Cat(following, after))
-            with m.Elif(returns):
-                m.d.sync += after.eq(beyond)
+                m.d.sync += after.eq(following)
         return m
