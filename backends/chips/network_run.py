@@ -68,6 +68,7 @@ class Network:
             shape.inject,
             shape.eject,
             (ctypes.c_int64 * 4)(*shape.hop),
+            shape.fixed,
             *(table.ctypes.data for table in self._mesh),
         )
         self._net = self._library.sl_chips_open(ctypes.byref(mesh))

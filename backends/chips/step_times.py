@@ -229,6 +229,7 @@ class StepTimer:
             inject=int(ticks(self._time["inject"])),
             eject=int(ticks(self._time["eject"])),
             hop=tuple(int(ticks(self._time[f"hop_{side}"])) for side in SIDES),  # type: ignore[arg-type]
+            fixed=chip.arbitration == "fixed",
         )
 
     def ticks(self, seconds: NDArray[np.float64] | float) -> NDArray[np.int64]:
