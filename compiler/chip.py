@@ -54,6 +54,7 @@ class Chip:
         model: how a step's work takes time, of ``chip_fields.MODELS``.
         updates: which neurons are updated, of ``chip_fields.UPDATES``.
         routing: how a spike gets to several cores, of ``chip_fields.ROUTING``.
+        arbitration: who goes first, of ``chip_fields.ARBITRATION``.
         numbers: by field.
         tables: by field, tiles in use to number; for other counts the next larger one holds.
     """
@@ -64,6 +65,7 @@ class Chip:
     model: str
     updates: str
     routing: str
+    arbitration: str
     numbers: Mapping[str, Number]
     tables: Mapping[str, Mapping[int, Number]]
 

@@ -106,3 +106,7 @@ UPDATES = ("all", "active")
 
 ROUTING = ("unicast", "multicast")
 """A message for each core that a spike goes to; or one that forks where the ways to them part."""
+
+ARBITRATION = ("turns", "fixed")
+"""Which of several messages that want a link goes first: routers' inputs take turns; or what goes
+straight on, then what turns, then what begins."""

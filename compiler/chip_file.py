@@ -9,7 +9,17 @@ from typing import Any, NoReturn
 from ..errors import FileError
 from ..toml_file import read_toml
 from .chip import Chip, Number
-from .chip_fields import DISCIPLINES, FIELDS, KINDS, MODELS, ROUTING, TABLES, UPDATES, Field
+from .chip_fields import (
+    ARBITRATION,
+    DISCIPLINES,
+    FIELDS,
+    KINDS,
+    MODELS,
+    ROUTING,
+    TABLES,
+    UPDATES,
+    Field,
+)
 
 FORMAT = 1
 LARGEST = 1 << 18
@@ -52,7 +62,8 @@ class _Reader:
             for key, longest in (("name", _LONGEST_NAME), ("title", _LONGEST_TEXT))
         }
         known_choices = {
-            "discipline": DISCIPLINES, "model": MODELS, "updates": UPDATES, "routing": ROUTING
+            "discipline": DISCIPLINES, "model": MODELS, "updates": UPDATES, "routing": ROUTING,
+            "arbitration": ARBITRATION,
         }  # fmt: skip
         choices = {
             key: self.choice(content.get(key), key, known) for key, known in known_choices.items()

@@ -13,8 +13,6 @@ that happened at once come in one after the other.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 import spikeloom as sl
@@ -43,9 +41,7 @@ def ears(dt: float) -> sl.Network:
 def listen(dt: float, chip: str = "core-mesh") -> sl.LatencyReport:
     """A sound from the front, on a chip that spikes reach when they reach it."""
     heard = {"left": [[SOUND, 0]], "right": [[SOUND, 0]]}
-    # A closed loop sends each message by itself.
-    unicast = replace(sl.load_chip(chip), routing="unicast")
-    return sl.latency(ears(dt), heard, STEPS, unicast, close_loop=True)
+    return sl.latency(ears(dt), heard, STEPS, chip, close_loop=True)
 
 
 def main() -> None:

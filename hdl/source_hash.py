@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-TEXTS = ("cycles.py", "document.py", "protocol_doc.py")
+TEXTS = ("cycles.py", "mesh_cycles.py", "flits.py", "document.py", "protocol_doc.py")
 """Modules that can change without the circuit's changing."""
 
 

@@ -162,8 +162,8 @@ def test_other_routers_are_refused():
         "chip 'tiny' has other routers than those whose cycles are known\n"
         "  found: time.hop_east = 4e-08, network.networks = 2\n"
         "  expected: one core and one network for each router, 2e-08 s for each of time.clock, "
-        "time.interval, time.hop_north, time.hop_east, time.hop_south, time.hop_west, and "
-        "multicast\n"
+        "time.interval, time.hop_north, time.hop_east, time.hop_south, time.hop_west, "
+        "multicast in a fixed order\n"
         '  remedy: model = "messages" in the chip\'s file'
     )
     with pytest.raises(sl.UnsupportedError, match=r"found: routing = 'unicast'"):

@@ -122,14 +122,42 @@ def test_multicast_costs_no_more_than_unicast():
     assert one.seconds < many.seconds
 
 
-def test_a_loop_is_unicast(tmp_path):
-    chip = pencil_chip(tmp_path, routing="multicast")
-    with pytest.raises(sl.UnsupportedError) as told:
-        sl.latency(chain(), FIRST, 4, chip, close_loop=True)
-    assert str(told.value) == (
-        "a closed loop knows no multicast in this version\n  found: chip 'pencil'\n"
-        "  remedy: close_loop=False, --loop open"
+@pytest.mark.parametrize("mode", ["queue", "flit"])
+def test_a_loop_with_multicast_by_pencil(tmp_path, mode):
+    chips = [pencil_chip(tmp_path, routing=routing) for routing in ("unicast", "multicast")]
+    reports = [sl.latency(fork(), FIRST, 3, chip, mode=mode, close_loop=True) for chip in chips]
+    # As in an open loop, where nothing waits; the step is a millisecond, so that nothing is late.
+    assert [r.spike_latency[0] / NS for r in reports] == pytest.approx([63, 51])
+    assert [r.counts["message_out"] for r in reports] == [2, 1]
+    assert [r.link_messages[0, 1].tolist() for r in reports] == [[0, 1, 0, 1]] * 2
+    assert [r.late for r in reports] == [0, 0]
+    assert reports[1].spike_fired[0] / NS == pytest.approx(1e6 + 15)
+
+
+def test_late_spikes_of_a_loop_with_multicast():
+    """With steps shorter than the way; with long ones nothing is, and nothing changes."""
+    late = []
+    for dt in (1e-3, 1e-6, 2e-7):
+        net, inputs = network(dt)
+        report = sl.latency(net, inputs, 80, our_mesh(), close_loop=True)
+        late.append(report.late)
+        same = [np.array_equal(events, report.hardware[name])
+                for name, events in report.software.items()]  # fmt: skip
+        assert all(same) == (report.late == 0)
+        assert report.messages > 500
+    assert late[0] == 0 < min(late[1:])
+
+
+def test_a_loop_may_be_closed_on_our_mesh_but_not_on_our_core(tmp_path):
+    net, inputs = network(1e-3)
+    by_cycles, by_messages = (
+        sl.latency(net, inputs, 80, our_mesh(model=model), close_loop=True)
+        for model in ("cycles", "messages")
     )
+    assert by_cycles.discipline == "event, loop closed"
+    assert by_cycles.to_dict() == by_messages.to_dict()
+    with pytest.raises(sl.UnsupportedError, match=r"mode 'queue' needs\n  found: no time.neuron"):
+        sl.latency(chain(), FIRST, 4, "core", close_loop=True)
 
 
 def test_deadlines_by_pencil(tmp_path):

@@ -279,6 +279,17 @@ static inline void leave(Net *n, int32_t number)
         wake(n, gone, in->feeder);
 }
 
+/* The input whose packet an output takes, of those that ask for it: network.py's FIXED. */
+static inline int fixed(const Output *o)
+{
+    static const uint8_t order[SIDES + 1][4] = {
+        {2, 3, 1, 1}, {3, 3, 3, 3}, {0, 3, 1, 1}, {1, 1, 1, 1}, {0, 2, 3, 1}};
+    const uint8_t *mine = order[o->side < SIDES ? o->side : SIDES];
+    for (int k = 0; k < 4; k++)
+        if (o->wanted >> mine[k] & 1) return mine[k];
+    return lowest(o->wanted);
+}
+
 /* One packet takes an output, if there is room behind it. */
 static inline void grant(Net *n, int32_t number)
 {
@@ -304,7 +315,7 @@ static inline void grant(Net *n, int32_t number)
         }
     }
     uint64_t from = o->wanted >> o->turn << o->turn;
-    int32_t bit = lowest(from ? from : o->wanted), b = o->base + bit;
+    int32_t bit = n->m.fixed ? fixed(o) : lowest(from ? from : o->wanted), b = o->base + bit;
     Input *in = &n->input[b];
     Held packet = in->first;
     o->wanted &= ~((uint64_t)1 << bit);

@@ -35,6 +35,7 @@ class Mesh(ctypes.Structure):
         *((name, c_int64) for name in ("rows", "columns", "cores", "ports", "networks", "buffer")),
         *((name, c_int64) for name in ("receive", "interval", "inject", "eject")),
         ("hop", c_int64 * 4),
+        ("fixed", c_int64),
         *((name, c_void_p) for name in ("tile", "port", "core")),
     ]
 

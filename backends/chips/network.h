@@ -23,6 +23,7 @@ typedef struct {
     int64_t interval;       /* ticks between two packets over a link */
     int64_t inject, eject;  /* ticks from a core to its router's input, and from a router to a core */
     int64_t hop[4];         /* ticks from input to input: north, east, south, west */
+    int64_t fixed;          /* inputs have a fixed order at each output; 0: they take turns */
     const int32_t *tile;    /* (cores,) */
     const int32_t *port;    /* (cores,) which of its tile's cores */
     const int32_t *core;    /* (tiles, ports), -1 where there is none */

@@ -3,7 +3,7 @@
 Each tile has one router of each network; a core's messages take the networks in turns. A router's
 inputs, from four sides and from its cores, hold a number of messages each, first come, first
 served; a message leaves by the column first, then by the row. Per output one input after the other
-has its turn. A message takes an output for ``interval`` ticks, and leaves only when there is
+has its turn, or they have a fixed order. A message takes an output for ``interval`` ticks, and leaves only when there is
 room behind it: in the next router's input, or in front of a core. A core works on one message
 after the other, and makes its own messages one after the other: the next one is begun when the one
 before has found room in the router. Whatever takes time takes at least one tick.
@@ -40,6 +40,9 @@ MESSAGE = np.dtype(
 
 NORTH, EAST, SOUTH, WEST = range(4)
 SIDES = 4
+FIXED = ((SOUTH, WEST, EAST), (WEST,), (NORTH, WEST, EAST), (EAST,), (NORTH, SOUTH, WEST, EAST))
+"""By output, the last one for all cores: the inputs in a fixed order, before those from cores. What
+goes straight on is before what turns, and that before what begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ class MeshShape:
         interval: between two messages over a link.
         inject, eject: from a core into its router, and from the router to a core.
         hop: four times from input to input: north, east, south, west.
+        fixed: inputs have a fixed order at each output; otherwise they take turns.
     """
 
     rows: int
@@ -66,6 +70,7 @@ class MeshShape:
     inject: int
     eject: int
     hop: tuple[int, int, int, int]
+    fixed: bool = False
 
     @property
     def port(self) -> NDArray[np.int32]:
@@ -262,7 +267,10 @@ class TickByTick:
         if self.taken_until[output] > self.now or not self.room[output]:
             return
         ports = SIDES + self.ports
-        for number in [(self.turn[output] + k) % ports for k in range(ports)]:
+        order = [(self.turn[output] + k) % ports for k in range(ports)]
+        if self.shape.fixed:
+            order = [*FIXED[min(side, SIDES)], *range(SIDES, ports)]
+        for number in order:
             held = self.inputs[network, tile, number]
             if side not in held.asks:
                 continue

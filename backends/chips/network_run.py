@@ -68,6 +68,7 @@ class Network:
             shape.inject,
             shape.eject,
             (ctypes.c_int64 * 4)(*shape.hop),
+            shape.fixed,
             *(table.ctypes.data for table in self._mesh),
         )
         self._net = self._library.sl_chips_open(ctypes.byref(mesh))
@@ -295,46 +296,106 @@ def _each(messages: NDArray[np.void], first: int) -> NDArray[np.void]:
     return spikes
 
 
+@dataclass(frozen=True, eq=False)
+class Multicast:
+    """The packets of many senders: each of a sender's spikes is one that takes its tree.
+
+    Attributes:
+        start: (senders + 1,) int64, where the messages of each sender begin.
+        trees: of the senders.
+        work: (messages,) int32, ticks that each takes at its target.
+    """
+
+    start: NDArray[np.int64]
+    trees: Trees
+    work: NDArray[np.int32]
+
+
 class Journey(Network):
     """A network that is fed while it works: for spikes that answer to spikes.
 
     Args:
         shape: of the mesh.
         compiled: as for Network.
+        multicast: packets with several messages; None: each has one.
+
+    Attributes:
+        messages: of MESSAGE; of multicast packets without ``made`` and ``sent``.
     """
 
-    def __init__(self, shape: MeshShape, compiled: bool | None = None) -> None:
+    def __init__(
+        self,
+        shape: MeshShape,
+        compiled: bool | None = None,
+        multicast: Multicast | None = None,
+    ) -> None:
         super().__init__(shape, compiled)
+        self._multicast = multicast
         self._finished = np.empty(1024, np.int32)
-        self._fed = 0
+        self._fed = self._packets = 0
         self.messages = np.zeros(1024, MESSAGE)
+        self._groups = np.zeros(1024, np.int64)  # where each packet's messages begin
         if not self._net:
-            self._slow = TickByTick(shape, self.messages)
+            self._slow = TickByTick(shape, self.messages, self._groups if multicast else None)
         else:
             self._spikes = np.zeros(1024, native.SPIKE)
+            # Of packets: their targets and work, or, multicast, when they are made and sent.
             self._tables = {name: np.zeros(1024, np.int32) for name in ("target", "work")}
+            self._departures = np.zeros(1024 if multicast else 0, MESSAGE)
             self._point(0)
 
     def _point(self, finishes: int) -> None:
         """Tell the kernel where everything is."""
-        self._data = self._traffic(
-            **self._tables, **_columns(self.messages), spike=self._spikes, finished=self._finished
-        )
+        arrays = {**self._tables, **_columns(self.messages)}
+        if self._multicast is not None:
+            trees = self._multicast.trees
+            arrays |= {name: getattr(trees, name) for name in ("mask", "branch", "child")}
+            arrays |= {"target": trees.root, "work": self._multicast.work}
+            arrays |= {name: self._departures[name] for name in ("made", "sent")}
+        self._data = self._traffic(**arrays, spike=self._spikes, finished=self._finished)
         self._data.finishes = finishes
 
-    def feed(self, messages: NDArray[np.void], core: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Add messages, sorted by the core that makes them; returns their numbers."""
-        first, last = self._fed, self._fed + len(messages)
+    def feed(
+        self,
+        messages: NDArray[np.void],
+        core: NDArray[np.int64],
+        sender: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Add packets.
+
+        Args:
+            messages: of all of them, one packet after the other.
+            core: (packets,) that makes each, ascending.
+            sender: (packets,) whose trees multicast packets take.
+
+        Returns:
+            (packets,) their numbers; of packets with one message these are the message's, too.
+        """
+        first, last = self._packets, self._packets + len(core)
         if first == last:
             return np.arange(0)
-        if last > len(self.messages):
-            self._grow(last)
-        self.messages[first:last] = messages
-        self._fed = last
+        needed = max(last + 1, self._fed + len(messages))
+        if needed > len(self.messages):
+            self._grow(needed)
+        self.messages[self._fed : self._fed + len(messages)] = messages
+        start, counts = np.arange(len(core)), np.ones(len(core), np.int64)
+        if self._multicast is not None:
+            bounds = self._multicast.start
+            start = bounds[sender]
+            counts = bounds[np.asarray(sender) + 1] - start
+        begins = self._fed + np.cumsum(counts) - counts
+        self._groups[first:last] = begins
+        self._fed += len(messages)
+        self._groups[last] = self._fed
+        self._packets = last
         if self._net:
-            self._spikes[first:last] = _each(messages, first)
-            for name, table in self._tables.items():
-                table[first:last] = messages[name]
+            self._spikes[first:last] = _each(self.messages[begins], first)
+            if self._multicast is not None:
+                self._spikes["first"][first:last] = sender
+                self._spikes["number"][first:last] = begins - start
+            else:
+                for name, table in self._tables.items():
+                    table[first:last] = messages[name]
         bounds = np.flatnonzero(np.diff(core, prepend=-1))
         for low, high in zip(bounds.tolist(), [*bounds[1:].tolist(), len(core)], strict=True):
             if self._slow:
@@ -354,12 +415,24 @@ class Journey(Network):
             return found
 
         self.messages, self._finished = grown(self.messages), grown(self._finished)
+        self._groups = grown(self._groups)
         if self._slow:
             self._slow.messages = self.messages
+            self._slow.groups = self._groups if self._multicast else None
             return
         self._spikes = grown(self._spikes)
         self._tables = {name: grown(table) for name, table in self._tables.items()}
+        if self._multicast is not None:
+            self._departures = grown(self._departures)
         self._point(self._data.finishes)
+
+    def departures(self, packets: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """When packets were made, and left their cores: 0 where they did not yet."""
+        if self._multicast is not None and self._net:
+            found = self._departures[packets]
+        else:
+            found = self.messages[self._groups[packets]]
+        return found["made"], found["sent"]
 
     def advance(self, until: int) -> NDArray[np.int64]:
         """Go on to the tick ``until``; returns the messages that are done since the last call."""

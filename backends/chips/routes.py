@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...compiler.program import DENSE
+from ...errors import UnsupportedError
 from .network import ports_of
 from .trees import Trees
 
@@ -113,7 +114,20 @@ class Routes:
 
     @cached_property
     def trees(self) -> Trees:
-        """The ways of multicast packets."""
+        """The ways of multicast packets.
+
+        Raises:
+            UnsupportedError: a sender has two axons on one core.
+        """
+        sender = np.repeat(np.arange(len(self.source)), np.diff(self.start))
+        pair, often = np.unique(sender * self.cores + self.target, return_counts=True)
+        if (often > 1).any():
+            who, core = divmod(int(pair[often > 1][0]), self.cores)
+            raise UnsupportedError(
+                "a multicast packet brings one message to a core",
+                found=f"{int(often.max())} axons of sender {who} on core {core}",
+                remedy='routing = "unicast" in the chip\'s file',
+            )
         where = (self.source, self.target, self.tile, self.port, self.tiles[1])
         return Trees.of(self.start, *where)
 

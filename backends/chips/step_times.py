@@ -19,7 +19,7 @@ from ...compiler.chip_fields import SIDES
 from ...errors import InputError
 from .native import SPIKE
 from .network import MESSAGE, MeshShape
-from .network_run import Network
+from .network_run import Multicast, Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -229,6 +229,7 @@ class StepTimer:
             inject=int(ticks(self._time["inject"])),
             eject=int(ticks(self._time["eject"])),
             hop=tuple(int(ticks(self._time[f"hop_{side}"])) for side in SIDES),  # type: ignore[arg-type]
+            fixed=chip.arbitration == "fixed",
         )
 
     def ticks(self, seconds: NDArray[np.float64] | float) -> NDArray[np.int64]:
@@ -370,6 +371,14 @@ class StepTimer:
         first = base[routes.source[activity.sender]]
         last = np.minimum(first + slot + 1, sums.shape[1] - 1)
         return sums[activity.step, last] - sums[activity.step, first], per_core
+
+    @cached_property
+    def multicast(self) -> Multicast | None:
+        """The packets that fork, if the chip has them."""
+        routes = self.routes
+        if not routes.multicast:
+            return None
+        return Multicast(routes.start, routes.trees, self._work_ticks)
 
     @cached_property
     def _work_ticks(self) -> NDArray[np.int32]:

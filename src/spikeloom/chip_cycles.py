@@ -258,13 +258,15 @@ def _check(program: Program, chip: Chip) -> None:
         for name in names
         if chip.has(name) and not math.isclose(chip.get(name), expected, rel_tol=1e-6)
     ]
-    wrong += [f"routing = {chip.routing!r}"] * (chip.routing != "multicast")
+    for name, expected in (("routing", "multicast"), ("arbitration", "fixed")):
+        if getattr(chip, name) != expected:
+            wrong.append(f"{name} = {getattr(chip, name)!r}")
     if wrong:
         raise UnsupportedError(
             f"chip {chip.name!r} has other routers than those whose cycles are known",
             found=", ".join(wrong),
             expected=f"one core and one network for each router, {cycle:g} s for each of "
             + ", ".join(ONE_CYCLE)
-            + ", and multicast",
+            + ", multicast in a fixed order",
             remedy='model = "messages" in the chip\'s file',
         )

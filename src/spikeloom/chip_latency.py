@@ -273,7 +273,7 @@ class _Run:
         """Our cores on our routers, by their cycle formula."""
         program, chip = self.program, self.chip
         timer = MeshTimer(program, chip, inputs, steps)
-        routes = Routes.of(program, chip)
+        routes = replace(Routes.of(program, chip), multicast=False)  # the timer has the ways
         cycle = 1 / chip.get("clock.frequency")
         counts = np.zeros(len(CAUSES), np.int64)
         collector = Collector(routes, self.each)

@@ -195,18 +195,12 @@ class ClosedLoop:
             raise InputError(
                 "a closed loop needs the network", found="simple", expected="queue or flit"
             )
-        if timer.routes.multicast:
-            raise UnsupportedError(
-                "a closed loop knows no multicast in this version",
-                found=f"chip {timer.chip.name!r}",
-                remedy="close_loop=False, --loop open",
-            )
         self.program, self.timer, self.url = program, timer, device
         self.rewired = with_messages(program)
         self._line = _Line(timer)
         self._due: dict[int, list[NDArray[np.int64]]] = {}
         # Of each spike that makes messages, and of each message.
-        self._sender, self._step, self._counts = _Column(int), _Column(int), _Column(int)
+        self._sender, self._step, self._packets = _Column(int), _Column(int), _Column(int)
         self._begin, self._out, self._line_in = _Column(float), _Column(float), _Column(float)
         self._number, self._spike, self._meant = _Column(int), _Column(int), _Column(int)
         self._done: list[NDArray[np.int64]] = []
@@ -216,7 +210,11 @@ class ClosedLoop:
         """Run; inputs as for ``Device.run``."""
         events = self._events(inputs, steps)
         spikes: dict[str, list[NDArray[np.int64]]] = {}
-        with Journey(self.timer.shape) as journey, open_device(self.url) as device:
+        multicast = self.timer.multicast
+        with (
+            Journey(self.timer.shape, multicast=multicast) as journey,
+            open_device(self.url) as device,
+        ):
             device.load(self.rewired)
             self._host(journey, events, 0)
 
@@ -323,13 +321,14 @@ class ClosedLoop:
         messages = self.timer.messages(plan)
         messages["made"] = np.ceil(begin[plan.spike] / self.timer.tick - 1e-6)
         routes = self.timer.routes
-        journey.feed(messages, routes.source[senders][plan.spike].astype(np.int64))
+        makers = np.repeat(senders, plan.packets)
+        journey.feed(messages, routes.source[makers].astype(np.int64), makers)
         self._number.add(plan.number)
         self._spike.add(plan.spike + len(self._sender))
         self._meant.add(step + (senders >= routes.channels)[plan.spike])
         self._sender.add(senders)
         self._step.add(np.full(len(senders), step))
-        self._counts.add(plan.counts)
+        self._packets.add(plan.packets)
         self._begin.add(begin)
         self._out.add(plan.out)
 
@@ -362,13 +361,11 @@ class ClosedLoop:
     def _result(
         self, steps: int, spikes: dict[str, list[NDArray[np.int64]]], journey: Journey
     ) -> Loop:
-        tick, counts = self.timer.tick, self._counts.values
+        tick, packets = self.timer.tick, self._packets.values
         finished = np.concatenate([np.zeros(0, np.int64), *self._done])
-        fire, sends = self._begin.values.copy(), counts > 0
-        first = (np.cumsum(counts) - counts)[sends]
-        made = journey.messages["made"][first] * tick
-        begun = journey.messages["sent"][first] > 0
-        fire[sends] = np.where(begun, made - self._out.values[sends], fire[sends])
+        fire, sends = self._begin.values.copy(), packets > 0
+        made, sent = journey.departures((np.cumsum(packets) - packets)[sends])
+        fire[sends] = np.where(sent > 0, made * tick - self._out.values[sends], fire[sends])
         return Loop(
             spikes={name: np.concatenate(parts) for name, parts in spikes.items()},
             activity=Activity(steps, self._step.values, self._sender.values),

@@ -6,7 +6,7 @@ from support.traffic import random_messages, random_packets, random_shape
 
 from spikeloom.backends.chips import native
 from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick, ports_of
-from spikeloom.backends.chips.network_run import Journey, Network
+from spikeloom.backends.chips.network_run import Journey, Multicast, Network
 from spikeloom.backends.chips.trees import Trees
 
 BOTH = [
@@ -81,6 +81,47 @@ def test_a_fed_network_is_its_definition(seed):
     assert found[0] == found[1]
     all_done = sorted(message for part in found[0][0] for message in part)
     assert all_done == list(range(sum(len(messages) for messages, _ in parts)))
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled")
+@pytest.mark.parametrize("seed", range(12))
+def test_a_network_that_is_fed_packets_that_fork_is_its_definition(seed):
+    rng = np.random.default_rng(2000 + seed)
+    shape = random_shape(rng)
+    cores, senders = len(shape.tile), 15
+    source = np.sort(rng.integers(0, cores, senders)).astype(np.int32)
+    targets = [rng.permutation(cores)[: int(rng.integers(0, cores + 1))] for _ in range(senders)]
+    start = np.concatenate([[0], np.cumsum([len(own) for own in targets])])
+    target = np.concatenate(targets).astype(np.int32)
+    work = rng.integers(1, 30, len(target)).astype(np.int32)
+    trees = Trees.of(start, source, target, shape.tile, shape.port, shape.columns)
+    sends = np.flatnonzero(np.diff(start))
+    parts = [np.sort(rng.choice(sends, int(rng.integers(0, 12)))) for _ in range(12)]
+    found = []
+    for compiled in (False, True):
+        make = np.random.default_rng(seed)
+        with Journey(shape, compiled, Multicast(start, trees, work)) as journey:
+            done, packets = [], []
+            for step, sender in enumerate(parts):
+                counts = np.diff(start)[sender]
+                number = np.concatenate(
+                    [np.zeros(0, int), *(np.arange(*start[s : s + 2]) for s in sender)]
+                )
+                messages = np.zeros(len(number), MESSAGE)
+                messages["target"], messages["work"] = target[number], work[number]
+                messages["make"] = np.repeat(make.integers(1, 30, len(sender)), counts)
+                messages["made"] = step * 40
+                packets += journey.feed(messages, source[sender].astype(int), sender).tolist()
+                done.append(sorted(journey.advance(40 * (step + 1)).tolist()))
+            done.append(sorted(journey.advance(1 << 40).tolist()))
+            count = sum(map(len, done))
+            times = [journey.messages[name][:count].tolist() for name in ("arrived", "done")]
+            times += [of.tolist() for of in journey.departures(np.array(packets))]
+            found.append((done, times, journey.passed.tolist(), journey.waited.tolist()))
+    assert found[0] == found[1]
+    assert sorted(message for part in found[0][0] for message in part) == list(range(count))
+    assert packets == list(range(sum(map(len, parts))))
+    assert count >= len(packets)
 
 
 def line(tiles, **changes):

@@ -20,6 +20,7 @@ discipline = "barrier"
 model = "messages"
 updates = "all"
 routing = "unicast"
+arbitration = "turns"
 [mesh]
 rows = { value = 1, kind = "chosen", source = "a test" }
 columns = { value = 2, kind = "chosen", source = "a test" }

@@ -11,12 +11,14 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikeloom.backends.chips import network_run as chips
+from spikeloom.backends.chips.network import MESSAGE, MeshShape
 from spikeloom.errors import UnsupportedError
 from spikeloom.hdl.flits import Network
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.mesh import connect_routers
 from spikeloom.hdl.router import Router
-from spikeloom.hdl.routing import PRIORITY, Port, neighbour, region
+from spikeloom.hdl.routing import PRIORITY, ROOM, Port, neighbour, region
 
 SIDES = [(1, 2), (2, 2), (3, 3), (2, 4)]
 
@@ -87,6 +89,38 @@ def test_routers_take_the_time_that_the_arithmetic_says(sides):
         # From few flits to more than the links carry.
         waiting = traffic(rng, sides[0] * sides[1], (4, 15, 40, 40)[seed], (30, 30, 30, 1)[seed])
         assert simulate(*sides, waiting) == Network(*sides).carry(waiting)
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_chip_with_these_numbers_has_these_routers(sides, compiled):
+    """The network that times other chips, with a fixed order at each output, tick for cycle."""
+    cores = sides[0] * sides[1]
+    shape = MeshShape(
+        *sides, tile=np.arange(cores, dtype=np.int32), networks=1, buffer=ROOM, receive=1024,
+        interval=1, inject=1, eject=1, hop=(1, 1, 1, 1), fixed=True,
+    )  # fmt: skip
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        waiting = traffic(rng, cores, (4, 15, 40)[seed % 3], (30, 30, 1)[seed % 3])
+        network = Network(*sides)
+        right = [[(cycle, core) for cycle, _ in found]
+                 for core, found in enumerate(network.carry(waiting))]  # fmt: skip
+        sent = [(first, mask) for flits in waiting for first, mask, _ in flits]
+        groups = np.append(0, np.cumsum([mask.bit_count() for _, mask in sent])).astype(int)
+        messages = np.zeros(groups[-1], MESSAGE)
+        targets = [core for _, mask in sent for core in range(cores) if mask >> core & 1]
+        messages["target"], messages["make"], messages["work"] = targets, 1, 1
+        # Times begin with 1 there; and what leaves a router in one tick is at the core in the next.
+        messages["made"] = np.repeat([first for first, _ in sent], np.diff(groups))
+        with chips.Network(shape, compiled) as other:
+            counts = [len(flits) for flits in waiting]
+            other.run_steps(messages, np.append(0, np.cumsum(counts)), groups)
+            found = sorted(zip(messages["arrived"] - 2, messages["target"], strict=True))
+            assert found == sorted(arrival for core in right for arrival in core)
+            ports = [Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST]
+            assert other.passed[0].tolist() == network.passed[:, ports].tolist()
+            assert other.waited[0].tolist() == network.waited[:, ports].tolist()
 
 
 @given(st.integers(0, 1 << 32), st.sampled_from([*SIDES, (1, 8), (8, 8), (5, 3)]))

@@ -42,7 +42,7 @@ def pencil_chip(
     lines = [
         "format = 1", 'name = "pencil"', 'title = "a chip to calculate by pencil"',
         f'discipline = "{discipline}"', 'model = "messages"', 'updates = "all"',
-        f'routing = "{routing}"',
+        f'routing = "{routing}"', 'arbitration = "turns"',
     ]  # fmt: skip
     sections = {
         "mesh": {"rows": 1, "columns": 3, "tile_rows": 1, "tile_columns": 1},

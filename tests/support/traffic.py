@@ -23,6 +23,7 @@ def random_shape(rng: np.random.Generator) -> MeshShape:
         inject=int(rng.integers(1, 4)),
         eject=int(rng.integers(1, 4)),
         hop=tuple(rng.integers(1, 8, 4).tolist()),
+        fixed=bool(rng.integers(2)),
     )
 
 
