@@ -60,16 +60,12 @@ def rows(*, wrong: bool = False) -> Theorem:
     follow(t, ring, into=into, out=out, push=walker.push, pop=pop, given=walker.row,
            found=ring.read_ports[0].data, wrong=wrong)  # fmt: skip
     t.claim(walker.full == ((into - out) % ring.depth == QUEUE))
-    # What is walked next is what was popped.
-    t.claim(~t.after(1) | ~t.before(pop, 1)
-            | (Value.cast(walker.walked) == t.before(Value.cast(ring.read_ports[0].data), 1)))  # fmt: skip
-    t.claim(
-        ~t.after(1)
-        | (
-            walker.valid
-            == (t.before(walker.valid & ~pop & ~(walker.last & here_ends), 1) | t.before(pop, 1))
-        )
-    )
+    # What is walked next is what was popped, and then there is something to walk.
+    popped = t.after(1) & t.before(pop, 1)
+    found = t.before(Value.cast(ring.read_ports[0].data), 1)
+    t.claim(~popped | (walker.valid & (Value.cast(walker.walked) == found)))
+    goes_on = t.after(1) & t.before(walker.valid & ~(walker.last & here_ends), 1)
+    t.claim(~t.after(1) | (walker.valid == (popped | goes_on)))
     return t
 
 
