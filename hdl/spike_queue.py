@@ -77,7 +77,8 @@ class SpikeQueue(Component):
         with m.Elif(self.push):
             m.d.sync += self.count.eq(self.count + 1)
 
-        mask, rest = Signal(self.lanes), Signal(self.lanes)
+        mask = Signal(self.lanes)
+        rest = Signal(self.lanes)
         group = Signal.like(self.group)
         lane = Signal(range(self.lanes))
         for i in reversed(range(self.lanes)):

@@ -53,6 +53,19 @@ def library(geometry: Geometry) -> Path:
     return _kept(name, lambda folder: _build_core(geometry, int(name[:8], 16), folder))
 
 
+def changed_library(geometry: Geometry, change: Callable[[Path], str], folder: Path) -> Path:
+    """The shared library of a core that is not as it should be.
+
+    Args:
+        change: changes the netlist, a JSON file; returns C++ source that follows the driver's.
+        folder: where it is built.
+
+    Raises:
+        DeviceError: a tool failed; with its last words.
+    """
+    return _build_core(geometry, int(build_hash(geometry)[:8], 16), folder, change)
+
+
 def compile_design(design: Any, harness: str) -> ctypes.CDLL:
     """A design's model, wrapped by C++ code that exports C functions.
 
@@ -67,7 +80,7 @@ def compile_design(design: Any, harness: str) -> ctypes.CDLL:
     text = to_rtlil(design, "top")
 
     def make(folder: Path) -> Path:
-        _, model = _translated(text, "top", folder)
+        _, model, _ = _translated(text, "top", folder)
         return _compiled(model + harness, folder)
 
     missing = tools.missing_tools()
@@ -119,12 +132,15 @@ def _kept(name: str, make: Callable[[Path], Path]) -> Path:
     return kept
 
 
-def _translated(text: str, top: str, folder: Path) -> tuple[Netlist, str]:
-    """RTLIL, yosys' netlist, C++."""
+def _translated(
+    text: str, top: str, folder: Path, change: Callable[[Path], str] | None = None
+) -> tuple[Netlist, str, str]:
+    """RTLIL, yosys' netlist, C++; and what comes of a change of the netlist."""
     (folder / f"{top}.il").write_text(_ZEROS.sub("", text), encoding="utf-8")
     tools.run_yosys(SCRIPT.format(top=top), folder)
+    more = change(folder / f"{top}.json") if change else ""
     netlist = Netlist(folder / f"{top}.json", top)
-    return netlist, translate(netlist)
+    return netlist, translate(netlist), more
 
 
 def _compiled(text: str, folder: Path) -> Path:
@@ -132,11 +148,13 @@ def _compiled(text: str, folder: Path) -> Path:
     return tools.run_compiler("model.cpp", "model.so", folder)
 
 
-def _build_core(geometry: Geometry, build: int, folder: Path) -> Path:
+def _build_core(
+    geometry: Geometry, build: int, folder: Path, change: Callable[[Path], str] | None = None
+) -> Path:
     from ...hdl.mesh import make_chip
 
     text = _without_reset(to_rtlil(make_chip(geometry, build=build), "core"), "core")
-    netlist, model = _translated(text, "core", folder)
+    netlist, model, more = _translated(text, "core", folder, change)
     entries = (
         f"SL_MEMORY({number}, m{memory.number}, {lane}, {memory.lanes})"
         for number, (memory, lane) in enumerate(
@@ -150,7 +168,7 @@ def _build_core(geometry: Geometry, build: int, folder: Path) -> Path:
         f"#define SL_OUTPUT_PLACES {_places(chip_output_layout(geometry).values())}\n"
         f"#define SL_OUTPUT_END {OUTPUT_END}\n"
     )
-    return _compiled(model + head + DRIVER.read_text(encoding="utf-8"), folder)
+    return _compiled(model + head + DRIVER.read_text(encoding="utf-8") + more, folder)
 
 
 def _without_reset(text: str, top: str) -> str:

@@ -15,6 +15,8 @@ from .build import library, memory_names
 from .model import Model, StepOutput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from ...hdl.geometry import Geometry
@@ -24,13 +26,17 @@ BUS_LIMIT = 1 << 16
 
 
 class CompiledModel(Model):
-    """The core as a shared library; its memories are NumPy arrays over the library's own."""
+    """The core as a shared library; its memories are NumPy arrays over the library's own.
+
+    Args:
+        path: of the library, if it is another one than ``library`` makes.
+    """
 
     simulator = "compiled"
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, path: Path | None = None) -> None:
         super().__init__(geometry)
-        self.path = library(geometry)
+        self.path = path or library(geometry)
         code = ctypes.CDLL(str(self.path))
         int64s = np.ctypeslib.ndpointer(np.int64, flags="C")
         for name, result, arguments in (

@@ -1,4 +1,4 @@
-"""The neuron's datapath is the machine's section on neurons, for every state, parameter and input."""
+"""The neuron's datapath is what the machine says, for every state, parameter and input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from amaranth.hdl import Cat, Const, Mux, Value
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from support.prove import Theorem, broken, needs_solver
 
 from spikeloom.hdl.geometry import Geometry
@@ -137,8 +137,8 @@ def theorem(g: Geometry, *, wrong: bool = False, part: type[Neuron] = Neuron) ->
 
 
 DEPTH = Neuron.LATENCY
-"""So many cycles after any state whatever, nothing is left of it, in the pipeline or in the statement:
-what is true then is true always."""
+"""So many cycles after any state whatever, nothing is left of it, in the pipeline or in the
+statement: what is true then is true always."""
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)

@@ -1,8 +1,8 @@
 """Theorems about parts of the hardware, for every input and all time, by an SMT solver.
 
-A theorem is an Amaranth module that holds the part itself, inputs that may be anything in each cycle,
-and what shall always be true. yosys writes it as formulas; the solver looks for inputs that break
-it within ``depth`` cycles from the beginning, and for ``depth`` good cycles from *any* state with
+A theorem is an Amaranth module that holds the part itself, inputs that may be anything in each
+cycle, and what shall always be true. yosys writes it as formulas; the solver looks for inputs that
+break it within ``depth`` cycles from the beginning, and for ``depth`` good cycles from *any* state with
 a bad one behind them. If there is neither, it is true for ever: that is k-induction.
 """
 
@@ -27,6 +27,7 @@ hierarchy -top top
 flatten
 proc
 chformal -lower
+memory_nordff
 memory_collect
 opt_expr
 opt_merge -share_all
@@ -48,13 +49,15 @@ class Theorem(Elaboratable):
     def __init__(self) -> None:
         self.m = Module()
         self.m.domains.sync = ClockDomain(reset_less=True)
-        self.inputs: list[Signal] = []
+        self.inputs: list[Value] = []
         self.constants: list[str] = []
+        self.parts = 0
 
     def any(self, name: str, shape: Any = 1) -> Signal:
         """An input that may be another number in each cycle."""
-        self.inputs.append(Signal(shape, name=name))
-        return self.inputs[-1]
+        made = Signal(shape, name=name)
+        self.inputs.append(Value.cast(made))
+        return made
 
     def some(self, name: str, shape: Any = 1) -> Signal:
         """A number of which nothing is known but that it stays as it is."""
@@ -66,8 +69,11 @@ class Theorem(Elaboratable):
 
         Returns what it is made of.
         """
-        name = f"part{len(self.inputs)}"
-        self.m.submodules[name] = inside = part.elaborate(None)
+        name = f"part{self.parts}"
+        self.parts += 1
+        self.m.submodules[name] = part
+        inside = part.elaborate(None)
+        part.elaborate = lambda platform: inside
         for path, member, value in part.signature.flatten(part):
             if member.flow.name == "In" and path[0] not in but:
                 port = Value.cast(value)
@@ -112,7 +118,9 @@ needs_solver = pytest.mark.skipif(
 )
 
 
-def broken(theorem: Theorem, depth: int = 1, *, products: bool = False) -> str | None:
+def broken(
+    theorem: Theorem, depth: int = 1, *, products: bool = False, bounded: bool = False
+) -> str | None:
     """How a theorem fails: "false", it is not so after some inputs; "unproved", from a state in
     which it has been true for ``depth`` cycles it need not stay true; or None: it is proved.
 
@@ -122,13 +130,28 @@ def broken(theorem: Theorem, depth: int = 1, *, products: bool = False) -> str |
         products: of multiplications nothing is used but that equal factors have equal products,
             that signs are those of arithmetic, and what 0 and 4096 times a number are. What is
             proved of them so is true of multiplications, too.
+        bounded: look at the first ``depth`` cycles only.
     """
     with tempfile.TemporaryDirectory() as folder:
         head, text = _formulas(theorem, Path(folder), products)
-        for verdict, first in (("false", True), ("unproved", False)):
+        for verdict, first in (("false", True), ("unproved", False))[: 2 - bounded]:
             if _satisfiable(head + _question(theorem, text, depth, first)):
                 return verdict
     return None
+
+
+def inner(inside: Module, name: str) -> Signal:
+    """A signal of a part that is no port, for statements about what the part holds."""
+    inside._flush()
+    found = {
+        id(signal): signal
+        for statements in inside._statements.values()
+        for statement in statements
+        for signal in statement._lhs_signals()
+        if signal.name == name
+    }
+    (signal,) = found.values()
+    return signal
 
 
 def _formulas(theorem: Theorem, folder: Path, products: bool) -> tuple[str, str]:
@@ -180,7 +203,7 @@ def _question(theorem: Theorem, formulas: str, depth: int, first: bool) -> str:
                   for name in theorem.constants if i]  # fmt: skip
     if first:
         lines.append("(assert |top_i@0|)")
-        lines.append(f"(assert (not (and {' '.join(f'|top_a@{i}|' for i in states)})))")
+        lines.append(f"(assert (not (and true {' '.join(f'|top_a@{i}|' for i in states)})))")
     else:
         lines += [f"(assert |top_a@{i}|)" for i in states[:-1]]
         lines.append(f"(assert (not |top_a@{states[-1]}|))")
@@ -196,7 +219,9 @@ def _cycles(formulas: str, last: int) -> str:
     text = re.sub(r" ;.*|^;.*", "", formulas, flags=re.MULTILINE)
     following = {
         name: value
-        for value, name in re.findall(r"^  \(= (.*) \((\|top#\S+)\| next_state\)\)$", text, re.MULTILINE)
+        for value, name in re.findall(
+            r"^  \(= (.*) \((\|top#\S+)\| next_state\)\)$", text, re.MULTILINE
+        )
     }
     made = []
     for i in range(last + 1):

@@ -1,0 +1,305 @@
+"""Cores with one mistake each: what share of them do comparisons with other devices find?
+
+One compiled core holds many mutants: at each of their places in the netlist a multiplexer gives
+something wrong while the input ``mutant`` has their number, and with 0 the core is as it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from support.compare import assert_same_run, assert_same_state, assert_same_weights
+from support.programs import random_events, record_everything
+
+from spikeloom.backends.emulator import EmulatorBackend
+from spikeloom.backends.rtl import RtlBackend
+from spikeloom.backends.rtl.build import changed_library
+from spikeloom.backends.rtl.compiled import CompiledModel
+from spikeloom.backends.rtl.model import StepOutput
+from spikeloom.compiler.program import Program
+from spikeloom.errors import SpikeloomError
+from spikeloom.hdl.cycles import step_cycles
+from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.layout import BANKED, COPIED
+from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
+from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
+from spikeloom.runtime.step_work import step_work
+
+MODES = ("inverted", "stuck at 0", "stuck at 1", "neighbour")
+"""The last one takes the next bit of the same port instead."""
+PORTS = ("A", "B", "S", "D", "ADDR", "EN", "DATA", "Y", "Q")
+STEPS_LIMIT = 40
+"""A step of a mutant that takes longer than the longest right one by so many times has failed."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake: in which cell (as yosys names and calls it), at which bit of which port."""
+
+    cell: str
+    kind: str
+    port: str
+    bit: int
+    mode: str
+    source: str
+
+
+def places(module: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """All bits that cells read or drive, but for constants and clocks. What enables a memory's
+    writing is one bit."""
+    found = []
+    for name, cell in module["cells"].items():
+        if cell["type"] == "$meminit_v2":
+            continue
+        for port in PORTS:
+            bits = cell["connections"].get(port, [])
+            whole = cell["type"] == "$memwr_v2" and port == "EN"
+            for i, bit in enumerate(bits[:1] if whole else bits):
+                if not isinstance(bit, str):
+                    found.append((name, port, i))
+    return found
+
+
+def mutate(path: Path, top: str, count: int, seed: int) -> list[Mutant]:
+    """Put ``count`` mutants into a netlist, each at a place and of a mode drawn at random."""
+    whole = json.loads(path.read_text())
+    module = whole["modules"][top]
+    draw = random.Random(seed)
+    every = places(module)
+    chosen = draw.sample([(place, mode) for place in every for mode in MODES], count)
+    made = _Change(module)
+    mutants = [made.add(*place, mode, i + 1) for i, (place, mode) in enumerate(chosen)]
+    path.write_text(json.dumps(whole))
+    return mutants
+
+
+class _Change:
+    """Writes multiplexers into a netlist."""
+
+    def __init__(self, module: dict[str, Any]) -> None:
+        self._module = module
+        nets = [b for n in module["netnames"].values() for b in n["bits"] if isinstance(b, int)]
+        self._next = max(nets) + 1
+        self._initial = {
+            bit: value
+            for net in module["netnames"].values()
+            for bit, value in zip(
+                net["bits"], net["attributes"].get("init", "")[::-1], strict=False
+            )
+        }
+        self._number = [self._net() for _ in range(16)]
+        module["ports"]["mutant"] = {"direction": "input", "bits": self._number}
+        module["netnames"]["mutant"] = {"bits": self._number, "attributes": {}}
+
+    def _net(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _cell(self, name: str, kind: str, width: int, **ports: list[Any]) -> None:
+        numbers = {f"{port}_WIDTH": len(bits) for port, bits in ports.items()}
+        numbers.update({"A_SIGNED": 0, "B_SIGNED": 0, "WIDTH": width})
+        self._module["cells"][name] = {
+            "type": kind,
+            "parameters": {key: f"{value:032b}" for key, value in numbers.items()},
+            "attributes": {},
+            "connections": ports,
+        }
+
+    def add(self, cell: str, port: str, bit: int, mode: str, number: int) -> Mutant:
+        """One mutant."""
+        found = self._module["cells"][cell]
+        bits = found["connections"][port]
+        drives = port in ("Y", "Q") or (found["type"] == "$memrd_v2" and port == "DATA")
+        read = bits[bit]
+        if drives:
+            made, read = read, self._net()
+            bits[bit] = read
+            self._module["netnames"][f"mutant_before_{number}"] = {
+                "bits": [read],
+                "attributes": {"init": self._initial[made]} if made in self._initial else {},
+            }
+        else:
+            made = self._net()
+            if found["type"] == "$memwr_v2" and port == "EN":
+                found["connections"][port] = [made] * len(bits)
+            else:
+                bits[bit] = made
+        wrong: Any = {"stuck at 0": "0", "stuck at 1": "1"}.get(mode)
+        if mode == "neighbour":
+            wrong = bits[(bit + 1) % len(bits)]
+            wrong = read if wrong == made else wrong
+        elif mode == "inverted":
+            wrong = self._net()
+            self._cell(f"mutant_not_{number}", "$not", 1, A=[read], Y=[wrong])
+        meant = self._net()
+        constant = list(f"{number:016b}"[::-1])
+        self._cell(f"mutant_eq_{number}", "$eq", 1, A=self._number, B=constant, Y=[meant])
+        self._cell(f"mutant_mux_{number}", "$mux", 1, A=[read], B=[wrong], S=[meant], Y=[made])
+        source = found["attributes"].get("src", "")
+        return Mutant(cell, found["type"], port, bit, mode, source)
+
+
+_SELECT = """
+extern "C" void sl_mutant(void *device, int64_t number) { circuit(device).mutant = number; }
+"""
+
+
+class Mutants:
+    """A core with mutants, built in a folder.
+
+    Attributes:
+        mutants: number 1 is the first one.
+    """
+
+    def __init__(self, geometry: Geometry, count: int, seed: int, folder: Path) -> None:
+        self.geometry = geometry
+        self.mutants: list[Mutant] = []
+
+        def change(path: Path) -> str:
+            self.mutants = mutate(path, "core", count, seed)
+            return _SELECT
+
+        self._path = changed_library(geometry, change, folder)
+
+    def device(self, number: int) -> RtlBackend:
+        """A new core, which is that mutant, or with 0 none."""
+        device = RtlBackend(simulator="compiled", geometry=self.geometry)
+        device._model = _MutantModel(self.geometry, self._path, number)
+        return device
+
+
+class _MutantModel(CompiledModel):
+    """Gives up early."""
+
+    def __init__(self, geometry: Geometry, path: Path, number: int) -> None:
+        super().__init__(geometry, path)
+        import ctypes
+
+        self._code.sl_mutant.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self._code.sl_mutant(self._device, number)
+
+    def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
+        return super().steps(steps, given, min(most_cycles, 20_000 + 2_000 * steps))
+
+
+@dataclass(eq=False)
+class Case:
+    """A Program, what it is given, and what comes of it on the emulator.
+
+    Attributes:
+        start: the state that it begins with, or its own beginning.
+        weights: other weights than its own.
+    """
+
+    program: Program
+    steps: int
+    events: Events
+    detailed: bool
+    start: State | None
+    weights: tuple[CoreWeights, ...] | None
+    expected: RunData
+    after: State
+    learned: tuple[CoreWeights, ...]
+    cycles: NDArray[np.int64] | None = None
+
+    def run(self, device: RtlBackend) -> None:
+        """Raises AssertionError or SpikeloomError if something differs."""
+        device.load(self.program)
+        if self.weights is not None:
+            device.write_weights(self.weights)
+        if self.start is not None:
+            device.write_state(self.start)
+        record = record_everything(self.program)
+        if not self.detailed:
+            record = replace(record, states=())
+        found = device.run(self.steps, self.events, record)
+        if self.cycles is None:
+            assert found.cycles is not None
+            start = self.start or State.initial(self.program)
+            learning = start.learning and (start.step, start.learning)
+            work = step_work(
+                device.image, self.steps, found, self.events, start.fired, learning
+            )  # fmt: skip
+            np.testing.assert_array_equal(found.cycles, step_cycles(work))
+            self.cycles = found.cycles
+        np.testing.assert_array_equal(found.cycles, self.cycles)
+        expected = self.expected
+        if not self.detailed:
+            expected = replace(expected, states=())
+        assert_same_run(expected, found, self.program, record)
+        assert_same_state(self.after, device.read_state(), self.program)
+        assert_same_weights(self.learned, device.read_weights(), self.program)
+
+
+def case(program: Program, seed: int, graded: bool) -> Case:
+    """A run of a Program on the emulator, from its beginning or, one of three, later on."""
+    rng = np.random.default_rng(seed)
+    steps = 12 + seed % 20
+    events = random_events(program, steps, rng)
+    if not graded:
+        none = Events.none()
+        names = ("graded_step", "graded_neuron", "graded_value")
+        events = replace(events, **{name: getattr(none, name) for name in names})
+    emulator = EmulatorBackend()
+    emulator.load(program)
+    start = None
+    if seed % 3 == 2:
+        emulator.run(steps, events, record_everything(program))
+        start = emulator.read_state()
+    weights = emulator.read_weights() if start is not None and program.rules else None
+    expected = emulator.run(steps, events, record_everything(program))
+    after, learned = emulator.read_state(), emulator.read_weights()
+    return Case(program, steps, events, seed % 3 != 1, start, weights, expected, after, learned)
+
+
+def host_access(program: Program) -> Callable[[RtlBackend], None]:
+    """The bus reads and writes what is in the memories and registers, of every table."""
+
+    def run(device: RtlBackend) -> None:
+        device.load(program)
+        model = device.model
+        for field, value in geometry_values(model.geometry).items():
+            assert model.read(REGISTER[field].address) == value
+        for name in COUNTERS:
+            for half in ("LOW", "HIGH"):
+                model.read(REGISTER[f"{name}_{half}"].address)
+        rng = np.random.default_rng(0)
+        for table in model.tables.values():
+            entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
+            before = model.table(table.name)
+            some = {0, entries - 1, *rng.integers(0, entries, 10).tolist()}
+            for entry in sorted(some):
+                for column, width in enumerate(table.widths):
+                    address = table.address(entry, column)
+                    assert model.read(address) == before[column][entry]
+                    value = int(rng.integers(1 << width))
+                    model.write(address, value)
+                    before[column][entry] = value
+                    assert model.read(address) == value
+            for column, words in enumerate(model.table(table.name)):
+                np.testing.assert_array_equal(words, before[column])
+            if table.kind == COPIED:
+                for lane in range(model.lanes(table.name)):
+                    np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+
+    return run
+
+
+def killer(mutants: Mutants, number: int, tests: Sequence[Callable[[RtlBackend], None]]) -> int:
+    """Which of the tests is the first one to find a mutant, or −1."""
+    for i, test in enumerate(tests):
+        device = mutants.device(number)
+        try:
+            test(device)
+        except (AssertionError, SpikeloomError, ArithmeticError, LookupError, ValueError):
+            return i
+        finally:
+            device.close()
+    return -1
