@@ -95,7 +95,9 @@ class RowWalker(Component):
 
     def _queue(self, m: Module, waiting: Signal, taken: Value) -> Any:
         """The ring of waiting rows; returns the one that has waited longest."""
-        m.submodules.queue = queue = memory.Memory(shape=self._row, depth=self._waiting + 1, init=[])
+        m.submodules.queue = queue = memory.Memory(
+            shape=self._row, depth=self._waiting + 1, init=[]
+        )
         write, read = queue.write_port(), queue.read_port(domain="comb")
         into = Signal(range(self._waiting + 1))
         out = Signal.like(into)
