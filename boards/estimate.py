@@ -88,7 +88,7 @@ def _other_memories(design: Design) -> list[tuple[int, int]]:
     queue = OutputQueue(g)
     outputs = g.first_channel
     return [
-        ring, ring, (LINE_BUFFER, 8), (CobsEncoder.DEPTH, 8), (DESCRIPTION, 8), (1024, 16), (256, 8),
-        (outputs, 16), (-(-outputs // 8), 8), (design.board.events, 40),
+        ring, ring, (LINE_BUFFER, 8), (CobsEncoder.DEPTH, 8), (DESCRIPTION, 8),
+        (1024, 16), (256, 8), (outputs, 16), (-(-outputs // 8), 8), (design.board.events, 40),
         (design.board.probes, 32), (queue.depth, 2 + queue.bits), (128, 32),
     ]  # fmt: skip
