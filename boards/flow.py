@@ -65,7 +65,8 @@ def synthesis(design: Design) -> Step:
     family = design.board.part.family
     command = _SYNTHESIS[family].format(period=round(1e12 / design.clock_hz))
     netlist = "" if family == "xc7" else f" -json {TOP}.json"
-    script = f"read_rtlil {TOP}.il; {_styles(design)}{command} -top {TOP}{netlist}; tee -q -o stat.json stat -json"
+    told = "tee -q -o stat.json stat -json"
+    script = f"read_rtlil {TOP}.il; {_styles(design)}{command} -top {TOP}{netlist}; {told}"
     return Step("yosys", "synthesis", ("-q", "-p", script))
 
 

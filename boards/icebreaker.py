@@ -26,15 +26,16 @@ BOARDS = (
             "openFPGALoader", "ice40_generic", (0x0403, 0x6010), volatile=False,
         ),
         geometry=sized(
-            NARROW, neurons=32, lanes=1, axons=32, rows=32, words=256, destinations=32,
-            channels=16, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=2,
-            refractory_bits=0, exponents=0, shifts=0, bias=False,
+            NARROW, neurons=256, lanes=1, axons=255, rows=255, words=32768, destinations=255,
+            channels=256, profiles=1, state_bits=12, accumulator_bits=16, delay_slots=2,
+            weight_bits=6, refractory_bits=0, exponents=0, shifts=0, bias=False,
         ),
         max_payload=64,
         events=255,
-        probes=256,
-        why="the smallest core; as the core is now, even that is too large for 5,280 look-up "
-        "tables and 30 block RAMs, and `spikeloom build` says by how much",
+        probes=1,
+        single=("synapse", "origin", "axon"),
+        why="as many neurons and synapses as its 30 block RAMs and four SPRAMs hold: 65,536 dense "
+        "or 32,768 sparse weights of six bits; 97 % of the look-up tables",
         memory="16 MiB SPI flash",
         sources=(
             "amaranth-boards: icebreaker.py",

@@ -19,7 +19,19 @@ eight bits with delays."""
 NARROW = replace(LIF, state_bits=16, accumulator_bits=20)
 """The same with states of 16 bits, for FPGAs with few look-up tables or multipliers."""
 
+PAIR_STDP: dict[str, Any] = {
+    "rules": 1, "code": 4, "factors": 1, "fraction": 20, "coefficient_bits": 18, "sum_bits": 28,
+}  # fmt: skip
+"""What additive pair STDP needs: one product per event, no more than 2^8 steps of the weight."""
+
 
 def sized(base: Geometry, **changes: Any) -> Geometry:
     """A core with other sizes, and as many units as is usual for its lanes."""
     return replace(base, **{"update_lanes": 0, **changes})
+
+
+LEARNING = sized(
+    NARROW, neurons=1024, lanes=4, axons=1280, rows=1536, destinations=1536, words=2048,
+    profiles=8, accumulator_bits=18, delay_slots=2, shifts=0, plastic=2048, slots=64, **PAIR_STDP,
+)  # fmt: skip
+"""1,024 neurons, 8,192 sparse synapses that stay as they are and 8,192 that learn."""

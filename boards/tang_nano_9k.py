@@ -36,6 +36,7 @@ BOARDS = (
             words=2048,
         ),
         max_payload=256,
+        probes=256,
         why="the oscillator's clock; one lane takes 82 % of the look-up tables, for which nextpnr "
         "found no legal placement yet",
         memory="8 MiB PSRAM, SPI flash",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .board import Adapter, Board, Pin, Programmer
 from .part import ecp5_12f, ecp5_25f, ecp5_45f, ecp5_85f
-from .sizes import LIF, NARROW, sized
+from .sizes import LEARNING, LIF, NARROW, sized
 
 if TYPE_CHECKING:
     from ..hdl.geometry import Geometry
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _IO = (("IO_TYPE", "LVCMOS33"),)
 
 
-def _ulx3s(size: str, part: Part, geometry: Geometry, why: str, max_payload: int = 1024) -> Board:
+def _ulx3s(size: str, part: Part, geometry: Geometry, why: str) -> Board:
     return Board(
         name=f"ulx3s-{size}",
         title=f"Radiona ULX3S {size.upper()}",
@@ -31,7 +32,7 @@ def _ulx3s(size: str, part: Part, geometry: Geometry, why: str, max_payload: int
         adapter=Adapter("FT231X", 3_000_000, usb=(0x0403, 0x6015)),
         programmer=Programmer("openFPGALoader", "ulx3s", (0x0403, 0x6015)),
         geometry=geometry,
-        max_payload=max_payload,
+        max_payload=1024,
         why=why,
         memory="32 MiB SDRAM, 4 to 16 MiB SPI flash",
         sources=(
@@ -43,15 +44,30 @@ def _ulx3s(size: str, part: Part, geometry: Geometry, why: str, max_payload: int
     )
 
 
-BOARDS = (
+_12F = replace(
     _ulx3s(
-        "12f", ecp5_12f("BG381", "6"), sized(NARROW, lanes=2, words=1024),
+        "12f", ecp5_12f("BG381", "6"), sized(NARROW, lanes=2, words=1024, accumulator_bits=18),
         "two lanes, and smaller frames, are what 12,000 look-up tables and 32 block RAMs hold",
-        max_payload=512,
     ),
-    _ulx3s(
-        "25f", ecp5_25f("BG381", "6"), sized(NARROW, lanes=4, words=2048),
-        "four lanes, with half of the look-up tables left to route well",
+    max_payload=256, probes=512, light=("select",),
+)  # fmt: skip
+_25F = _ulx3s(
+    "25f", ecp5_25f("BG381", "6"), sized(NARROW, lanes=4, words=2048),
+    "four lanes, with half of the look-up tables left to route well",
+)  # fmt: skip
+BOARDS = (
+    _12F,
+    _25F,
+    replace(
+        _25F,
+        name="ulx3s-25f-stdp",
+        title="Radiona ULX3S 25F, with a core that learns",
+        geometry=LEARNING,
+        clock_hz=30_000_000,
+        max_payload=256,
+        probes=512,
+        light=("select", "salt"),
+        why="1,024 neurons with pair STDP, in 55 of 56 block RAMs",
     ),
     _ulx3s(
         "45f", ecp5_45f("BG381", "6"),

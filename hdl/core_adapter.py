@@ -241,15 +241,16 @@ class CoreAdapter(wiring.Component):
         With probes the core is given one step at a time, so that it rests while they are read.
         """
         link, output = self.link, self.output
-        asked = Signal.like(link.run.payload)
+        want = link.run.payload
+        spikes, lengths, probes, endless = Signal(), Signal(), Signal(), Signal()
         left = Signal(32)
         ending, fresh = Signal(), Signal()
-        single = asked.probes & (self._count != 0)
-        free = (asked.steps == 0) & ~single
+        single = probes & (self._count != 0)
+        free = endless & ~single
         result = link.result.payload
         mask = Signal(self.geometry.update_lanes)
         group = Signal.like(output.payload.group)
-        is_generator, cycles = Signal(), Signal(32)
+        is_generator = Signal()
         with m.If(set_step):
             m.d.sync += link.step.eq(link.request.payload.data)
         with m.FSM(name="run") as machine:
@@ -258,14 +259,15 @@ class CoreAdapter(wiring.Component):
                 m.d.comb += link.run.ready.eq(1)
                 with m.If(link.run.valid):
                     m.d.sync += [
-                        asked.eq(link.run.payload), left.eq(link.run.payload.steps), ending.eq(0),
+                        spikes.eq(want.spikes), lengths.eq(want.cycles), probes.eq(want.probes),
+                        endless.eq(want.steps == 0), left.eq(want.steps), ending.eq(0),
                     ]  # fmt: skip
                     m.next = "CONTROL"
             with m.State("CONTROL"):
                 mode = CONTROL_HOST_INPUT | Mux(free, CONTROL_FREE_RUN, 0)
                 self._access(m, "CONTROL", mode, "START")
             with m.State("START"):
-                steps = Mux(single, Const(1, 32), asked.steps)
+                steps = Mux(single, Const(1, 32), left)
                 self._access(m, "RUN", steps, "OUTPUT")
             with m.State("OUTPUT"):
                 m.d.comb += output.ready.eq(1)
@@ -274,7 +276,9 @@ class CoreAdapter(wiring.Component):
                     m.d.comb += output.ready.eq(0)
                     m.next = "STOP"
                 with m.Elif(output.valid & (output.payload.kind == OUTPUT_END)):
-                    m.d.sync += [cycles.eq(output.payload.data), self._at.eq(0)]
+                    # It stays until its cycles have been told.
+                    m.d.comb += output.ready.eq(0)
+                    m.d.sync += self._at.eq(0)
                     m.next = "PROBE"
                 with m.Elif(output.valid):
                     m.d.sync += [
@@ -283,7 +287,7 @@ class CoreAdapter(wiring.Component):
                         is_generator.eq(output.payload.kind == OUTPUT_GENERATORS),
                     ]
                     m.next = "SPIKES"
-                    with m.If(~asked.spikes):
+                    with m.If(~spikes):
                         m.next = "OUTPUT"
                 with m.Elif(ending):
                     m.d.comb += output.ready.eq(0)
@@ -292,11 +296,12 @@ class CoreAdapter(wiring.Component):
             self._probe(m, single)
             with m.State("CYCLES"):
                 m.d.comb += [
-                    link.result.valid.eq(asked.cycles),
+                    link.result.valid.eq(lengths),
                     result.kind.eq(ResultKind.CYCLES),
-                    result.value.eq(cycles),
+                    result.value.eq(output.payload.data),
                 ]
-                with m.If(link.result.ready | ~asked.cycles):
+                with m.If(link.result.ready | ~lengths):
+                    m.d.comb += output.ready.eq(1)
                     m.d.sync += fresh.eq(1)
                     m.next = "STEP"
             with m.State("STEP"):
@@ -307,7 +312,7 @@ class CoreAdapter(wiring.Component):
                     m.next = "NEXT"
             with m.State("NEXT"):
                 m.next = "OUTPUT"
-                with m.If((left == 0) & (asked.steps != 0)):
+                with m.If((left == 0) & ~endless):
                     m.next = "DONE"
                 with m.Elif(single & link.stop):
                     m.next = "DONE"
@@ -334,7 +339,7 @@ class CoreAdapter(wiring.Component):
                 m.d.comb += [
                     link.result.valid.eq(1),
                     result.kind.eq(ResultKind.DONE),
-                    result.value.eq((asked.steps == 0) | (left != 0)),
+                    result.value.eq(endless | (left != 0)),
                 ]
                 with m.If(link.result.ready):
                     m.next = "IDLE"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .geometry import QUEUE
+from .geometry import waiting_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +240,8 @@ def _walk_some(
     steps, lanes = len(start), entries.shape[1]
     at = np.full(steps, _BEFORE)
     through = np.zeros((steps, lanes), np.int64)
-    left = np.full((QUEUE, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
+    queue = waiting_rows(lanes)
+    left = np.full((queue, steps, lanes), _BEFORE)  # when a lane's last rows left its queue
     turn = np.zeros((steps, lanes), np.int64)
     step, lane = np.arange(steps)[:, None], np.arange(lanes)
     # Of plastic rows: when the last one is through; when the next one may begin, and be prepared.
@@ -270,7 +271,7 @@ def _walk_some(
         if walked is not None:
             walked[here] = np.where(takes, through[:n], 0).max(axis=1, initial=0)
         left[turn[:n], step[:n], lane] = np.where(takes, begin, oldest)
-        turn[:n] = (turn[:n] + takes) % QUEUE
+        turn[:n] = (turn[:n] + takes) % queue
     return np.maximum(through.max(axis=1, initial=0), learned + READ)
 
 

@@ -11,8 +11,14 @@ MAX_DECAY_BITS = 13
 """Bits of a decay constant, 0 … 4096 (docs/machine.md §3)."""
 
 QUEUE = 7
-"""Rows that may wait in each lane, besides the one that it walks: one less than a power of two.
-More would bring next to nothing, and memories made of LUTs are rarely less deep."""
+"""Rows that may wait in each of several lanes, besides the one that it walks: one less than a power
+of two. More would bring next to nothing, and memories made of LUTs are rarely less deep."""
+
+
+def waiting_rows(lanes: int) -> int:
+    """Rows that may wait in each lane; a lane alone waits for no other, and is a small core's."""
+    return QUEUE if lanes > 1 else 1
+
 
 MAX_SIDE = 8
 """Rows and columns of the largest mesh: a flit has a bit for each core."""

@@ -19,8 +19,8 @@ from .geometry import Geometry
 from .streams import OUTPUT_END, output_layout
 
 LEAST_BITS = 8
-"""Of a piece: so that a step's length is in no more than four, which are in the queue before the next
-step has any output."""
+"""Of a piece, at least: so that a step's length is in no more than four, all of them in the queue
+before the next step has any output."""
 
 LENGTH_BITS = 32
 

@@ -16,13 +16,11 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from .component import Component
-from .geometry import QUEUE, Geometry, index_bits
+from .geometry import Geometry, index_bits, waiting_rows
 from .layout import dense_part_bits, layout
 
 if TYPE_CHECKING:
     from amaranth.hdl import Value
-
-_POINTER_BITS = QUEUE.bit_length()
 
 
 def row_layout(g: Geometry) -> StructLayout:
@@ -40,7 +38,7 @@ class RowWalker(Component):
     Attributes:
         push, row: a row that has at least one entry in this lane; never while ``full``.
         offered: ``row`` is to be put where the next row will be; at least with every ``push``.
-        full: ``QUEUE`` rows are waiting.
+        full: no further row may wait.
         busy: rows are waiting, or an entry is on the memory's output.
         address: what the memory is to read; while no row waits, where the row begins that was
             offered last. So the host reads.
@@ -52,6 +50,7 @@ class RowWalker(Component):
 
     def __init__(self, g: Geometry) -> None:
         self._row, self.part_bits = row_layout(g), dense_part_bits(g)
+        self._waiting = waiting_rows(g.lanes)
         super().__init__(
             {
                 "push": In(1),
@@ -96,9 +95,12 @@ class RowWalker(Component):
 
     def _queue(self, m: Module, waiting: Signal, taken: Value) -> Any:
         """The ring of waiting rows; returns the one that has waited longest."""
-        m.submodules.queue = queue = memory.Memory(shape=self._row, depth=QUEUE + 1, init=[])
+        m.submodules.queue = queue = memory.Memory(
+            shape=self._row, depth=self._waiting + 1, init=[]
+        )
         write, read = queue.write_port(), queue.read_port(domain="comb")
-        into, out = Signal(_POINTER_BITS), Signal(_POINTER_BITS)
+        into = Signal(range(self._waiting + 1))
+        out = Signal.like(into)
         m.d.comb += [
             write.en.eq(self.offered),
             write.addr.eq(into),

@@ -25,7 +25,7 @@ from ..hdl.cycles import (
     walk_rows,
 )
 from ..hdl.flits import FlitTimes, SentFlits
-from ..hdl.geometry import QUEUE, default_update_lanes
+from ..hdl.geometry import QUEUE, default_update_lanes, waiting_rows
 from ..hdl.mesh_cycles import MeshRows, carry_flits, mesh_cycles, walk_mesh
 from .learning_work import LearningWork
 from .mesh_routes import MeshRoutes
@@ -93,7 +93,7 @@ class Timing:
             if program.rules:
                 return Timing(why_not="cores of a mesh cannot learn in this version")
             try:
-                return Timing(mesh=mesh_rows(program, P, U))
+                return Timing(mesh=mesh_rows(program, P, U), queue=waiting_rows(P))
             except UnsupportedError as error:
                 return Timing(why_not=f"{error.problem}: {error.found}")
         core = program.cores[0]
@@ -116,6 +116,7 @@ class Timing:
             ),
             groups=-(-core.neurons // U),
             generator_groups=-(-len(program.generators) // U),
+            queue=waiting_rows(P),
             learning=LearningWork(program, P) if program.rules else None,
         )
 

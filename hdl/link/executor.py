@@ -10,7 +10,6 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
 
 from ..descriptor import Region
@@ -23,11 +22,14 @@ from ..protocol import (
     Message,
     RunFlag,
 )
+from .crc import BitCrc
 from .ports import CorePort
 from .steps import StepEncoder
 
 _ARGS = max(message.args.size for message in COMMANDS)
-_OUT = 1 + max(message.args.size for message in REPLY.values())
+_SPANS = ("WORDS", "DIGEST")
+"""Replies that begin with their command's arguments."""
+_OUT = 1 + max(message.args.size for name, message in REPLY.items() if name not in _SPANS)
 
 
 def word_bits(regions: Sequence[Region]) -> int:
@@ -75,6 +77,7 @@ class Executor(wiring.Component):
         self.code = Signal(8)
         self.index = Signal(8)  # byte of arguments, word or event
         self.count = Signal(32)  # words, events or bytes still to come
+        self.bit = Signal(3)
         self.shift, self.left = Signal(8 * _OUT), Signal(range(_OUT + 1))
         self.after = Signal(4)
         self.states: list[str] = []
@@ -96,13 +99,16 @@ class Executor(wiring.Component):
         return self.args[8 * place.start : 8 * place.stop]
 
     def send(self, m: Module, name: str, arguments: Any, then: str) -> None:
-        """Send a reply's code and arguments, then go on in another state."""
+        """Send a reply's code and arguments, then go on in another state.
+
+        Of those in ``_SPANS`` only the code.
+        """
         if then not in self.states:
             self.states.append(then)
         message = REPLY[name]
         m.d.sync += [
             self.shift.eq(Cat(Const(message.code, 8), arguments)),
-            self.left.eq(1 + message.args.size),
+            self.left.eq(1 if name in _SPANS else 1 + message.args.size),
             self.after.eq(self.states.index(then)),
         ]
         m.next = "SEND"
@@ -177,7 +183,7 @@ class Executor(wiring.Component):
                     ]
 
     def _memory(self, m: Module) -> None:
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(8).create()
+        m.submodules.crc = crc = BitCrc()
         span = C["READ"]
         region, first = self.arg(span, "region"), self.arg(span, "address")
         writing, digesting = self.code == C["WRITE"].code, self.code == C["DIGEST"].code
@@ -196,7 +202,11 @@ class Executor(wiring.Component):
             request.payload.address.eq(address),
             request.payload.data.eq(word),
             request.payload.write.eq(writing),
-            crc.data.eq(word.word_select(self.index, 8)),
+        ]
+        byte = Signal(8)
+        m.d.comb += [
+            byte.eq(word.word_select(self.index, 8)),
+            crc.bit.eq(byte.bit_select(self.bit, 1)),
         ]
         with m.State("CHECK SPAN"):
             m.d.sync += [address.eq(first), self.count.eq(self.arg(span, "count"))]
@@ -212,14 +222,39 @@ class Executor(wiring.Component):
                 m.d.comb += crc.start.eq(1)
                 m.next = "WORDS"
             with m.Else():
-                self.send(m, "WORDS", self.args[: 8 * span.args.size], "WORDS")
+                self.send(m, "WORDS", Const(0, 0), "SPAN")
+        # The arguments go round once, and are then as they were.
+        with m.State("SPAN"):
+            bits = 8 * span.args.size
+            m.d.comb += [self.reply.valid.eq(1), self.reply.payload.eq(self.args[:8])]
+            with m.If(self.reply.ready):
+                m.d.sync += [
+                    self.args[:bits].eq(self.args[:bits].rotate_right(8)),
+                    self.index.eq(self.index + 1),
+                ]
+                with m.If(self.index == span.args.size - 1):
+                    m.d.sync += self.index.eq(0)
+                    m.next = "WORDS"
+                    with m.If(digesting):
+                        m.next = "DIGEST"
+        with m.State("DIGEST"):
+            m.d.comb += [self.reply.valid.eq(1), self.reply.payload.eq(crc.low)]
+            with m.If(self.reply.ready):
+                m.d.sync += self.index.eq(self.index + 1)
+                m.next = "DIGEST ON"
+        with m.State("DIGEST ON"):
+            m.d.comb += [crc.enable.eq(1), crc.shift.eq(1)]
+            m.d.sync += self.bit.eq(self.bit + 1)
+            with m.If(self.bit == 7):
+                m.next = "DIGEST"
+                with m.If(self.index == 4):
+                    m.next = "CODE"
         with m.State("WORDS"):
             m.next = "REQUEST"
             with m.If(self.count == 0):
                 m.next = "CODE"
                 with m.If(digesting):
-                    arguments = Cat(self.args[: 8 * span.args.size], crc.crc)
-                    self.send(m, "DIGEST", arguments, "CODE")
+                    self.send(m, "DIGEST", Const(0, 0), "SPAN")
             with m.Elif(writing):
                 m.next = "WORD IN"
         with m.State("WORD IN"):
@@ -246,11 +281,13 @@ class Executor(wiring.Component):
                 m.next = "WORD OUT"
         with m.State("WORD OUT"):
             m.d.comb += [
-                crc.valid.eq(digesting),
+                crc.enable.eq(digesting),
                 self.reply.valid.eq(~digesting),
-                self.reply.payload.eq(crc.data),
+                self.reply.payload.eq(byte),
             ]
-            with m.If(self.reply.ready | digesting):
+            with m.If(digesting):
+                m.d.sync += self.bit.eq(self.bit + 1)
+            with m.If(Mux(digesting, self.bit == 7, self.reply.ready)):
                 m.d.sync += self.index.eq(self.index + 1)
                 with m.If(self.index == word_bytes - 1):
                     m.d.sync += [
@@ -266,7 +303,7 @@ class Executor(wiring.Component):
         bitmap, graded = C["BITMAP"], C["GRADED"]
         is_bitmap, is_graded = self.code == bitmap.code, self.code == graded.code
         step = self.arg(bitmap, "step")
-        item, number, bit = Signal(48), Signal(32), Signal(3)
+        item, number, bit = Signal(48), Signal(20), self.bit
         event = self.core.event
         m.d.comb += [
             event.payload.graded.eq(is_graded),
@@ -308,7 +345,7 @@ class Executor(wiring.Component):
             with m.If(item[0]):
                 m.next = "EVENT OUT"
         with m.State("NEXT BIT"):
-            m.d.sync += [item.eq(item[1:]), bit.eq(bit + 1), number.eq(number + 1)]
+            m.d.sync += [item[:8].eq(item[1:8]), bit.eq(bit + 1), number.eq(number + 1)]
             m.next = "BIT"
             with m.If(bit == 7):
                 m.next = "EVENT"

@@ -39,8 +39,10 @@ LINES = {"ulx3s-25f": (12_500_000, 2_500_000), "icebreaker": (12_000_000, 3_000_
 
 CELLS = {
     "ulx3s-25f": ("LUT4", "TRELLIS_FF", "CCU2C", "DP16KD", "TRELLIS_DPR16X4", "MULT18X18D"),
-    "icebreaker": ("SB_LUT4", "SB_DFFESR", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"),
-}
+    "icebreaker": (
+        "SB_LUT4", "SB_DFFESR", "SB_CARRY", "SB_RAM40_4K", "SB_SPRAM256KA", "SB_MAC16",
+    ),
+}  # fmt: skip
 """Board -> cells that must be there for this to say anything."""
 
 

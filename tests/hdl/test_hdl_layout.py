@@ -14,7 +14,7 @@ from spikeloom.errors import UnsupportedError
 from spikeloom.hdl import document
 from spikeloom.hdl.core_regions import core_regions
 from spikeloom.hdl.cycles import SenderRows, StepWork, step_cycles
-from spikeloom.hdl.geometry import QUEUE, Geometry
+from spikeloom.hdl.geometry import QUEUE, Geometry, waiting_rows
 from spikeloom.hdl.layout import dense_part_bits, layout
 from spikeloom.hdl.registers import REGISTER
 
@@ -184,10 +184,11 @@ def test_the_recurrence_is_that_of_the_page_written_out():
         rows[:, 0] += ~rows.any(axis=1)
         split = int(rng.integers(len(rows) + 1))
         graded = int(rng.integers(60))
+        queue = waiting_rows(lanes)
         due, through, begins = 0, [0] * lanes, [[] for _ in range(lanes)]
         for k, row in enumerate(rows):
             own = [lane for lane in range(lanes) if row[lane]]
-            room = [begins[lane][-QUEUE] + 2 for lane in own if len(begins[lane]) >= QUEUE]
+            room = [begins[lane][-queue] + 2 for lane in own if len(begins[lane]) >= queue]
             due = max(due + 1, 10 if k < split else 8 + graded, *room)
             for lane in own:
                 begins[lane].append(max(due, through[lane]))
