@@ -163,7 +163,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, 2 the accumulator; cycle 3 shifts the weight, cycle 4 adds it."""
+        """Cycle 0 reads the synapse, 2 the accumulator; 3 shifts the weight, 4 adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -190,18 +190,16 @@ class SynapseLane(Component):
         part = row.group[:part_bits] & row.dense.replicate(part_bits)
         weight = choose(dict(enumerate(dense)), part).as_signed()
         slot_bits = (g.delay_slots - 1).bit_length()
-        delay = Mux(row.dense, row.delay, synapses.get("delay"))
-        group = Mux(row.dense, row.group, synapses.get("group"))
-        valid, exponent = rows.valid, row.exponent
-        receptor = row.receptor if g.receptors == 2 else Const(0, 1)
         # A cycle of its own, since block RAM takes half of one to answer.
-        names = ("weight", "exponent", "delay", "group", "receptor", "valid")
-        weight, exponent, delay, group, receptor, valid = (
+        delay = self._either(m, row, "delay")
+        group = self._either(m, row, "group")
+        receptor = later(m, row.receptor, 1, "receptor") if g.receptors == 2 else Const(0, 1)
+        weight, exponent, valid = (
             later(m, value, 1, name)
-            for name, value in zip(
-                names, (weight, exponent, delay, group, receptor, valid), strict=True
+            for name, value in (
+                ("weight", weight), ("exponent", row.exponent), ("valid", rows.valid)
             )
-        )
+        )  # fmt: skip
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)
             exponent = Mux(self.plastic, self.plastic_exponent, exponent)
@@ -234,3 +232,15 @@ class SynapseLane(Component):
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), getattr(sums, f"host{r}"))
             m.d.comb += getattr(self, f"sum{r}").eq(getattr(sums, f"sum{r}"))
         return m
+
+    def _either(self, m: Module, row: Any, name: str) -> Any:
+        """A field of dense rows, or of sparse synapses: of two registers one is 0."""
+        held = []
+        for kind, value, dropped in (
+            ("dense", row[name], ~row.dense), ("sparse", self.synapses.get(name), row.dense)
+        ):  # fmt: skip
+            held.append(Signal(len(value), name=f"{kind}_{name}", reset_less=True))
+            m.d.sync += held[-1].eq(value)
+            with m.If(dropped):
+                m.d.sync += held[-1].eq(0)
+        return held[0] | held[1]
