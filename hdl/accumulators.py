@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component, later, tree
+from .component import Component, later, stages, tree
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import Bank, HostPort, choose
@@ -60,28 +60,19 @@ class Accumulators(Component):
         m = Module()
         bits = self.geometry.accumulator_bits
         total = Signal(signed(bits))
-        adding, index, place, receptor = (
-            [None, *(Signal.like(now, name=f"{name}{i}") for i in (1, 2))]
+        # What came one, two and three cycles ago.
+        adding, place, receptor = (
+            stages(m, now, 3, name)
             for name, now in (
-                ("adding", self.add), ("index", self.index), ("place", self.place),
-                ("receptor", self.receptor),
+                ("adding", self.add), ("place", self.place), ("receptor", self.receptor)
             )
         )  # fmt: skip
-        for stages, now in (
-            (adding, self.add), (index, self.index), (place, self.place),
-            (receptor, self.receptor),
-        ):  # fmt: skip
-            m.d.sync += [stages[1].eq(now), stages[2].eq(stages[1])]
+        index = stages(m, self.index, 2, "index")
+        clear = stages(m, self.take & ~self.look, 2, "clear")
         # The sums that a read misses are those of the two additions before.
-        missed = [
-            adding[i] & (self.place == place[i]) & (self.receptor == receptor[i]) for i in (1, 2)
-        ]
-        drop = [Signal(name=f"drop{i}") for i in range(3)]
-        m.d.sync += [
-            drop[0].eq(missed[0] | missed[1] | self.take),
-            drop[1].eq(~missed[0]),
-            drop[2].eq(~missed[1] | missed[0]),
-        ]
+        one, two = (
+            adding[i] & (place[1] == place[i]) & (receptor[1] == receptor[i]) for i in (2, 3)
+        )
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
             found = Mux(receptor[1], self.banks[1].get("sum"), found)
@@ -91,8 +82,8 @@ class Accumulators(Component):
         m.d.sync += last.eq(total)
         given = self.banks[0].host_value("sum")  # with `look`, whichever bank is meant
         for name, dropped, value in (
-            ("read", drop[0], found), ("before", drop[1], total), ("earlier", drop[2], last),
-            ("given", ~self.look, given),
+            ("read", one | two | clear[1] | self.look, found), ("before", ~one, total),
+            ("earlier", ~two | one, last), ("given", ~self.look, given),
         ):  # fmt: skip
             part = Signal(signed(bits), name=name, reset_less=True)
             m.d.sync += part.eq(value)
@@ -100,7 +91,6 @@ class Accumulators(Component):
                 m.d.sync += part.eq(0)
             parts.append(part.as_unsigned())
         m.d.comb += total.eq(self.value + tree(or_, parts).as_signed())
-        clear = later(m, self.take & ~self.look, 2, "clear")
         for r, bank in enumerate(self.banks):
             m.submodules[f"wheel{r}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), bank.host)
@@ -110,7 +100,7 @@ class Accumulators(Component):
             m.d.comb += [
                 bank.read_enable.eq(self.add | self.take),
                 bank.read_index.eq(self.index),
-                bank.write_enable.eq(mine | clear),
+                bank.write_enable.eq(mine | clear[2]),
                 bank.write_index.eq(index[2]),
                 *bank.put(sum=total),
                 getattr(self, f"sum{r}").eq(bank.get("sum")),
