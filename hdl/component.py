@@ -28,10 +28,15 @@ def tree(combine: Callable[[Any, Any], Any], values: Iterable[Any]) -> Any:
     return level[0]
 
 
+def stages(m: Module, value: Any, cycles: int, name: str) -> list[Any]:
+    """A value, the same one cycle later, and so on."""
+    found = [value]
+    for i in range(cycles):
+        found.append(Signal(value.shape(), name=f"{name}_{i + 1}"))
+        m.d.sync += found[-1].eq(found[-2])
+    return found
+
+
 def later(m: Module, value: Any, cycles: int, name: str) -> Any:
     """A value, so many cycles later."""
-    for i in range(cycles):
-        held = Signal(value.shape(), name=f"{name}_{i + 1}")
-        m.d.sync += held.eq(value)
-        value = held
-    return value
+    return stages(m, value, cycles, name)[-1]

@@ -70,19 +70,19 @@ def test_run_tells_the_hardwares_clock_cycles(spikeloom):
     command = ("run", "one.loom", "--inputs", "one.npz", "--steps", "4", "-o", "out.npz")
     code, out, err = spikeloom(*command)
     assert (code, err) == (0, "")
-    assert out.splitlines()[2] == "62 clock cycles, 15.5 per step, at most 23"
-    assert read_npz("out.npz")["cycles"].tolist() == [13, 23, 13, 13]
+    assert out.splitlines()[2] == "66 clock cycles, 16.5 per step, at most 24"
+    assert read_npz("out.npz")["cycles"].tolist() == [14, 24, 14, 14]
     code, out, _ = spikeloom(*command, "--clock", "50e6")
     assert out.splitlines()[2] == (
-        "62 clock cycles, 15.5 per step, at most 23; 0.00124 ms at 50 MHz"
+        "66 clock cycles, 16.5 per step, at most 24; 0.00132 ms at 50 MHz"
     )
     code, out, _ = spikeloom(*command, "--clock", "100e6", "--json")
     assert json.loads(out)["cycles"] == {
-        "total": 62,
-        "per_step": 15.5,
-        "most": 23,
+        "total": 66,
+        "per_step": 16.5,
+        "most": 24,
         "clock": 100e6,
-        "seconds": 62 / 100e6,
+        "seconds": 66 / 100e6,
     }
     code, out, _ = spikeloom(*command[:2], "--steps", "0", "--json")
     assert json.loads(out)["cycles"] == {"total": 0, "per_step": 0.0, "most": 0}
