@@ -15,6 +15,7 @@ import pytest
 from support.rtl import needs_compiler
 from support.served import served
 
+import spikeloom as sl
 from spikeloom import cli
 from spikeloom.boards import vivado
 from spikeloom.boards.catalogue import BOARDS
@@ -394,7 +395,7 @@ def test_the_selftest_of_a_served_device(spikeloom, board):
         f"co-simulation: {name}"
         for name in ("delayed reset", "linear leak", "masking refractory period",
                      "adaptive threshold", "two receptors", "generators", "graded input")
-    }  # fmt: skip
+    } | {"digits learned"}  # fmt: skip
     assert {outcome[name] for name in set(outcome) - skipped} == {"passed"}
     checks = [Check(**check) for check in told["checks"]]
     text = format_report(told["url"], told["version"], checks)
@@ -427,6 +428,22 @@ def test_the_selftest_finds_a_memory_that_forgets(board):
         client.Client.write = real
     assert (check.name, check.outcome) == ("memories", "failed")
     assert "where: region 'select.0'" in check.detail
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_the_selftest_learns_where_the_device_does(here):
+    """At the pins of the generated hardware, through every rate of its line."""
+    pytest.importorskip("sklearn")
+    from spikeloom.selftest.learned import learned_check, network
+
+    target = sl.TARGETS["core"].with_(lanes=2, state_bits=16, delay_slots=2, receptors=1)
+    sl.compile(network(), target=target).save("net.loom")
+    with served("rtl", "--for", "net.loom", "--pty") as told:
+        text, facts = learned_check(told["url"], Geometry(**told["geometry"]), 2)
+    assert text.startswith("20 images learned, ")
+    assert (facts["learned"], facts["images"]) == (20, 2)
+    assert facts["changed"] > 300
 
 
 @needs_compiler

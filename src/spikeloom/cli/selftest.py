@@ -2,7 +2,8 @@
 
 Its description; every memory; the line, by blocks written and read back; networks of every kind
 that the core is built for against the emulator, bit for bit and cycle for cycle; handwritten
-digits. What was loaded on the device is gone afterwards.
+digits, by weights that were trained and, on a core that learns, by weights that it learns itself.
+What was loaded on the device is gone afterwards.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from ..runtime.cosim import cosim
 from ..runtime.link.client import pack_words
 from ..runtime.open import open as open_device
 from .digits import digits_check
+from .learned import learned_check
 from .networks import CASES, STEPS, Case
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def run_checks(url: str, *, rounds: int = 100, images: int = 20, seed: int = 1) 
         yield _timed(f"co-simulation: {case.name}", lambda case=case: _cosim(url, geometry, case))
     yield _timed("clock cycles", lambda: _cycles(url, geometry))
     yield _timed("digits", lambda: digits_check(url, geometry, images))
+    yield _timed("digits learned", lambda: learned_check(url, geometry, images))
 
 
 def _timed(name: str, test: _Test) -> Check:

@@ -36,17 +36,13 @@ def digits_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[s
         UnsupportedError: scikit-learn is missing, or the core does not hold the classifier.
         DeviceError: the device sees another digit than the emulator.
     """
-    try:
-        from sklearn.datasets import load_digits
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise UnsupportedError("needs scikit-learn: pip install 'spikeloom[examples]'") from None
+    data, labels = load()
+    from sklearn.linear_model import LogisticRegression
+
     if geometry.channels < 64 or geometry.neurons < 10 or not geometry.exponential:
         raise UnsupportedError(
             "the core has fewer than 64 channels or 10 neurons, or no exponential leak"
         )
-    data, labels = load_digits(return_X_y=True)
-    data, labels = np.asarray(data), np.asarray(labels)
     model = LogisticRegression(C=0.01, fit_intercept=False, max_iter=200)
     model.fit(data[:1200] / 16, labels[:1200])
     net = Network(dt=DT, name="digits")
@@ -66,6 +62,20 @@ def digits_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[s
         f"{right} of {images} images right, every state the emulator's",
         {"images": images, "right": right},
     )
+
+
+def load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """scikit-learn's (1797, 64) images of intensities from 0 to 16, and their digits.
+
+    Raises:
+        UnsupportedError: it is missing.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UnsupportedError("needs scikit-learn: pip install 'spikeloom[examples]'") from None
+    data, labels = load_digits(return_X_y=True)
+    return np.asarray(data), np.asarray(labels)
 
 
 def _classify(
