@@ -3,10 +3,11 @@
 Each tile has one router of each network; a core's messages take the networks in turns. A router's
 inputs, from four sides and from its cores, hold a number of messages each, first come, first
 served; a message leaves by the column first, then by the row. Per output one input after the other
-has its turn, or they have a fixed order. A message takes an output for ``interval`` ticks, and leaves only when there is
-room behind it: in the next router's input, or in front of a core. A core works on one message
-after the other, and makes its own messages one after the other: the next one is begun when the one
-before has found room in the router. Whatever takes time takes at least one tick.
+has its turn, or they have a fixed order. A message takes an output for ``interval`` ticks, and
+leaves only when there is room behind it: in the next router's input, or in front of a core. A core
+works on one message after the other, and makes its own messages one after the other: the next one
+is begun when the one before has found room in the router. Whatever takes time takes at least one
+tick.
 
 A packet may bring messages to several cores. It goes as one as long as their ways are the same,
 and asks for all outputs that it needs at once; each takes it when it can, and it is gone when all
