@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from balanced_network import (
     W_DRIVE,
     synapses,
 )
+from peak_memory import peak_bytes
 
 import spikeloom as sl
 from spikeloom.backends.emulator import EmulatorBackend
@@ -196,8 +196,7 @@ def main() -> None:
     args = parser.parse_args()
     for neurons in args.neurons:
         compare(neurons, args)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory of this process {peak:.0f} MB")
+    print(f"\npeak memory of this process {peak_bytes() / (1 << 20):.0f} MB")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
+
+from peak_memory import peak_bytes
 
 
 def measure(synapses: int, neurons: int, target: str) -> dict[str, float]:
@@ -48,7 +49,7 @@ def measure(synapses: int, neurons: int, target: str) -> dict[str, float]:
         "cores": len(program.cores),
         "describe_s": round(described - before, 3),
         "compile_s": round(time.process_time() - described, 3),
-        "peak_MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_MB": round(peak_bytes() / (1 << 20)),
         **{f"pass_{name}_s": round(s, 3) for name, s in trace.seconds.items()},
     }
 

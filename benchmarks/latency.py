@@ -2,10 +2,12 @@
 
     python benchmarks/latency.py
     python benchmarks/latency.py --sanafe .peers/sanafe/bin/python
+    python benchmarks/latency.py --routing multicast
 
 10,000 neurons on 127 cores of Loihi with 100 random synapses each, at 10 and 50 Hz in steps of
 1 ms. Both get the spikes; what is measured is the timing of every step and the energy by cause, in
-a process of its own, without compiling and loading. SANA-FE's modes: simple, detailed, cycle.
+a process of its own, without compiling and loading. SANA-FE's modes: simple, detailed, cycle; it
+knows no multicast, which is the same chip with packets that fork.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
+from peak_memory import peak_bytes
 from support.sanafe import calibrated, random_program, with_numbers, write_case
 
 import spikeloom as sl
@@ -35,9 +39,10 @@ RATES = (10, 50)
 PEER = Path(__file__).parent.parent / "tests" / "peers" / "sanafe_run.py"
 
 
-def chip_of(neurons: int) -> sl.Chip:
+def chip_of(neurons: int, routing: str = "unicast") -> sl.Chip:
     """Loihi with room for as many senders as random targets have."""
-    return with_numbers(calibrated(-(-neurons // 127)), core_axons=1 << 16, core_axons_out=1 << 16)
+    room = {"core_axons": 1 << 16, "core_axons_out": 1 << 16}
+    return replace(with_numbers(calibrated(-(-neurons // 127)), **room), routing=routing)
 
 
 def spikes_of(neurons: int, rate: float, steps: int) -> np.ndarray:
@@ -45,15 +50,11 @@ def spikes_of(neurons: int, rate: float, steps: int) -> np.ndarray:
     return np.random.default_rng(int(rate)).random((steps, neurons)) < rate * 1e-3
 
 
-def peak_bytes() -> int:
-    """The largest memory of this process; getrusage also counts its parent's, before it began."""
-    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(told["VmHWM"].split()[0]) * 1024
-
-
-def measure(program: sl.Program, mode: str, each: bool, rate: float, repeats: int) -> dict:
+def measure(
+    program: sl.Program, mode: str, each: bool, rate: float, routing: str, repeats: int
+) -> dict:
     """Median steps per CPU-second, and the largest memory of the process."""
-    chip = chip_of(program.neurons)
+    chip = chip_of(program.neurons, routing)
     routes = Routes.of(program, chip)
     program_neurons = program.neurons
     del program
@@ -95,12 +96,13 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=10_000)
     parser.add_argument("--sanafe", metavar="PYTHON", help="an interpreter that has sanafe")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--routing", choices=("unicast", "multicast"), default="unicast")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        path, mode, each, rate = options.child
+        path, mode, each, rate, routing = options.child
         program = sl.load(path)
-        told = measure(program, mode, each == "each", float(rate), options.repeats)
+        told = measure(program, mode, each == "each", float(rate), routing, options.repeats)
         print(json.dumps(told))
         return
     print(f"{'rate':>5}  {'model':<28}{'steps / CPU-s':>14}{'MB':>8}{'mean step':>12}")
@@ -112,7 +114,7 @@ def main() -> None:
         for rate in RATES:
             for mode in ("simple", "queue", "flit"):
                 for each in ("steps", "each"):
-                    found = child(str(path), mode, each, str(rate))
+                    found = child(str(path), mode, each, str(rate), options.routing)
                     label = f"spikeloom {mode}, {'every spike' if each == 'each' else 'steps'}"
                     _print(rate, label, found)
             if options.sanafe:

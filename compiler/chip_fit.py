@@ -22,21 +22,43 @@ def check_fans(program: Program, chip: Chip) -> None:
     Raises:
         FitError: the first kind of limit that is broken, with the worst case of it.
     """
-    used = {"core.fan_in": fan_in, "core.fan_out": fan_out, "core.axons_out": axons_out}
+    used = {
+        "core.fan_in": synapses_per_neuron,
+        "core.fan_out": fan_out,
+        "core.axons_out": axons_out,
+    }
     for name, count in used.items():
         if not chip.has(name):
             continue
-        needed, available = (max(map(count, program.cores), default=0), chip.count(name))
+        counts = [count(core) for core in program.cores]
+        most = [int(each.max(initial=0)) for each in counts]
+        needed, available = max(most, default=0), chip.count(name)
         if needed > available:
+            core = most.index(needed)
+            broken = sum(int((each > available).sum()) for each in counts)
+            population, what = "(all)", f"core {core}"
+            if name != "core.axons_out":
+                population = what = _name(program, core, int(counts[core].argmax()))
             error = FitError(
-                f"the Program is too much for chip {chip.name!r}: {_MEANING[name]}",
-                found=needed,
-                expected=f"at most {available}",
-                remedy="fewer or other connections, or populations that share more inputs",
+                f"the Program is too much for chip {chip.name!r}: {_MEANING[name]}\n"
+                f"  why it is not split: {_WHY[name]}",
+                found=f"{needed:,}" + (f"; {broken:,} are beyond the limit" if broken > 1 else ""),
+                expected=f"at most {available:,}",
+                where=what,
+                remedy=_REMEDY[name],
             )
-            row = {"resource": name, "population": "(all)", "per": "core"}
+            row = {"resource": name, "population": population, "per": "core"}
             error.table = ({**row, "needed": needed, "available": available},)
             raise error
+
+
+def _name(program: Program, core: int, slot: int) -> str:
+    """Population and index of a neuron of a core."""
+    for population in program.populations:
+        own = np.flatnonzero((population.core == core) & (population.slot == slot))
+        if len(own):
+            return f"{population.name}[{own[0]}]"
+    return f"slot {slot} of core {core}"
 
 
 _MEANING = {
@@ -44,21 +66,31 @@ _MEANING = {
     "core.fan_out": "cores that one neuron sends to",
     "core.axons_out": "messages of one core's neurons",
 }
+_WHY = {
+    "core.fan_in": "parts of a neuron would have to send each other sums within a step, "
+    "and cores send spikes",
+    "core.fan_out": "a relay's spikes would come a step later, and the results would depend on "
+    "the mapping",
+    "core.axons_out": "each of these neurons may send to several cores already; "
+    "their sum is too large",
+}
+_REMEDY = {
+    "core.fan_in": "fewer synapses onto this neuron; or populations of its own that sum up parts "
+    "of its inputs, which is another network",
+    "core.fan_out": 'mapping="best", which puts the targets of a neuron on fewer cores; or two '
+    "neurons of the same inputs and parameters, each with a part of the targets",
+    "core.axons_out": 'mapping="best", which needs fewer messages; or fewer neurons per core',
+}
 
 
-def fan_in(core: CoreImage) -> int:
-    """Most synapses of a neuron."""
-    return int(synapses_per_neuron(core).max(initial=0))
+def fan_out(core: CoreImage) -> NDArray[np.int64]:
+    """(neurons,) destinations of each neuron."""
+    return np.diff(core.spike_start).astype(np.int64)
 
 
-def fan_out(core: CoreImage) -> int:
-    """Most destinations of a neuron."""
-    return int(np.diff(core.spike_start).max(initial=0))
-
-
-def axons_out(core: CoreImage) -> int:
-    """Destinations of all neurons."""
-    return len(core.spike_to)
+def axons_out(core: CoreImage) -> NDArray[np.int64]:
+    """(1,) destinations of all neurons."""
+    return np.array([len(core.spike_to)], np.int64)
 
 
 def synapses_per_neuron(core: CoreImage) -> NDArray[np.int64]:

@@ -30,6 +30,8 @@ def kahypar(level: Level, parts: int) -> NDArray[np.int64]:
             "mt-KaHyPar is not installed",
             remedy='pip install "spikeloom[mapping]", or mapping="best"',
         ) from None
+    if parts == 1:  # which it does not take
+        return np.zeros(len(level.weight), np.int64)
     weight = np.ceil(level.weight * UNITS).astype(int)
     rate = np.rint(level.rate / max(float(level.rate.mean()), 1e-30) * 100).astype(int)
     even = -(-int(weight.sum()) // parts)

@@ -9,6 +9,12 @@
 
 #include "net.h"
 
+#if defined(__GNUC__)
+#define PREFETCH(what) __builtin_prefetch(what)
+#else
+#define PREFETCH(what) (void)(what)
+#endif
+
 static inline int lowest(uint64_t set)
 {
 #if defined(__GNUC__)
@@ -20,16 +26,16 @@ static inline int lowest(uint64_t set)
 #endif
 }
 
+/* How many bits are set; without an instruction for it, which not every processor has. */
 static inline int amount(uint64_t set)
 {
-#if defined(__GNUC__)
-    return __builtin_popcountll(set);
-#else
-    int bits = 0;
-    for (; set; set &= set - 1) bits++;
-    return bits;
-#endif
+    set -= set >> 1 & 0x5555555555555555u;
+    set = (set & 0x3333333333333333u) + (set >> 2 & 0x3333333333333333u);
+    return (int)(((set + (set >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
+
+/* The outputs that a node of a tree takes. */
+static inline uint64_t outputs_of(const uint32_t *node) { return node[0] | (uint64_t)node[1] << 32; }
 
 static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -144,7 +150,7 @@ static int64_t work(Net *n, int32_t c, int64_t now)
         int32_t what = c * n->networks + k;
         Queue *queue = &n->queue[what];
         const Held *packet = &n->received[what * n->receive + queue->first];
-        core->free = begin + packet->load;
+        core->free = begin + (t->tree ? (uint32_t)t->work[packet->load] : packet->load);
         core->works_on = packet->number;
         core->working = 1;
         core->turn = (uint8_t)(k + 1 < n->networks ? k + 1 : 0);
@@ -195,7 +201,7 @@ static inline void make(Net *n, Core *core)
         core->number = s->number;
         core->rest = s->rest;
     }
-    if (n->t->made) n->t->made[(n->t->mask ? core->spike : core->number) * n->t->stride] = core->made;
+    if (n->t->made) n->t->made[(n->t->tree ? core->spike : core->number) * n->t->stride] = core->made;
 }
 
 /* A core's packets enter its router as long as there are places. */
@@ -211,14 +217,15 @@ static void fill(Net *n, int32_t c)
             return;
         }
         core->sent = in->count + 1 < n->buffer ? core->made : later(core->made, in->free_at);
-        if (t->sent) t->sent[(t->mask ? core->spike : core->number) * t->stride] = core->sent;
+        if (t->sent) t->sent[(t->tree ? core->spike : core->number) * t->stride] = core->sent;
         core->sends = (uint8_t)(core->sends + 1 < n->networks ? core->sends + 1 : 0);
         int32_t target = t->target[core->packet];
         Held packet = {.when = core->sent + n->m.inject, .number = (uint32_t)core->number};
-        if (t->mask) {
+        if (t->tree) {
             packet.load = (uint32_t)target;
+            PREFETCH(&t->tree[target]);
         } else {
-            packet.place = n->core[target].place;
+            packet.place = (uint32_t)target;
             packet.load = (uint32_t)t->work[core->packet];
         }
         push(n, number, packet);
@@ -235,29 +242,19 @@ void sl_chips_begin(Net *n, int32_t c)
 
 /* ---------------------------------------------------------------------- routers */
 
-/* Columns first, then rows, then the core: by the signs of what is left to go. */
-static inline int side_of(const Input *in)
-{
-    uint32_t place = in->first.place;
-    static const int8_t side[9] = {3, 3, 3, 0, SIDES, 2, 1, 1, 1};
-    int32_t down = (int32_t)(place >> 20) - in->row, right = (int32_t)(place >> 8 & 4095) - in->column;
-    int32_t way = 3 * ((right > 0) - (right < 0)) + (down > 0) - (down < 0) + 4;
-    return side[way] + (way == 4 ? (int32_t)(place & 255) : 0);
-}
-
 /* The first packet of an input asks for its outputs. */
 static inline void ask(Net *n, int32_t number)
 {
     Input *in = &n->input[number];
     int32_t base = number - in->bit;
     in->since = n->now;
-    if (!n->t->mask) {
-        int32_t o = base + side_of(in);
+    if (!n->t->tree) {
+        int32_t o = base + n->way[in->ways + in->first.place];
         n->output[o].wanted |= (uint64_t)1 << in->bit;
         touch(n, o);
         return;
     }
-    in->pending = n->t->mask[in->first.load];
+    in->pending = outputs_of(n->t->tree + in->first.load);
     for (uint64_t set = in->pending; set; set &= set - 1) {
         int32_t o = base + lowest(set);
         n->output[o].wanted |= (uint64_t)1 << in->bit;
@@ -319,21 +316,24 @@ static inline void grant(Net *n, int32_t number)
     Input *in = &n->input[b];
     Held packet = in->first;
     o->wanted &= ~((uint64_t)1 << bit);
-    o->turn = (uint8_t)(bit + 1 < n->inputs ? bit + 1 : 0);
+    o->turn = (uint8_t)(bit + 1);
     o->free_at = n->now + n->m.interval;
     if (o->wanted) wake(n, o->free_at, number);
     packet.when = n->now + o->hop;
-    if (n->t->mask) {
-        uint64_t mask = n->t->mask[packet.load], mine = (uint64_t)1 << o->side;
-        int32_t next = n->t->child[n->t->branch[packet.load] + amount(mask & (mine - 1))];
-        packet.load = (uint32_t)next;
+    if (n->t->tree) {
+        const uint32_t *node = n->t->tree + packet.load;
+        uint64_t mine = (uint64_t)1 << o->side;
+        packet.load = node[NODE + amount(outputs_of(node) & (mine - 1))];
         in->pending &= ~mine;
+        /* Trees are many, and lie far from each other. */
         if (o->side >= SIDES) {
             packet.number += packet.load;
-            packet.load = (uint32_t)n->t->work[next];
+            PREFETCH(&n->t->work[packet.load]);
+        } else {
+            PREFETCH(&n->t->tree[packet.load]);
         }
     }
-    if (!n->t->mask || !in->pending) leave(n, b);
+    if (!n->t->tree || !in->pending) leave(n, b);
     if (o->side < SIDES) {
         o->passed++;
         o->waited += n->now - in->since;

@@ -44,7 +44,7 @@ class Traffic(ctypes.Structure):
     """Packets and what became of them, as network.h has them."""
 
     _fields_ = [
-        *((name, c_void_p) for name in ("target", "work", "mask", "branch", "child", "spike")),
+        *((name, c_void_p) for name in ("target", "work", "tree", "spike")),
         *((name, c_void_p) for name in ("made", "sent", "arrived", "done")),
         ("stride", c_int64),
         *((name, c_void_p) for name in ("passed", "waited", "finished")),

@@ -5,13 +5,13 @@
 
 #include "network.h"
 
-enum { SIDES = 4, NOBODY = -1, SLOTS = 2048, WORDS = SLOTS / 64 };
+enum { SIDES = 4, NOBODY = -1, SLOTS = 2048, WORDS = SLOTS / 64, NODE = 2 };
 
 /* A packet in a buffer. */
 typedef struct {
     int64_t when;           /* the tick from which on it is there */
-    uint32_t place;         /* where it goes: row << 20 | column << 8 | port */
-    uint32_t load;          /* ticks of work, or node of its tree */
+    uint32_t place;         /* the core that it goes to */
+    uint32_t load;          /* ticks of work; in a tree its node, or a place in `work` */
     uint32_t number;        /* in the results */
 } Held;
 
@@ -25,7 +25,7 @@ typedef struct {
     uint64_t pending;       /* outputs that the first packet still wants, in a tree */
     int32_t feeder;         /* output that leads here, or core */
     int16_t count, head;    /* packets, and where the second one is */
-    int16_t row, column;
+    int32_t ways;           /* of its tile in the table */
     uint8_t bit, local;     /* local: a core feeds it */
     uint8_t blocked;        /* the feeder waits for a place */
 } Input;
@@ -56,7 +56,6 @@ typedef struct {
     int32_t number;         /* of the packet in the results */
     int32_t input;          /* of its router in network 0 */
     uint32_t works_on;      /* number in the results */
-    uint32_t place;         /* row << 20 | column << 8 | port */
     uint8_t sends, turn;    /* network of the next packet it sends, and of the next it takes */
     uint8_t busy, working;  /* making a packet; working on one, as far as was looked */
 } Core;
@@ -84,6 +83,7 @@ struct Net {
     int32_t cores, networks, buffer, receive;
     Input *input;
     Output *output;
+    uint8_t *way;                   /* (tiles, cores) the output by which a packet leaves */
     Core *core;
     Held *held;                     /* (ways, buffer) all but the first packet of each input */
     Held *received;                 /* (cores, networks, receive) */

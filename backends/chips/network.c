@@ -27,7 +27,7 @@ static void connect_way(Net *n, int32_t k)
     if (i >= SIDES) core = m->core[tile * m->ports + i - SIDES];
     if (core != NOBODY) target = core * n->networks + router / tiles;
     n->input[k] = (Input){.feeder = i < SIDES ? far : core, .local = i >= SIDES,
-                          .row = (int16_t)row, .column = (int16_t)column, .bit = (uint8_t)i};
+                          .ways = tile * n->cores, .bit = (uint8_t)i};
     n->output[k] = (Output){.target = target, .base = base, .side = (uint8_t)i,
                             .room = n->receive,
                             .hop = (int32_t)(i < SIDES ? m->hop[i] : m->eject)};
@@ -48,33 +48,41 @@ static void clear(Net *n)
     }
     for (int32_t c = 0; c < n->cores; c++) {
         Core *core = &n->core[c];
-        *core = (Core){.next = NOBODY, .last = NOBODY, .input = core->input, .place = core->place};
+        *core = (Core){.next = NOBODY, .last = NOBODY, .input = core->input};
     }
     memset(n->queue, 0, (size_t)(n->cores * n->networks) * sizeof *n->queue);
     n->now = n->end = 0;
 }
 
+/* The output by which a packet leaves a tile: columns first, then rows, then to the core. */
+static uint8_t way_of(const Mesh *m, int64_t tile, int64_t core)
+{
+    int64_t right = m->tile[core] % m->columns - tile % m->columns;
+    if (right) return right > 0 ? 1 : 3;
+    if (m->tile[core] != tile) return m->tile[core] > tile ? 2 : 0;
+    return (uint8_t)(SIDES + m->port[core]);
+}
+
 static void build(Net *n)
 {
     const Mesh *m = &n->m;
+    uint8_t *way = n->way;
     for (int32_t k = 0; k < n->ways; k++) connect_way(n, k);
-    for (int32_t c = 0; c < n->cores; c++) {
-        uint32_t row = (uint32_t)(m->tile[c] / m->columns);
-        uint32_t column = (uint32_t)(m->tile[c] % m->columns);
+    for (int32_t c = 0; c < n->cores; c++)
         n->core[c].input = m->tile[c] * n->inputs + SIDES + m->port[c];
-        n->core[c].place = row << 20 | column << 8 | (uint32_t)m->port[c];
-    }
+    for (int64_t tile = 0; tile < m->rows * m->columns; tile++)
+        for (int32_t c = 0; c < n->cores; c++) *way++ = way_of(m, tile, c);
     for (int32_t s = 0; s < SLOTS; s++) n->slot[s] = NOBODY;
     clear(n);
 }
 
-enum { PARTS = 8 };
+enum { PARTS = 9 };
 
 /* NULL where there is no memory, or the mesh is larger than words have room for (network_run.py asks
  * before). The mesh's tables must stay where they are. */
 EXPORT Net *sl_chips_open(const Mesh *mesh)
 {
-    if (SIDES + mesh->ports > 64 || mesh->rows > 4096 || mesh->columns > 4096) return NULL;
+    if (SIDES + mesh->ports > 63) return NULL;
     Net *n = calloc(1, sizeof *n);
     if (!n) return NULL;
     n->m = *mesh;
@@ -91,7 +99,8 @@ EXPORT Net *sl_chips_open(const Mesh *mesh)
                           ways * (size_t)n->buffer * sizeof(Held),
                           cores * nets * (size_t)n->receive * sizeof(Held),
                           cores * nets * sizeof(Queue), (ways + events) * sizeof(int32_t),
-                          events * sizeof(Far)};
+                          events * sizeof(Far),
+                          (size_t)(mesh->rows * mesh->columns) * cores};
     size_t total = 0;
     for (int k = 0; k < PARTS; k++) total += size[k] = (size[k] + 63) & ~(size_t)63;
     char *part[PARTS], *p = n->memory = calloc(1, total + 63);
@@ -110,6 +119,7 @@ EXPORT Net *sl_chips_open(const Mesh *mesh)
     n->ready = (int32_t *)part[6];
     n->next = n->ready + n->ways;
     n->far = (Far *)part[7];
+    n->way = (uint8_t *)part[8];
     build(n);
     return n;
 }

@@ -38,17 +38,16 @@ typedef struct {
     int32_t follow;         /* the next spike of the same core; -1: none yet */
 } Spike;
 
-/* Packets are unicast where there is no `mask`: then `target` is a core, and `work` the ticks that
- * it takes. Multicast packets follow trees: `target` is the node at which a packet begins; a node
- * has a bit in `mask` for each output of its router, and for each of them, in that order from
- * `branch[node]` on, an entry of `child`: the next node, or, at a core, a place in `work`. Results
- * are numbered by packet, or by place in `work` from a spike's number on, where there are trees. */
+/* Packets are unicast where there is no `tree`: then `target` is a core, and `work` the ticks that
+ * it takes. Multicast packets follow trees: `target` is the place in `tree` of the node at which a
+ * packet begins. A node is two words with a bit for each output of its router that it takes, the
+ * lower ones first, and for each of them, in that order, a word: the place of the next node, or, at
+ * a core, a place in `work`. Results are numbered by packet, or by place in `work` from a spike's
+ * number on, where there are trees. */
 typedef struct {
     const int32_t *target;
     const int32_t *work;
-    const uint64_t *mask;
-    const int32_t *branch;
-    const int32_t *child;
+    const uint32_t *tree;
     Spike *spike;
     int64_t *made;      /* when a packet is ready; these four may be absent */
     int64_t *sent;      /* when it left its core */

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 _Self = TypeVar("_Self", bound="Network")
 
+LARGEST_TABLE = 1 << 28
+"""Tiles times cores; the kernel keeps a byte for each."""
+
 
 def fits_kernel(shape: MeshShape) -> bool:
-    """Whether the kernel's words have room for the mesh; the definition takes any."""
+    """Whether the kernel's words and table of ways have room; the definition takes any mesh."""
     ports = int(shape.port.max(initial=0)) + 1
-    return ports <= 60 and max(shape.rows, shape.columns) <= 4096
+    return ports <= 59 and shape.rows * shape.columns * len(shape.tile) <= LARGEST_TABLE
 
 
 class Network:
@@ -160,6 +163,7 @@ class Network:
         work: NDArray[np.int32],
         spikes: NDArray[np.void],
         first: NDArray[np.int64],
+        each: bool = True,
     ) -> SpikeTimes:
         """As ``run_spikes``, multicast: each spike is one packet; its ``first`` is the sender.
 
@@ -167,26 +171,44 @@ class Network:
             start: (senders + 1,) where the messages of each sender begin.
             trees: of the senders.
             target, work: of every message.
-            spikes, first: as for ``run_spikes``.
+            spikes, first, each: as for ``run_spikes``.
         """
         sender = spikes["first"]
         counts = (start[1:] - start[:-1])[sender]
         groups = np.concatenate([[0], np.cumsum(counts)])
+        if not self._net:
+            return self._slow_trees(start, target, work, spikes, first, groups)
+        mine = spikes.copy()
+        mine["number"] = groups[:-1] - start[:-1][sender]
+        sizes = {"made": len(spikes), "done": int(groups[-1])} if each else {}
+        results = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+        tree = {"target": trees.root, "tree": trees.words}
+        traffic = self._traffic(**tree, work=work, spike=mine, **results)
+        end, sent = self._steps(traffic, first)
+        made = np.repeat(results["made"], counts) if each else None
+        return SpikeTimes(end, sent, made, results.get("done"))
+
+    def _slow_trees(
+        self,
+        start: NDArray[np.int64],
+        target: NDArray[np.int32],
+        work: NDArray[np.int32],
+        spikes: NDArray[np.void],
+        first: NDArray[np.int64],
+        groups: NDArray[np.int64],
+    ) -> SpikeTimes:
+        """The same on the definition."""
+        counts = np.diff(groups)
         messages = np.zeros(int(groups[-1]), MESSAGE)
-        number = np.arange(len(messages)) + np.repeat(start[:-1][sender] - groups[:-1], counts)
+        shift = start[:-1][spikes["first"]] - groups[:-1]
+        number = np.arange(len(messages)) + np.repeat(shift, counts)
         messages["target"], messages["work"] = target[number], work[number]
         messages["make"] = np.repeat(spikes["lead"], counts)
-        if self._net:
-            tables = {"target": trees.root, "work": work}
-            mine = spikes.copy()
-            mine["number"] = groups[:-1] - start[:-1][sender]
-            end, sent = self._run_trees(trees, messages, mine, first, groups, **tables)
-        else:
-            end = self.run_steps(messages, first, groups)
-            sent = np.zeros(len(first) - 1, np.int64)
-            some = first[1:] > first[:-1]
-            sent[some] = messages["sent"][groups[first[1:][some] - 1]]
-            sent = sent.reshape(len(end), -1)
+        end = self.run_steps(messages, first, groups)
+        sent = np.zeros(len(first) - 1, np.int64)
+        some = first[1:] > first[:-1]
+        sent[some] = messages["sent"][groups[first[1:][some] - 1]]
+        sent = sent.reshape(len(end), -1)
         return SpikeTimes(end, sent, messages["made"].copy(), messages["done"].copy())
 
     def _run_trees(
@@ -196,17 +218,13 @@ class Network:
         spikes: NDArray[np.void],
         first: NDArray[np.int64],
         groups: NDArray[np.int64],
-        **tables: NDArray[np.int32],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Multicast on the kernel; fills in the messages' times."""
-        tables = tables or {
-            "target": trees.root,
-            "work": np.ascontiguousarray(messages["work"]),
-        }
-        nodes = {name: getattr(trees, name) for name in ("mask", "branch", "child")}
+        tables = {"target": trees.root, "tree": trees.words}
+        tables["work"] = np.ascontiguousarray(messages["work"])
         times = {name: np.zeros(len(spikes), np.int64) for name in ("made", "sent")}
         times |= {name: np.zeros(len(messages), np.int64) for name in ("arrived", "done")}
-        found = self._steps(self._traffic(**tables, **nodes, **times, spike=spikes), first)
+        found = self._steps(self._traffic(**tables, **times, spike=spikes), first)
         for name, values in times.items():
             per_message = np.repeat(values, np.diff(groups)) if name in ("made", "sent") else values
             messages[name] = per_message

@@ -401,12 +401,12 @@ class StepTimer:
         spikes["lead"] = self.ticks(ready - np.where(fresh, 0.0, np.roll(last, 1)))
         spikes["rest"] = self.ticks(out)
         first = np.searchsorted(key, np.arange(steps * routes.cores + 1))
+        tables = routes.target, self._work_ticks
         with Network(self.shape, self._compiled) as network:
             if routes.multicast:
-                bounds = routes.start, routes.trees
-                times = network.run_trees(*bounds, routes.target, self._work_ticks, spikes, first)
+                times = network.run_trees(routes.start, routes.trees, *tables, spikes, first, each)
             else:
-                times = network.run_spikes(routes.target, self._work_ticks, spikes, first, each)
+                times = network.run_spikes(*tables, spikes, first, each)
             passed, waited = network.passed, network.waited * tick
         # After its last message a core goes through the rest of its neurons.
         over = sent.total.ravel().copy()

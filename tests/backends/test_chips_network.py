@@ -199,6 +199,22 @@ def test_trees_to_tiles_with_many_cores():
     assert trees.links.tolist() == [[0, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("block", [1, 7, 40])
+def test_trees_are_laid_out_in_parts(monkeypatch, block):
+    rng = np.random.default_rng(6)
+    shape = random_shape(rng)
+    messages, first, groups = random_packets(rng, shape, steps=6, most=12)
+    cores = len(shape.tile)
+    source = np.repeat(np.arange(len(first) - 1) % cores, np.diff(first)).astype(np.int32)
+    where = (groups, source, messages["target"], shape.tile, shape.port, shape.columns)
+    whole = Trees.of(*where)
+    monkeypatch.setattr("spikeloom.backends.chips.trees.BLOCK", block)
+    parts = Trees.of(*where)
+    assert len(source) > 8
+    for name in ("root", "words", "links"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
+
+
 @pytest.mark.parametrize("compiled", BOTH)
 def test_a_slow_core_stops_its_senders(compiled):
     # One core sends to itself, faster than it works; one place in front of it, one in its router.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,27 @@ time.hop = { low = 1e-9, high = 1e-8, points = 15, scale = "log" }
 energy.synapse = [1e-12, 2e-12, 1e-11, 2e-11]
 """
 POINTS = 240
+
+
+MAPPINGS = """
+format = 1
+inputs = "in.npz"
+mode = "simple"
+objectives = ["latency", "seconds"]
+[parameters]
+core.neurons = [2]
+mapping = ["sequential", "best"]
+"""
+STRANGERS = """
+    import spikeloom as sl
+
+    net = sl.Network(dt=1e-3)
+    ear = net.source("ear", 6)
+    cells = net.population("cells", 6, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
+    net.connect(ear, cells, weights=1.5, connector=sl.OneToOne())
+    pre, post = [0, 1, 2, 3, 4, 5], [3, 4, 5, 0, 1, 2]
+    net.connect(cells, cells, weights=sl.Synapses(pre, post, 0.2))
+"""
 
 
 @pytest.fixture
@@ -314,3 +336,23 @@ def test_no_scheduler(folder, net):
         sl.explore("study.toml", net, scheduler="tcp:/127.0.0.1:1")
     assert str(told.value).startswith("no Dask scheduler answers\n")
     assert str(told.value).endswith("workers, 'dask worker tcp://…'")
+
+
+def test_mappings_are_explored(folder):
+    found = {}
+    exec(textwrap.dedent(STRANGERS), found)
+    (folder / "study.toml").write_text(MAPPINGS)
+    rng = np.random.default_rng(0)
+    inputs = {"ear": rng.random((20, 6)) < 0.3}
+    np.savez(folder / "in.npz", **inputs)
+    rows = sl.explore("study.toml", found["net"]).rows
+    chip = sl.load_chip("loihi")
+    numbers = {**chip.numbers, "core.neurons": replace(chip.numbers["core.neurons"], value=2)}
+    chip = replace(chip, numbers=numbers)
+    seconds = []
+    for row in rows:
+        program = sl.compile(found["net"], chip.target, mapping=row.payload["mapping"])
+        seconds.append(sl.latency(program, inputs, 20, chip, mode="simple").seconds)
+    assert [row.payload["mapping"] for row in rows] == ["sequential", "best"]
+    assert [row.result["seconds"] for row in rows] == seconds
+    assert seconds[0] != seconds[1], "pairs that talk to each other share a core in one of them"

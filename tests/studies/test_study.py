@@ -70,8 +70,9 @@ def test_too_large_a_grid(tmp_path):
         ("format = 2", "the study has another version\n  found: 2\n  expected: 1\n"
          "  where: {}: format"),
         (SMALL.replace("[par", "seeds = 1\n[par"), "no study says this\n  expected: one of format, "
-         "name, network, nir, inputs, steps, chip, mode, loop, search, points, seed, objectives, "
-         "parameters, samples, readout\n  where: {}: seeds\n  remedy: did you mean 'seed'?"),
+         "name, network, nir, inputs, steps, chip, mode, mapping, loop, search, points, seed, "
+         "objectives, parameters, samples, readout\n"
+         "  where: {}: seeds\n  remedy: did you mean 'seed'?"),
         (HEAD, "a study needs parameters\n  where: {}: parameters"),
         (SMALL + "time.hop_east = [-1.0]", "this number is out of range\n  found: -1.0\n"
          "  expected: 0 to 1000\n  where: {}: parameters.time.hop_east"),

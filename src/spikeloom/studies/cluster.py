@@ -69,8 +69,15 @@ class DaskPool:
         self._client.close()
 
     def room(self) -> int:
-        """See :class:`.jobs.Pool`."""
-        known: Any = self._client.nthreads()
+        """See :class:`.jobs.Pool`.
+
+        Raises:
+            DeviceError: the scheduler is gone.
+        """
+        try:
+            known: Any = self._client.nthreads()
+        except Exception as error:  # a closed connection, a scheduler that does not answer
+            raise self._gone(error) from None
         threads = sum(known.values())
         return max(1, _JOBS_PER_THREAD * threads) - len(self._jobs)
 
@@ -89,12 +96,15 @@ class DaskPool:
             ended = self._dask.wait(list(self._jobs), return_when="FIRST_COMPLETED").done
         except Exception as error:  # cancelled futures, a closed connection
             if self._client.status != "running":
-                raise DeviceError(
-                    "the Dask scheduler is gone", found=str(error)[:200], where=self._address,
-                    remedy="start it and the command again; what is done is kept",
-                ) from None  # fmt: skip
+                raise self._gone(error) from None
             ended = {future for future in self._jobs if future.done()}
         return [self._outcome(future) for future in ended]
+
+    def _gone(self, error: Exception) -> DeviceError:
+        return DeviceError(
+            "the Dask scheduler is gone", found=str(error)[:200], where=self._address,
+            remedy="start it and the command again; what is done is kept",
+        )  # fmt: skip
 
     def _outcome(self, future: Any) -> Outcome:
         number = self._jobs.pop(future)

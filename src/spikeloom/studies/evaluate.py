@@ -115,7 +115,8 @@ def chips_of(study: Study) -> dict[str, Chip]:
 
 def _program(setting: Setting, chip: Chip, point: dict[str, Any]) -> tuple[Program, Any]:
     options = {n[8:]: value for n, value in point.items() if n.startswith("compile.")}
-    key = (chip.target, tuple(sorted(options.items())))
+    mapping = point.get("mapping", setting.study.mapping)
+    key = (chip.target, tuple(sorted(options.items())), mapping)
     programs = setting.programs
     if key not in programs:
         quantization = None
@@ -123,7 +124,7 @@ def _program(setting: Setting, chip: Chip, point: dict[str, Any]) -> tuple[Progr
             quantization = replace(setting.network.quantization or Quantization(), **options)
         while len(programs) >= _KEPT:
             del programs[next(iter(programs))]
-        programs[key] = compile(setting.network, chip.target, quantization)
+        programs[key] = compile(setting.network, chip.target, quantization, mapping=mapping)
     return programs[key], key
 
 

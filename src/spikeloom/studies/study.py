@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..backends.chips.step_times import MODES
 from ..compiler.chip_fields import FIELDS, SIDES
+from ..compiler.mapping import METHODS
 from ..errors import FileError
 from ..toml_file import read_toml
 from .space import MOST_POINTS, Parameter, grid_points, random_points
@@ -38,17 +40,17 @@ GROUPS = {
 }
 """Names for several numbers of a chip that get the same value."""
 
-MODES = ("simple", "queue", "flit")
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "mode": MODES,
+    "mapping": METHODS,
     "compile.per_neuron": (False, True),
     "compile.rounding": ("nearest", "toward_zero"),
 }
 _OTHER = ("chip", "compile.scale", "compile.multiple_of", *_CHOICES)
 _NIR = ("dt", "source", "reset", "reset_delay", "tau_scale")
 _KEYS = (
-    *("format", "name", "network", "nir", "inputs", "steps", "chip", "mode", "loop", "search"),
-    *("points", "seed", "objectives", "parameters", "samples", "readout"),
+    *("format", "name", "network", "nir", "inputs", "steps", "chip", "mode", "mapping", "loop"),
+    *("search", "points", "seed", "objectives", "parameters", "samples", "readout"),
 )
 
 
@@ -63,6 +65,7 @@ class Study:
             good in all of them and better in one.
         chip: name, or path of a chip's file, where it is not varied.
         mode: of ``sl.latency``, where it is not varied.
+        mapping: of ``sl.compile``, by name, where it is not varied.
         loop: ``"auto"``, ``"open"`` or ``"closed"``.
         search: ``"grid"`` or ``"random"``.
         points: of a random search; 0 for a grid.
@@ -79,6 +82,7 @@ class Study:
     objectives: tuple[str, ...] = ("latency", "energy", "cores")
     chip: str = "loihi"
     mode: str = "queue"
+    mapping: str = "auto"
     loop: str = "auto"
     search: str = "grid"
     points: int = 0
@@ -151,8 +155,13 @@ class _Reader:
                 "a study names no Python file, which would be executed", "network",
                 content["network"], "a NIR file", "name it yourself: --network net.py:NAME",
             )  # fmt: skip
-        for key, known in (("mode", MODES), ("loop", ("auto", "open", "closed")),
-                           ("search", ("grid", "random"))):  # fmt: skip
+        choices = {
+            "mode": MODES,
+            "mapping": METHODS,
+            "loop": ("auto", "open", "closed"),
+            "search": ("grid", "random"),
+        }
+        for key, known in choices.items():
             if key in content:
                 settings[key] = self.choice(content[key], key, known)
         for key, low, high in (("steps", 1, 1 << 31), ("points", 1, MOST_POINTS),
