@@ -12,8 +12,7 @@ from ..protocol import COBS_RUN
 from .around import after, after_first, place
 
 Token = data.StructLayout({"data": 8, "zero": 1, "end": 1, "bad": 1})
-"""A byte of a frame (``zero``: 0 instead of ``data``), or (``end``) the end of one; ``bad`` if it ended
-inside a block."""
+"""A byte of a frame (``zero``: 0 instead of ``data``), or its ``end``, ``bad`` inside a block."""
 
 
 FrameByte = data.StructLayout({"data": 8, "last": 1})
