@@ -200,7 +200,12 @@ STATUS = Layout(
         Field("step", 4, "steps computed since the core's last reset, modulo 2^32"),
         Field("bad_frames", 4, "frames dropped: COBS, CRC, length, version or type wrong"),
         Field("lost_frames", 4, "frames dropped: out of order, or beyond the credit given"),
-        Field("line_errors", 4, "bytes with a wrong stop bit, or that came too fast"),
+        Field(
+            "line_errors",
+            4,
+            "bytes with a wrong stop bit, or that came too fast; those between two turns of the "
+            "device's program count once",
+        ),
     ),
     "Starts the payload of STATUS, HELLO, RESEND and REFUSED frames from the device. Counters "
     "count modulo 2^32 from the device's last reset.",

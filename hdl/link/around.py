@@ -1,4 +1,4 @@
-"""Places of a ring that are only ever gone through in turn: a shift register instead of a counter."""
+"""Places of a ring that are gone through in turn: a shift register instead of a counter."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 from ..protocol import COBS_RUN
 from .around import after, after_first, place
 
-Token = data.StructLayout({"data": 8, "end": 1, "bad": 1})
-"""A byte of a frame, or (``end``) the end of one; ``bad`` if it ended inside a block."""
+Token = data.StructLayout({"data": 8, "zero": 1, "end": 1, "bad": 1})
+"""A byte of a frame (``zero``: 0 instead of ``data``), or its ``end``, ``bad`` inside a block."""
 
 
 FrameByte = data.StructLayout({"data": 8, "last": 1})
@@ -43,14 +43,14 @@ class CobsDecoder(wiring.Component):
         with m.If(byte == 0):
             m.d.comb += emit.eq(inside)
         with m.Elif(left == 1):
-            m.d.comb += [emit.eq(inside & zero), token.data.eq(0)]
+            m.d.comb += [emit.eq(inside & zero), token.zero.eq(1)]
         with m.Else():
             m.d.comb += emit.eq(1)
         with m.If(self.data.valid & self.data.ready):
             with m.If(byte == 0):
                 m.d.sync += [left.eq(1), inside.eq(0)]
             with m.Elif(left == 1):
-                m.d.sync += [left.eq(byte), inside.eq(1), zero.eq(byte <= COBS_RUN)]
+                m.d.sync += [left.eq(byte), inside.eq(1), zero.eq(byte != COBS_RUN + 1)]
             with m.Else():
                 m.d.sync += left.eq(left - 1)
         return m

@@ -58,18 +58,10 @@ class Firmware(Sending):
         a.label("main")
         wanted = Event.FRAME | Event.FULL | Event.FLUSH | Event.HUNGRY | Event.SENT
         a.let(self.mask, wanted)
-        a.port(Op.LOAD, Read.LINE_ERRORS)
-        a.memory(Op.SUB, self.line_seen)
+        self._test(Event.LINE_ERROR)
         a.jump("no line errors", When.ZERO)
-        a.store(self.t)
-        a.let(self.t + 1, 0)
-        line = self.counters["line"]
-        a.add(self.line_seen, self.t, 1)
-        a.add(line, self.t, 2)
-        for i in (2, 3):
-            a.memory(Op.LOAD, line + i)
-            a.constant(Op.ADC, 0)
-            a.store(line + i)
+        a.out(Write.LINE_SEEN)
+        a.add_constant(self.counters["line"], 1, 4)
         a.label("no line errors")
         self._test(Event.FRAME)
         a.jump("frame", When.NOT_ZERO)

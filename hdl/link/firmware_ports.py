@@ -12,10 +12,9 @@ class Read(IntEnum):
     FLAGS = 1
     COUNT = 2  # two: bytes of the frame that has come, CRC included
     OUTBOX_AT = 4  # two: where the outbox is written
-    LINE_ERRORS = 6
-    INBOX = 7  # the next byte of the inbox
+    INBOX = 6  # the next byte of the inbox
+    OUTBOX = 7  # the next byte of the outbox
     STEP = 8  # four
-    OUTBOX = 12  # the next byte of the outbox
 
 
 class Write(IntEnum):
@@ -34,6 +33,7 @@ class Write(IntEnum):
     SEND_AT = 14  # two: where outbox or description are read
     SEND_END = 16  # two: up to where that is sent
     SEND_BYTE = 18
+    LINE_SEEN = 22
     RATE = 20  # two: clock cycles of a bit of the line, less one
     SEND = 19  # from SEND_AT to SEND_END, of the description if bit 0, then the CRC
 
@@ -48,6 +48,7 @@ class Event(IntEnum):
     HUNGRY = 16  # the executor asks for a byte where there is none, or in ABORT
     SENT = 32  # nothing is being sent
     DRAINED = 64  # and all that was is out on the line
+    LINE_ERROR = 128  # a byte has been lost on the line since LINE_SEEN
 
 
 class Control(IntEnum):

@@ -51,7 +51,6 @@ class Sending:
         self.session = a.variable(4)
         self.answer_due = a.variable()  # bits as in ANSWERS
         self.counters = {name: a.variable(4) for name in ("bad", "lost", "line")}
-        self.line_seen = a.variable()
         # The rate that is tried is counted down: the last two bytes are zero when there is none.
         self.changing, self.turn, self.trial = a.variable(), a.variable(), a.variable(2)
         self.of_device = range(first, a.free)

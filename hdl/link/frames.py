@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -154,7 +154,13 @@ class Frames(wiring.Component):
             s.put_address.eq(receiver.place),
             s.put_data.eq(receiver.byte),
         ]
+        line_error = Signal()
+        with m.If(self.line_error):
+            m.d.sync += line_error.eq(1)
+        with m.Elif(self._writes(Write.LINE_SEEN)):
+            m.d.sync += line_error.eq(0)
         events = {
+            Event.LINE_ERROR: line_error,
             Event.FRAME: receiver.pending,
             Event.INTACT: receiver.intact,
             Event.FULL: outbox.full,
@@ -191,22 +197,16 @@ class Frames(wiring.Component):
     def _read(self, m: Module) -> None:
         """What the sequencer can look at."""
         s, receiver = self.sequencer, self.receiver
-        errors = Signal(8)
-        with m.If(self.line_error):
-            m.d.sync += errors.eq(errors + 1)
         ports = {
             Read.EVENTS: s.events,
             Read.FLAGS: Cat(self.work.running, self.work.fault),
-            Read.LINE_ERRORS: errors,
             Read.INBOX: self.inbox.next,
             Read.OUTBOX: self.outbox.next,
         }
         for i in range(2):
             ports[Read.COUNT + i] = receiver.count[8 * i : 8 * i + 8]
             ports[Read.OUTBOX_AT + i] = self.outbox.write_at[8 * i : 8 * i + 8]
-        for i in range(4):
-            ports[Read.STEP + i] = self.work.step[8 * i : 8 * i + 8]
-        with m.Switch(s.port[:4]):
-            for number, value in ports.items():
-                with m.Case(number):
-                    m.d.comb += s.port_data.eq(value)
+        # As a tree of choices between two, with STEP wherever bit 3 is.
+        low = Cat(Cat(ports.get(n, 0), Const(0, 8))[:8] for n in range(8))
+        step = self.work.step.word_select(s.port[:2], 8)
+        m.d.comb += s.port_data.eq(Mux(s.port[3], step, low.word_select(s.port[:3], 8)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,6 +53,11 @@ class LineBuffer(wiring.Component):
         return m
 
 
+def _below(limit: int, count: Signal) -> Value:
+    """Whether a count's four lowest bits are less than a number."""
+    return Const((1 << limit) - 1, 16).bit_select(count[:4], 1)
+
+
 class Receiver(wiring.Component):
     """Checks a frame's CRC and length while it comes, and keeps it until it is released.
 
@@ -89,18 +94,20 @@ class Receiver(wiring.Component):
         m = Module()
         m.submodules.crc = crc = BitCrc()
         token = self.tokens.payload
-        bit, full = Signal(4), Signal()
+        bit, full, low = Signal(4), Signal(), Signal()
         byte = self.tokens.valid & ~token.end
         taken = byte & bit[3] & self.head_ready
         m.d.comb += [
             full.eq(self.count == self.too_long),
-            crc.bit.eq(token.data.bit_select(bit[:3], 1)),
+            # The first places one by one: a look-up takes less than a comparison.
+            low.eq(self.count[4:] == 0),
+            crc.bit.eq(token.data.bit_select(bit[:3], 1) & ~token.zero),
             crc.enable.eq(byte & ~bit[3]),
             crc.start.eq(self.release),
-            self.byte.eq(token.data),
+            self.byte.eq(Mux(token.zero, 0, token.data)),
             self.place.eq(self.count),
-            self.head.eq(taken & (self.count < HEAD)),
-            self.payload.eq(taken & (self.count >= HEADER.size) & ~full),
+            self.head.eq(taken & low & _below(HEAD, self.count)),
+            self.payload.eq(taken & ~(low & _below(HEADER.size, self.count)) & ~full),
             self.pending.eq(self.tokens.valid & token.end),
             self.intact.eq(~token.bad & crc.matches & ~full),
             self.tokens.ready.eq(taken | self.release),

@@ -9,6 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from spikeloom.hdl import protocol
+from spikeloom.hdl.link.around import after_first, place
 from spikeloom.hdl.link.assembler import Assembler
 from spikeloom.hdl.link.cobs import CobsDecoder, CobsEncoder
 from spikeloom.hdl.link.crc import BitCrc
@@ -85,7 +86,7 @@ def test_decoder_equals_the_codec():
         ctx.set(dut.tokens.ready, 1)
         async for _, _, valid, token in ctx.tick().sample(dut.tokens.valid, dut.tokens.payload):
             if valid:
-                tokens.append((token.data, token.end, token.bad))
+                tokens.append((0 if token.zero else token.data, token.end, token.bad))
 
     simulate(dut, feed, background=(take,))
     frames, frame = [], bytearray()
@@ -239,6 +240,18 @@ def test_outbox():
         assert bytes(ring) == (b"\x0f\0\7\1" + data[:15] + b"\x19\0\7\1" + data[15:] + b"\0\0\7\1")
 
     simulate(dut, feed)
+
+
+@pytest.mark.parametrize("depth", [64, 128, 512, 1024])
+def test_every_place_of_a_ring_takes_its_turn(depth):
+    places = [after_first(steps, depth) for steps in range(depth)]
+    assert sorted(places[:-1]) == list(range(1, depth))
+    assert places[-1] == places[0]
+
+
+def test_no_such_ring():
+    with pytest.raises(ValueError, match="a ring has 64, 128, 512, 1024 words, not 32"):
+        place(32)
 
 
 def test_line_buffer():

@@ -77,7 +77,7 @@ def network(subtract: bool = True) -> Network:
     """The delta rule with spikes: a teacher's spike adds a share of the trace, an own one takes."""
     net = Network(dt=DT, name="digits, learned", seed=0)
     pixels = net.source("pixels", 64)
-    cells = LIF(tau_mem=7e-3, v_threshold=1.0, reset="subtract" if subtract else "zero")
+    cells = LIF(tau_mem=7e-3, v_threshold=1.0, reset="subtract" if subtract else "value")
     digits = net.population("digits", 10, cells)
     rule = Rule(
         dw=f"{_ETA}*m*x1*t0 - {_ETA}*m*x1*y0",
