@@ -8,6 +8,8 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .contents import Contents
+from .core import Core
 from .core_adapter import CoreAdapter
 from .core_regions import PROBE_REGION, describe
 from .descriptor import Descriptor
@@ -25,10 +27,18 @@ class Device(wiring.Component):
         geometry: of the core.
         descriptor: what the device tells about itself (``core_regions.describe``).
         divisor: clock cycles per bit.
+        contents: of the memories from the beginning, of a core alone.
     """
 
-    def __init__(self, geometry: Geometry, descriptor: Descriptor, divisor: int):
+    def __init__(
+        self,
+        geometry: Geometry,
+        descriptor: Descriptor,
+        divisor: int,
+        contents: Contents | None = None,
+    ):
         self.geometry, self.descriptor, self.divisor = geometry, descriptor, divisor
+        self.contents = contents
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -39,6 +49,8 @@ class Device(wiring.Component):
         m.submodules.link = link = UartLink(d, self.divisor)
         own = ResetInserter(link.reset_core)
         core = make_chip(self.geometry, build=build)
+        if self.contents is not None and isinstance(core, Core):
+            self.contents.put_into(core)
         adapter = CoreAdapter(self.geometry, d.event_capacity, d.region(PROBE_REGION)[1].depth)
         m.submodules.core, m.submodules.adapter = own(core), own(adapter)
         wiring.connect(m, link.core, adapter.link)
