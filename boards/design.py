@@ -17,6 +17,7 @@ from .pll import find_pll
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..hdl.contents import Contents
     from ..hdl.descriptor import Descriptor
     from ..hdl.device import Device
     from .board import Board
@@ -35,6 +36,7 @@ class Design:
         seed: of place and route.
         start: baud rate of the line after a reset; hosts ask for faster ones from there. Where
             ``baud`` is less, the line has that rate only.
+        contents: of the core's memories from the beginning; None: zeros.
     """
 
     board: Board
@@ -44,6 +46,7 @@ class Design:
     max_payload: int
     seed: int = 1
     start: int = START_BAUD
+    contents: Contents | None = None
 
     @staticmethod
     def of(
@@ -55,6 +58,7 @@ class Design:
         max_payload: int | None = None,
         seed: int = 1,
         start: int = START_BAUD,
+        contents: Contents | None = None,
     ) -> Design:
         """The board's own design, with what is given instead."""
         return Design(
@@ -65,10 +69,19 @@ class Design:
             board.max_payload if max_payload is None else max_payload,
             seed,
             start,
+            contents,
         )
 
     def __post_init__(self) -> None:
         find_pll(self.board.part.family, self.board.oscillator_hz, self.clock_hz)
+        held = self.contents.tables.intersection(self.board.single) if self.contents else ()
+        if held:
+            raise InputError(
+                "this board's bitstream cannot hold a network",
+                found=f"{', '.join(sorted(held))} in SPRAM, which is empty after configuration",
+                where=self.board.name,
+                remedy="load the network with `spikeloom deploy`",
+            )
         if not MIN_PAYLOAD <= self.max_payload <= MAX_PAYLOAD:
             raise InputError(
                 "no device has frames of this size",
@@ -118,7 +131,7 @@ class Design:
         """The device, which describes itself."""
         from ..hdl.device import Device
 
-        return Device(self.geometry, self.descriptor())
+        return Device(self.geometry, self.descriptor(), self.contents)
 
     def descriptor(self) -> Descriptor:
         """What the device tells of itself."""
@@ -145,6 +158,7 @@ class Design:
             "max_payload": self.max_payload,
             "seed": self.seed,
             "geometry": self.geometry.to_dict(),
+            **({"contents": self.contents.digest} if self.contents else {}),
         }
 
     def build_hash(self, tools: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .contents import Contents
+from .core import Core
 from .core_adapter import CoreAdapter
 from .core_regions import PROBE_REGION, describe
 from .descriptor import Descriptor
@@ -24,10 +26,13 @@ class Device(wiring.Component):
     Args:
         geometry: of the core.
         descriptor: what the device tells about itself (``core_regions.describe``).
+        contents: of the memories from the beginning, of a core alone.
     """
 
-    def __init__(self, geometry: Geometry, descriptor: Descriptor):
-        self.geometry, self.descriptor = geometry, descriptor
+    def __init__(
+        self, geometry: Geometry, descriptor: Descriptor, contents: Contents | None = None
+    ):
+        self.geometry, self.descriptor, self.contents = geometry, descriptor, contents
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -38,6 +43,8 @@ class Device(wiring.Component):
         m.submodules.link = link = UartLink(d)
         own = ResetInserter(link.reset_core)
         core = make_chip(self.geometry, build=build)
+        if self.contents is not None and isinstance(core, Core):
+            self.contents.put_into(core)
         adapter = CoreAdapter(self.geometry, d.event_capacity, d.region(PROBE_REGION)[1].depth)
         m.submodules.core, m.submodules.adapter = own(core), own(adapter)
         wiring.connect(m, link.core, adapter.link)

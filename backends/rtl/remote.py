@@ -83,6 +83,9 @@ class LinkedModel(Model):
         self._digests: dict[tuple[int, str], int] = {}
         self._queued: dict[tuple[int, str], bytes] = {}
         self._counted: dict[tuple[int, int], int] = {}
+        self.sent = 0
+        """Bytes of memories that have been sent to the device."""
+        self._first = True
         self._core = -1
         self._select(0)
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
@@ -138,24 +141,29 @@ class LinkedModel(Model):
         """Send what is to be loaded; digests say that it is there, all asked for at once.
 
         What is there already is not sent again: zeros at the end, and all of a region that the
-        core itself writes, which often has come back to where it began.
+        core itself writes, which often has come back to where it began; at first anything, since
+        the device may hold the network from power-on, or from an earlier host.
         """
         queued, self._queued = self._queued, {}
         for core in sorted({core for core, _ in queued}):
             self._select(core)
             self._send({region: image for (c, region), image in queued.items() if c == core})
+        self._first = self._first and not queued
 
     def _send(self, images: dict[str, bytes]) -> None:
         """Load regions of the selected core."""
         known = self.client.descriptor.region
         depths = {region: known(region)[1].depth for region in images}
-        there = {region: n for region, n in depths.items() if known(region)[1].volatile}
+        there = {
+            region: n for region, n in depths.items() if self._first or known(region)[1].volatile
+        }
         for region, found in zip(there, self.client.digests(there), strict=True):
             if found == zlib.crc32(images[region]):
                 del images[region], depths[region]
         for region, image in images.items():
             size = known(region)[1].word_bytes
             used = -(-len(image.rstrip(b"\0")) // size)
+            self.sent += used * size
             self.client.write(region, 0, image[: used * size])
         for region, found in zip(depths, self.client.digests(depths), strict=True):
             if found != zlib.crc32(images[region]):
@@ -443,6 +451,11 @@ class RemoteBackend(RtlBackend):
         )
         bits = table.decode([word] * len(table.widths))["saturated"]
         return self._saturations(), bits.astype(np.uint8)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of memories that loading has sent: 0 if the device held the network already."""
+        return self._linked.sent
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``spikeloom devices`` and ``doctor``."""

@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..board_bake import contents_of
 from ..boards.catalogue import find_board
 from ..boards.design import Design
 from ..cache import cache_folder
+from ..compiler.program import Program
 from ..errors import InputError
 from .output import Waiting, print_json, table
 from .sizes import add_sizes, geometry_of, needs_hardware_tools
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   spikeloom build --board ulx3s-25f
   spikeloom build --board ulx3s-85f --for net.loom
+  spikeloom build --board ulx3s-25f --bake net.loom    # holds that network from power-on
   spikeloom build --board icebreaker --lanes 1 --neurons 64 --clock 12e6 --json
   spikeloom build --board basys3 --project basys3      # for Vivado, later
   spikeloom build --board arty-a7-35t --ssh me@lab     # with the Vivado there"""
@@ -42,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--baud", type=int, metavar="N", help="the line's fastest (default: the board's)")
     add("--max-payload", type=int, metavar="BYTES", help="of a frame (default: the board's)")
     add("--seed", type=int, default=1, metavar="N", help="of place and route (default: 1)")
+    add("--bake", metavar="net.loom", help="a Program that is in the bitstream itself")
     add("--again", action="store_true", help="build even if the same was built before")
     vivado = parser.add_mutually_exclusive_group()
     vivado.add_argument("--project", metavar="FOLDER", help="write the Vivado project, run nothing")
@@ -59,13 +63,18 @@ def design_of(options: argparse.Namespace) -> Design:
             found=f"--clock {clock:g}",
             expected="a number of Hz, such as 45e6",
         )
+    geometry = geometry_of(options, board.geometry)
+    contents = None
+    if options.bake is not None:
+        contents = contents_of(Program.load(options.bake), geometry)
     return Design.of(
         board,
-        geometry_of(options, board.geometry),
+        geometry,
         clock_hz=None if clock is None else round(clock),
         baud=options.baud,
         max_payload=options.max_payload,
         seed=options.seed,
+        contents=contents,
     )
 
 
