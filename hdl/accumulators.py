@@ -26,9 +26,7 @@ class Accumulators(Component):
 
     ``add`` adds ``value``, which follows two cycles later; one addition per cycle whatever the
     addresses: read, wait, add and write are a pipeline, and a sum that has yet to be written goes
-    on to the next additions by itself. Two additions are to the same address if their ``place``
-    and ``receptor`` are the same: the address without what is the same in the whole step, known a
-    little earlier. ``take`` reads the accumulators at ``index`` into ``sum0``,
+    on to the next additions by itself. ``take`` reads the accumulators at ``index`` into ``sum0``,
     ``sum1`` in the next cycle, and leaves them at zero; ``value`` is 0 two cycles later. No
     ``take`` comes within three cycles of an ``add``. With ``look`` and ``take`` they are read and
     left; what the host writes then goes through the adder, too.
@@ -45,7 +43,6 @@ class Accumulators(Component):
             "add": In(1),
             "receptor": In(1),
             "index": In(bits),
-            "place": In(bits),
             "value": In(signed(g.accumulator_bits)),
             "take": In(1),
             "look": In(1),
@@ -61,17 +58,16 @@ class Accumulators(Component):
         bits = self.geometry.accumulator_bits
         total = Signal(signed(bits))
         # What came one, two and three cycles ago.
-        adding, place, receptor = (
+        adding, index, receptor = (
             stages(m, now, 3, name)
             for name, now in (
-                ("adding", self.add), ("place", self.place), ("receptor", self.receptor)
+                ("adding", self.add), ("index", self.index), ("receptor", self.receptor)
             )
         )  # fmt: skip
-        index = stages(m, self.index, 2, "index")
         clear = stages(m, self.take & ~self.look, 2, "clear")
         # The sums that a read misses are those of the two additions before.
         one, two = (
-            adding[i] & (place[1] == place[i]) & (receptor[1] == receptor[i]) for i in (2, 3)
+            adding[i] & (index[1] == index[i]) & (receptor[1] == receptor[i]) for i in (2, 3)
         )
         found: Any = self.banks[0].get("sum")
         if len(self.banks) == 2:
@@ -185,36 +181,36 @@ class SynapseLane(Component):
         group = self._either(m, row, "group")
         receptor = later(m, row.receptor, 1, "receptor") if g.receptors == 2 else Const(0, 1)
         exponent = row.exponent if g.exponents else Const(0, 1)
-        weight, exponent, valid = (
+        weight, valid = (later(m, weight, 1, "weight"), later(m, rows.valid, 1, "valid"))
+        # 2^exponent, so that a multiplier shifts: a bit among four, and who of four has none.
+        bit, others = (
             later(m, value, 1, name)
-            for name, value in (
-                ("weight", weight), ("exponent", exponent), ("valid", rows.valid)
-            )
-        )  # fmt: skip
+            for name, value in zip(("bit", "others"), _decoded(exponent), strict=True)
+        )
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)
-            exponent = Mux(self.plastic, self.plastic_exponent, exponent)
+            plastic_bit, plastic_others = _decoded(self.plastic_exponent)
+            bit = Mux(self.plastic, plastic_bit, bit)
+            others = Mux(self.plastic, plastic_others, others)
             delay = Mux(self.plastic, self.plastic_delay, delay)
             group = Mux(self.plastic, self.plastic_group, group)
             receptor = Mux(self.plastic, self.plastic_receptor, receptor)
             valid = valid | self.plastic
-        # 2^exponent, so that a multiplier shifts.
         mantissa = Signal(signed(g.weight_bits))
         factor = Signal(max(3, g.exponents) + 1)
         product = Signal(signed(g.accumulator_bits))
-        m.d.sync += [
-            mantissa.eq(weight),
-            factor.eq(1 << exponent),
-            product.eq(mantissa * factor),
-        ]
+        m.d.sync += [mantissa.eq(weight), product.eq(mantissa * factor)]
+        for i in range(0, len(factor), 4):
+            m.d.sync += factor[i : i + 4].eq(bit)
+            with m.If(others[i >> 2]):
+                m.d.sync += factor[i : i + 4].eq(0)
         with m.If(self.take):
             m.d.sync += mantissa.eq(0)
         m.d.comb += [
             sums.add.eq(valid),
             sums.receptor.eq(receptor),
             # While sums are taken, there is no row: then delay and group are 0.
-            sums.place.eq(Cat(delay[:slot_bits], group | self.take_group)),
-            sums.index.eq(Cat((self.slot + delay)[:slot_bits], sums.place[slot_bits:])),
+            sums.index.eq(Cat((self.slot + delay)[:slot_bits], group | self.take_group)),
             sums.value.eq(product),
             sums.take.eq(self.take),
             sums.look.eq(self.look),
@@ -235,3 +231,9 @@ class SynapseLane(Component):
             with m.If(dropped):
                 m.d.sync += held[-1].eq(0)
         return held[0] | held[1]
+
+
+def _decoded(exponent: Any) -> tuple[Any, Any]:
+    """(4 bits, 4 bits) which of four, and which fours it is not in."""
+    fours = Cat(exponent[2:] != i for i in range(4))
+    return Cat(exponent[:2] == i for i in range(4)), fours
