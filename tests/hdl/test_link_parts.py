@@ -9,7 +9,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from spikeloom.hdl import protocol
-from spikeloom.hdl.link.around import after_first, place
+from spikeloom.hdl.link import around
 from spikeloom.hdl.link.assembler import Assembler
 from spikeloom.hdl.link.cobs import CobsDecoder, CobsEncoder
 from spikeloom.hdl.link.crc import BitCrc
@@ -244,14 +244,14 @@ def test_outbox():
 
 @pytest.mark.parametrize("depth", [64, 128, 512, 1024])
 def test_every_place_of_a_ring_takes_its_turn(depth):
-    places = [after_first(steps, depth) for steps in range(depth)]
+    places = [around.after_first(steps, depth) for steps in range(depth)]
     assert sorted(places[:-1]) == list(range(1, depth))
     assert places[-1] == places[0]
 
 
 def test_no_such_ring():
     with pytest.raises(ValueError, match="a ring has 64, 128, 512, 1024 words, not 32"):
-        place(32)
+        around.place(32)
 
 
 def test_line_buffer():
