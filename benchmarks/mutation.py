@@ -3,7 +3,7 @@
     python benchmarks/mutation.py [--mutants 400] [--seed 1] [--core static|learning|plain]
 
 Mutants are drawn evenly from all bits that cells of the flattened netlist read or drive, and from
-four kinds of mistakes: inverted, stuck at 0, stuck at 1, the neighbouring bit instead. Each one runs
+four kinds of mistakes: inverted, stuck at 0, stuck at 1, the neighbouring bit instead. Each runs
 random Programs, beginnings and states in their middle, compared with the emulator in all spikes,
 states, weights, counters and clock cycles, and the host's access to all memories, until something
 differs. Those that survive are listed. It needs a checkout, whose tests have the Programs.
