@@ -3,7 +3,7 @@
     python benchmarks/mutation.py [--mutants 400] [--seed 1] [--core static|learning|plain]
 
 Mutants are drawn evenly from all bits that cells of the flattened netlist read or drive, and from
-four kinds of mistakes: inverted, stuck at 0, stuck at 1, the neighbouring bit instead. Each one runs
+four kinds of mistakes: inverted, stuck at 0, stuck at 1, the neighbouring bit instead. Each runs
 random Programs, beginnings and states in their middle, compared with the emulator in all spikes,
 states, weights, counters and clock cycles, and the host's access to all memories, until something
 differs. Those that survive are listed. It needs a checkout, whose tests have the Programs.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from support.mutants import Mutants, case, host_access, killer
+from support.mutants import Mutants, case, host_access, killer, registers
 from support.rtl import GEOMETRIES, program_that_fits
 from support.rtl_learning import LEARNING_GEOMETRIES, plastic_program_for
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--programs", type=int, default=40)
+    parser.add_argument("--programs", type=int, default=100)
     parser.add_argument("--core", choices=CORES, default="static")
     given = parser.parse_args()
     name = CORES[given.core]
@@ -47,7 +47,7 @@ def main() -> None:
         for seed in range(given.programs)
     ]
     cases = [case(program, seed, g.graded) for seed, program in enumerate(programs)]
-    tests = [*(one.run for one in cases[:3]), host_access(programs[0]),
+    tests = [*(one.run for one in cases[:3]), host_access(programs[0]), registers(programs[0]),
              *(one.run for one in cases[3:])]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         mutants = Mutants(g, given.mutants, given.seed, Path(folder))
@@ -63,7 +63,9 @@ def main() -> None:
     print("found by test:", dict(sorted(Counter(one for one in found if one >= 0).items())))
     for number, (one, mutant) in enumerate(zip(found, mutants.mutants, strict=True), 1):
         if one < 0:
-            print(f"{number:4} {mutant.cell} {mutant.kind} {mutant.port}[{mutant.bit}] {mutant.mode}")
+            print(
+                f"{number:4} {mutant.cell} {mutant.kind} {mutant.port}[{mutant.bit}] {mutant.mode}"
+            )
 
 
 if __name__ == "__main__":

@@ -137,7 +137,9 @@ def _translated(
 ) -> tuple[Netlist, str, str]:
     """RTLIL, yosys' netlist, C++; and what comes of a change of the netlist."""
     (folder / f"{top}.il").write_text(_ZEROS.sub("", text), encoding="utf-8")
-    tools.run_yosys(SCRIPT.format(top=top), folder)
+    # Bits that nobody uses are no places for a change.
+    script = SCRIPT.replace("write_json", "wreduce\nopt_clean -purge\nwrite_json")
+    tools.run_yosys((script if change else SCRIPT).format(top=top), folder)
     more = change(folder / f"{top}.json") if change else ""
     netlist = Netlist(folder / f"{top}.json", top)
     return netlist, translate(netlist), more

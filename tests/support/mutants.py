@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.compare import assert_same_run, assert_same_state, assert_same_weights
-from support.programs import random_events, record_everything
 
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.rtl import RtlBackend
@@ -28,9 +26,20 @@ from spikeloom.errors import SpikeloomError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.layout import BANKED, COPIED
-from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
+from spikeloom.hdl.registers import (
+    CONTROL_FREE_RUN,
+    CONTROL_HOST_INPUT,
+    COUNTERS,
+    REGISTER,
+    STATUS_BUSY,
+    STATUS_LATE,
+    geometry_values,
+)
+from spikeloom.hdl.streams import INPUT_END, OUTPUT_END
 from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
 from spikeloom.runtime.step_work import step_work
+from support.compare import assert_same_run, assert_same_state, assert_same_weights
+from support.programs import random_events, record_everything
 
 MODES = ("inverted", "stuck at 0", "stuck at 1", "neighbour")
 """The last one takes the next bit of the same port instead."""
@@ -71,13 +80,21 @@ def mutate(path: Path, top: str, count: int, seed: int) -> list[Mutant]:
     """Put ``count`` mutants into a netlist, each at a place and of a mode drawn at random."""
     whole = json.loads(path.read_text())
     module = whole["modules"][top]
-    draw = random.Random(seed)
-    every = places(module)
-    chosen = draw.sample([(place, mode) for place in every for mode in MODES], count)
+    every = [
+        (place, mode) for place in places(module) for mode in MODES if _differs(module, place, mode)
+    ]
+    chosen = random.Random(seed).sample(every, count)
     made = _Change(module)
     mutants = [made.add(*place, mode, i + 1) for i, (place, mode) in enumerate(chosen)]
     path.write_text(json.dumps(whole))
     return mutants
+
+
+def _differs(module: dict[str, Any], place: tuple[str, str, int], mode: str) -> bool:
+    """Whether a port has a neighbouring bit, if that is what is asked for."""
+    name, port, bit = place
+    bits = module["cells"][name]["connections"][port]
+    return mode != "neighbour" or bits[(bit + 1) % len(bits)] != bits[bit]
 
 
 class _Change:
@@ -186,7 +203,7 @@ class _MutantModel(CompiledModel):
         self._code.sl_mutant(self._device, number)
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        return super().steps(steps, given, min(most_cycles, 20_000 + 2_000 * steps))
+        return super().steps(steps, given, min(most_cycles, 300_000 + 2_000 * steps))
 
 
 @dataclass(eq=False)
@@ -235,6 +252,10 @@ class Case:
             expected = replace(expected, states=())
         assert_same_run(expected, found, self.program, record)
         assert_same_state(self.after, device.read_state(), self.program)
+        if device.model.geometry.generators:
+            right = device.image.generators(self.after.step)
+            for column, words in zip(right, device.model.table("generator"), strict=True):
+                np.testing.assert_array_equal(words[: len(column)], column)
         assert_same_weights(self.learned, device.read_weights(), self.program)
 
 
@@ -252,7 +273,9 @@ def case(program: Program, seed: int, graded: bool) -> Case:
     start = None
     if seed % 3 == 2:
         emulator.run(steps, events, record_everything(program))
-        start = emulator.read_state()
+        # A step's number has a part in all random numbers.
+        start = replace(emulator.read_state(), step=int(rng.integers(1 << 40)))
+        emulator.write_state(start)
     weights = emulator.read_weights() if start is not None and program.rules else None
     expected = emulator.run(steps, events, record_everything(program))
     after, learned = emulator.read_state(), emulator.read_weights()
@@ -274,7 +297,7 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
         for table in model.tables.values():
             entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
             before = model.table(table.name)
-            some = {0, entries - 1, *rng.integers(0, entries, 10).tolist()}
+            some = {0, entries - 1, *rng.integers(0, entries, 30).tolist()}
             for entry in sorted(some):
                 for column, width in enumerate(table.widths):
                     address = table.address(entry, column)
@@ -288,6 +311,61 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
             if table.kind == COPIED:
                 for lane in range(model.lanes(table.name)):
                     np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+
+    return run
+
+
+def registers(program: Program) -> Callable[[RtlBackend], None]:
+    """Registers are read as they are written; steps keep the pace that is asked for."""
+
+    def run(device: RtlBackend) -> None:
+        device.load(program)
+        model = device.model
+
+        def write(name: str, value: int) -> None:
+            model.write(REGISTER[name].address, value)
+
+        def read(name: str) -> int:
+            return model.read(REGISTER[name].address)
+
+        g = model.geometry
+        kept = {"GROUPS": g.update_groups, "STEP": (1 << 32) - 1, "CONTROL": 1, "FIRED": 1}
+        if g.generators:
+            kept["GENERATOR_GROUPS"] = g.generator_groups
+        if g.rules:
+            kept.update({"MODULATOR": 255, "RULES_USED": g.rules, "LEARNING": 1})
+        rng = np.random.default_rng(1)
+        before = {name: read(name) for name in kept}
+        for _ in range(6):
+            values = {name: int(rng.integers(0, most + 1)) for name, most in kept.items()}
+            for name, value in values.items():
+                write(name, value)
+            assert {name: read(name) for name in kept} == values
+        for name, value in before.items():
+            write(name, value)
+        write("CONTROL", CONTROL_HOST_INPUT)
+        write("STEP", 0xFFFFFFFD)
+        for pace, steps in ((0, 4), (1000, 4), (0x5555, 3), (0x12345, 2), (7, 3), (0, 2)):
+            counted = read("CYCLES_LOW")
+            write("STATUS", 0)
+            write("PACE", pace)
+            given = np.array([[INPUT_END, 0, 0]] * steps, np.int64)
+            out = model.steps(steps, given, 1 << 30)
+            lengths = out.items[out.items[:, 0] == OUTPUT_END, 2]
+            waiting = pace > lengths.max()
+            first, idle = (steps - 1) * pace if waiting else lengths[:-1].sum(), 40 * steps
+            assert out.ended == steps
+            assert first <= out.cycles - lengths[-1] <= first + idle
+            assert read("STATUS") == (STATUS_LATE if pace > 0 and not waiting else 0)
+            assert read("CYCLES_LOW") - counted == lengths.sum()
+        assert read("STEP") == 15
+        write("PACE", 0)
+        write("CONTROL", CONTROL_FREE_RUN)
+        write("STOP", 0)
+        assert any(read("STATUS") & STATUS_BUSY == 0 for _ in range(100))
+        at = read("STEP")
+        assert at > 15
+        assert read("STEP") == at
 
     return run
 

@@ -2,8 +2,8 @@
 
 A theorem is an Amaranth module that holds the part itself, inputs that may be anything in each
 cycle, and what shall always be true. yosys writes it as formulas; the solver looks for inputs that
-break it within ``depth`` cycles from the beginning, and for ``depth`` good cycles from *any* state with
-a bad one behind them. If there is neither, it is true for ever: that is k-induction.
+break it within ``depth`` cycles from the beginning, and for ``depth`` good cycles from *any* state
+with a bad one behind them. If there is neither, it is true for ever: that is k-induction.
 """
 
 from __future__ import annotations
