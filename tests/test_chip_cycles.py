@@ -13,7 +13,7 @@ from support.tiny import Synapse, tiny_program
 
 import spikeloom as sl
 from spikeloom import chip_latency
-from spikeloom.backends.emulator import EmulatorBackend
+from spikeloom.backends.emulator import EmulatorBackend, native
 from spikeloom.backends.emulator.mesh_clock import FlitCarrier
 from spikeloom.hdl import cycles, flits
 from spikeloom.hdl import mesh_cycles as formula
@@ -56,6 +56,10 @@ def test_random_programs_take_the_cycles_of_an_emulated_mesh(monkeypatch):
 
 def test_what_becomes_of_flits_is_the_same_in_c():
     """With any room in the buffers; in any order of senders."""
+    try:
+        native.library()
+    except native.KernelUnavailableError as reason:
+        pytest.skip(str(reason))
     waits = 0
     for seed in range(30):
         program, rng = random_mesh_program(seed), np.random.default_rng(seed)
