@@ -17,6 +17,8 @@ from .refine import Level, refine, uniform
 from .traffic import Sparse, best_column, membership
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
 ROUNDS = 4
@@ -29,7 +31,13 @@ PASSES = 24
 """Passes of refinement."""
 
 
-def multilevel(level: Level, parts: int, *, vertices: int, share: float) -> NDArray[np.int64]:
+Joined: TypeAlias = "dict[float, tuple[NDArray[np.int64], Level]]"
+"""Clusters of a network's neurons by the room that limits them, and the level that they make."""
+
+
+def multilevel(
+    level: Level, parts: int, *, vertices: int, share: float, known: Joined | None = None
+) -> NDArray[np.int64]:
     """A partition into so many parts.
 
     Args:
@@ -37,6 +45,7 @@ def multilevel(level: Level, parts: int, *, vertices: int, share: float) -> NDAr
         parts: how many.
         vertices: per part, at which joining ends.
         share: of a core that a cluster fills at most.
+        known: of the same network, by earlier calls; more is added.
 
     Returns:
         (neurons,) the part of each; some may be too full if there is little room.
@@ -44,10 +53,16 @@ def multilevel(level: Level, parts: int, *, vertices: int, share: float) -> NDAr
     levels, labels = [level], []
     while len(level.weight) > vertices * parts:
         limit = min(share, max(12 * float(level.weight.mean()), 4 * float(level.weight.min())))
-        label = join(level, limit, step=1000 * len(labels))
-        if label.max() + 1 > 0.9 * len(label):
-            break
-        level = contract(level, label)
+        if labels or known is None or limit not in known:
+            label = join(level, limit, step=1000 * len(labels))
+            if label.max() + 1 > 0.9 * len(label):
+                break
+            coarse = contract(level, label)
+            if not labels and known is not None:
+                known[limit] = label, coarse
+        else:
+            label, coarse = known[limit]
+        level = coarse
         levels.append(level)
         labels.append(label)
     part = np.zeros(len(level.weight), np.int64)

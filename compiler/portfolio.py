@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .mapped import Flat
+    from .multilevel import Joined
 
     Partitioner: TypeAlias = Callable[[Level, int], NDArray[np.int64]]
 JOINED = {"joined": (30, 1 / 12), "grouped": (4, 1 / 2), "finely joined": (60, 1 / 24)}
@@ -100,8 +101,9 @@ def _candidates(
     extra: dict[str, Partitioner],
 ) -> Iterator[tuple[str, NDArray[np.int64], tuple[dict[str, int], ...]]]:
     """Partitions that fit, by name; ``traffic`` has that of the earlier ones."""
+    known: Joined = {}
     joined: dict[str, Partitioner] = {
-        name: partial(multilevel, vertices=vertices, share=share)
+        name: partial(multilevel, vertices=vertices, share=share, known=known)
         for name, (vertices, share) in JOINED.items()
         if name != "finely joined" or level.pins.nnz <= MANY
     }
