@@ -393,9 +393,9 @@ class Core(Component):
         m.submodules.queue = queue = SyncFIFOBuffered(
             width=len(made.as_value()), depth=1 << (2 * most + 1).bit_length()
         )
-        # Known a cycle late, when one more may have come.
+        # Half of it holds a step, and one more that may have come when this is known.
         filled = Signal()
-        m.d.sync += filled.eq(queue.w_level > most + 1)
+        m.d.sync += filled.eq(queue.w_level[-2:].any())
         m.d.comb += [
             sequencer.wait.eq(decoder.wait | filled),
             queue.w_data.eq(made),
