@@ -180,13 +180,16 @@ class SynapseLane(Component):
         delay = self._either(m, row, "delay")
         group = self._either(m, row, "group")
         receptor = later(m, row.receptor, 1, "receptor") if g.receptors == 2 else Const(0, 1)
-        exponent = row.exponent if g.exponents else Const(0, 1)
+        exponent = row.exponent if g.exponents else Const(0, 4)
         weight, valid = (later(m, weight, 1, "weight"), later(m, rows.valid, 1, "valid"))
         # 2^exponent, so that a multiplier shifts: a bit among four, and who of four has none.
-        bit, others = (
-            later(m, value, 1, name)
-            for name, value in zip(("bit", "others"), _decoded(exponent), strict=True)
-        )
+        bit, others = Signal(4), Signal(4)
+        decoded, fours = _decoded(exponent)
+        m.d.sync += [bit.eq(Cat(decoded[0], exponent[:2], decoded[3])), others.eq(fours)]
+        with m.If(exponent[1]):  # a register's own reset, instead of logic before it
+            m.d.sync += bit[1].eq(0)
+        with m.If(exponent[0]):
+            m.d.sync += bit[2].eq(0)
         if g.rules:
             weight = Mux(self.plastic, self.plastic_weight, weight)
             plastic_bit, plastic_others = _decoded(self.plastic_exponent)
