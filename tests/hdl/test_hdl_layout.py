@@ -149,30 +149,30 @@ def cycles(neurons=(), host=(), generators=(), graded=0, groups=2, generator_gro
 
 
 def test_the_formula_of_the_page_in_the_cases_that_it_names():
-    assert cycles(host=20 * [8 * [12]], groups=23) == 283
-    assert cycles(host=26 * [8 * [32]], groups=64) == 916
-    assert cycles(host=26 * [32 * [8]], groups=16) == 244
+    assert cycles(host=20 * [8 * [12]], groups=23) == 284
+    assert cycles(host=26 * [8 * [32]], groups=64) == 917
+    assert cycles(host=26 * [32 * [8]], groups=16) == 245
     hidden = 10 * [[1] * 10 + [0] * 22]
-    assert cycles(hidden, 100 * [32 * [4]], groups=9) == 441
+    assert cycles(hidden, 100 * [32 * [4]], groups=9) == 442
 
 
 def test_senders_wait_for_each_other_only_as_far_as_the_page_says():
-    assert cycles() == 14
-    assert cycles(graded=40) == 40 + 14
-    assert cycles([[5]], [[10]], graded=40) == 48 + 10 + 14
-    assert cycles([[100]], [[10]], [[7]], generator_groups=9) == 10 + 100 + 10 + 7 + 14
-    assert cycles([[1]], [], [[7]], generator_groups=9) == 9 + 17 + 7 + 14
+    assert cycles() == 15
+    assert cycles(graded=40) == 40 + 15
+    assert cycles([[5]], [[10]], graded=40) == 48 + 10 + 15
+    assert cycles([[100]], [[10]], [[7]], generator_groups=9) == 10 + 100 + 10 + 7 + 15
+    assert cycles([[1]], [], [[7]], generator_groups=9) == 9 + 17 + 7 + 15
     # A lane that has nothing of a row goes on with the next one.
-    assert cycles([[100, 0]], [[0, 10]], graded=40) == 10 + 100 + 14
-    assert cycles([[30, 0]], [[0, 10]], graded=40) == 48 + 10 + 14
+    assert cycles([[100, 0]], [[0, 10]], graded=40) == 10 + 100 + 15
+    assert cycles([[30, 0]], [[0, 10]], graded=40) == 48 + 10 + 15
 
 
 def test_a_row_waits_until_there_is_room_in_every_lane_that_takes_part():
     # One row is walked in lane 0 and QUEUE wait, until cycle 110; another one may come at 112.
     before = [[100, 0]] + [[1, 0]] * QUEUE
-    assert cycles([*before, [0, 50]]) == 10 + 100 + QUEUE + 14
-    assert cycles([*before, [1, 50]]) == 10 + 100 + 2 + 50 + 14
-    assert cycles([*before, [1, 0], [0, 50]]) == 10 + 100 + 3 + 50 + 14
+    assert cycles([*before, [0, 50]]) == 10 + 100 + QUEUE + 15
+    assert cycles([*before, [1, 50]]) == 10 + 100 + 2 + 50 + 15
+    assert cycles([*before, [1, 0], [0, 50]]) == 10 + 100 + 3 + 50 + 15
 
 
 def test_the_recurrence_is_that_of_the_page_written_out():
@@ -194,4 +194,4 @@ def test_the_recurrence_is_that_of_the_page_written_out():
                 begins[lane].append(max(due, through[lane]))
                 through[lane] = begins[lane][-1] + row[lane]
         found = cycles(rows[:split].tolist(), rows[split:].tolist(), graded=graded)
-        assert found == max(*through, graded, 0) + 14
+        assert found == max(*through, graded, 0) + 15
