@@ -63,9 +63,7 @@ def main() -> None:
     print("found by test:", dict(sorted(Counter(one for one in found if one >= 0).items())))
     for number, (one, mutant) in enumerate(zip(found, mutants.mutants, strict=True), 1):
         if one < 0:
-            print(
-                f"{number:4} {mutant.cell} {mutant.kind} {mutant.port}[{mutant.bit}] {mutant.mode}"
-            )
+            print(f"{number:4} {mutant.cell} {mutant.kind} {mutant.port}[{mutant.bit}] {mutant.mode}")
 
 
 if __name__ == "__main__":
