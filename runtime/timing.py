@@ -93,7 +93,7 @@ class Timing:
             if program.rules:
                 return Timing(why_not="cores of a mesh cannot learn in this version")
             try:
-                return Timing(mesh=mesh_rows(program, P, U), queue=waiting_rows(P))
+                return Timing.of_mesh(program, P)
             except UnsupportedError as error:
                 return Timing(why_not=f"{error.problem}: {error.found}")
         core = program.cores[0]
@@ -119,6 +119,16 @@ class Timing:
             queue=waiting_rows(P),
             learning=LearningWork(program, P) if program.rules else None,
         )
+
+    @staticmethod
+    def of_mesh(program: Program, lanes: int) -> Timing:
+        """The timing of a Program on a mesh, also of one core.
+
+        Raises:
+            UnsupportedError: there is no such mesh.
+        """
+        mesh = mesh_rows(program, lanes, default_update_lanes(lanes))
+        return Timing(mesh=mesh, queue=waiting_rows(lanes))
 
     def walk(
         self, senders: Senders, sent: NDArray[np.int64], earliest: NDArray[np.int64], on: bool

@@ -97,16 +97,16 @@ def two_cores() -> Any:
     """Both neurons of core 0 fire in step 0 and reach one of core 1, which is east of it."""
     neurons = [{"threshold": 2}, {"threshold": 2}, {"core": 1, "threshold": 100}]
     synapses = [Synapse("c0", 0, 3), Synapse("c0", 1, 3), Synapse("n0", 2, 1), Synapse("n1", 2, 1)]
-    return tiny_program(neurons, synapses, channels=1, lanes=1)
+    return tiny_program(neurons, synapses, channels=1, lanes=2)
 
 
 def test_figures_of_single_spikes_by_pencil():
     program = two_cores()
     report = sl.latency(program, {"channels": [[0, 0]]}, 3, mesh_chip(program))
-    # The channel's spike is offered to core 0's router in cycle o, arrives in o + 1, and its two
-    # synapses are walked from then + ARRIVED on. Step 1: offered in p and p + 1, and a link more.
+    # The channel's spike is offered to core 0's router in cycle o and arrives in o + 1; ARRIVED
+    # later its two synapses are walked, one per lane. Step 1: offered in p and p + 1, a link more.
     o, p = cycles.HOST - formula.OFFERED, cycles.NEURONS - formula.OFFERED
-    done = [o + 1 + formula.ARRIVED + 2, *(p + k + 2 + formula.ARRIVED + 1 for k in range(2))]
+    done = [o + 1 + formula.ARRIVED + 1, *(p + k + 2 + formula.ARRIVED + 1 for k in range(2))]
     ends = [cycles.OVERHEAD + n for n in (done[0] + 2, done[2] + 1, formula.QUIET + 2)]
     ends[1] = cycles.OVERHEAD + max(done[2] + 1, p + 3 + formula.QUIET + 2)
     assert report.step_seconds / CYCLE == pytest.approx(ends)
@@ -120,14 +120,14 @@ def test_figures_of_single_spikes_by_pencil():
     assert (report.spikes, report.messages, report.disorder, report.mode) == (3, 3, 0.0, "cycles")
     counted = {name: report.counts[name] for name in ("message_out", "message_in", "hop_east")}
     assert counted == {"message_out": 2, "message_in": 3, "hop_east": 2}
-    # Groups of one neuron, three steps; and the synapses walked.
-    assert report.core_busy * sum(ends) == pytest.approx([3 * 2 + 2, 3 * 1 + 2])
+    # Groups of one neuron, three steps; and the synapses walked, by both lanes.
+    assert report.core_busy * sum(ends) == pytest.approx([3 * 2 + 2 / 2, 3 * 1 + 2 / 2])
 
 
 def test_spikes_that_meet_wait_for_the_link():
     """Cores 0 and 1 send three flits each to core 2, which is east of both."""
     cores = [{"core": i // 3, "threshold": 1, "bias": 2 * (i < 6)} for i in range(7)]
-    program = tiny_program(cores, [Synapse(f"n{i}", 6, 1) for i in range(6)], lanes=1)
+    program = tiny_program(cores, [Synapse(f"n{i}", 6, 1) for i in range(6)], lanes=2)
     report = sl.latency(program, None, 2, mesh_chip(program))
     assert report.link_messages[0, :, EAST].tolist() == [3, 6, 0]
     # Core 1's first flit goes at once; its second one waits until core 0's have gone by.

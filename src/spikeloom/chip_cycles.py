@@ -18,10 +18,9 @@ from .backends.emulator.mesh_clock import FlitCarrier
 from .compiler.chip_fields import SIDES
 from .errors import UnsupportedError
 from .hdl.flits import KINDS, SentFlits, members
-from .hdl.geometry import default_update_lanes
 from .hdl.routing import Port
 from .runtime.symbols import RoundingWarning, Symbols
-from .runtime.timing import Timing, mesh_rows
+from .runtime.timing import Timing
 from .stimulus import make_stimulus
 
 if TYPE_CHECKING:
@@ -97,10 +96,10 @@ class MeshTimer:
 
     def __init__(self, program: Program, chip: Chip, inputs: Any, steps: int) -> None:
         _check(program, chip)
-        lanes = program.target.lanes
-        mesh = mesh_rows(program, lanes, default_update_lanes(lanes))
-        mesh = replace(mesh, room=chip.count("network.buffer"))
-        self._timing = Timing(mesh=mesh)
+        timing = Timing.of_mesh(program, program.target.lanes)
+        assert timing.mesh is not None
+        mesh = replace(timing.mesh, room=chip.count("network.buffer"))
+        self._timing = replace(timing, mesh=mesh)
         self._carrier = FlitCarrier(self._timing)
         self._mesh, self._channels = mesh, program.channels
         self._cycle: Any = 1 / chip.get("clock.frequency")  # seconds

@@ -244,10 +244,10 @@ def test_a_step_counted_by_hand():
         assert found.neuron_step.tolist() == [0, 0]
         # Step 0: the channel's spike is offered to core 0's router in cycle 4, arrives in 5, has
         # its first synapse in 11 and its last in 12; 13 and two groups more. Step 1: offered in 6
-        # and 7, over the link in 7 and 8, there in 8 and 9, walked in 14 and 16, as a lane that is
-        # alone takes the second row when it has begun the first. Step 2: nothing.
+        # and 7, over the link in 7 and 8, there in 8 and 9, walked in 14 and 16: one row waits for
+        # a lane that is alone, and the next one comes 2 cycles later. Step 2: nothing.
         assert found.cycles is not None
-        assert found.cycles.tolist() == [11 + 2 + 13 + 2, 15 + 2 + 13 + 1, 1 + 13 + 2]
+        assert found.cycles.tolist() == [11 + 2 + 13 + 2, 16 + 1 + 13 + 1, 1 + 13 + 2]
         device.close()
 
 
