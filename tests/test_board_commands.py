@@ -132,7 +132,7 @@ def test_fit_of_what_no_board_holds(spikeloom):
     assert code == 5
     rows = [line.split() for line in out.splitlines()[1:3]]
     assert [row[:2] for row in rows] == [["icebreaker", "no"], ["basys3", "no"]]
-    assert "32000000 bits of weights alone; at most 1171456 in all memories" in out
+    assert "24000000 bits of weights alone; at most 1171456 in all memories" in out
 
 
 def test_a_program_for_a_board(spikeloom):
