@@ -53,17 +53,20 @@ def library(geometry: Geometry) -> Path:
     return _kept(name, lambda folder: _build_core(geometry, int(name[:8], 16), folder))
 
 
-def changed_library(geometry: Geometry, change: Callable[[Path], str], folder: Path) -> Path:
+def changed_library(
+    geometry: Geometry, change: Callable[[Path], None], more: str, folder: Path
+) -> Path:
     """The shared library of a core that is not as it should be.
 
     Args:
-        change: changes the netlist, a JSON file; returns C++ source that follows the driver's.
+        change: changes the netlist, a JSON file.
+        more: C++ source that follows the driver's.
         folder: where it is built.
 
     Raises:
         DeviceError: a tool failed; with its last words.
     """
-    return _build_core(geometry, int(build_hash(geometry)[:8], 16), folder, change)
+    return _build_core(geometry, int(build_hash(geometry)[:8], 16), folder, change, more)
 
 
 def compile_design(design: Any, harness: str) -> ctypes.CDLL:
@@ -80,7 +83,7 @@ def compile_design(design: Any, harness: str) -> ctypes.CDLL:
     text = to_rtlil(design, "top")
 
     def make(folder: Path) -> Path:
-        _, model, _ = _translated(text, "top", folder)
+        _, model = _translated(text, "top", folder)
         return _compiled(model + harness, folder)
 
     missing = tools.missing_tools()
@@ -133,16 +136,17 @@ def _kept(name: str, make: Callable[[Path], Path]) -> Path:
 
 
 def _translated(
-    text: str, top: str, folder: Path, change: Callable[[Path], str] | None = None
-) -> tuple[Netlist, str, str]:
-    """RTLIL, yosys' netlist, C++; and what comes of a change of the netlist."""
+    text: str, top: str, folder: Path, change: Callable[[Path], None] | None = None
+) -> tuple[Netlist, str]:
+    """RTLIL, yosys' netlist, which may be changed, C++."""
     (folder / f"{top}.il").write_text(_ZEROS.sub("", text), encoding="utf-8")
     # Bits that nobody uses are no places for a change.
     script = SCRIPT.replace("write_json", "wreduce\nopt_clean -purge\nwrite_json")
     tools.run_yosys((script if change else SCRIPT).format(top=top), folder)
-    more = change(folder / f"{top}.json") if change else ""
+    if change:
+        change(folder / f"{top}.json")
     netlist = Netlist(folder / f"{top}.json", top)
-    return netlist, translate(netlist), more
+    return netlist, translate(netlist)
 
 
 def _compiled(text: str, folder: Path) -> Path:
@@ -151,12 +155,16 @@ def _compiled(text: str, folder: Path) -> Path:
 
 
 def _build_core(
-    geometry: Geometry, build: int, folder: Path, change: Callable[[Path], str] | None = None
+    geometry: Geometry,
+    build: int,
+    folder: Path,
+    change: Callable[[Path], None] | None = None,
+    more: str = "",
 ) -> Path:
     from ...hdl.mesh import make_chip
 
     text = _without_reset(to_rtlil(make_chip(geometry, build=build), "core"), "core")
-    netlist, model, more = _translated(text, "core", folder, change)
+    netlist, model = _translated(text, "core", folder, change)
     entries = (
         f"SL_MEMORY({number}, m{memory.number}, {lane}, {memory.lanes})"
         for number, (memory, lane) in enumerate(

@@ -179,11 +179,10 @@ class Mutants:
         self.geometry = geometry
         self.mutants: list[Mutant] = []
 
-        def change(path: Path) -> str:
+        def change(path: Path) -> None:
             self.mutants = mutate(path, "core", count, seed)
-            return _SELECT
 
-        self._path = changed_library(geometry, change, folder)
+        self._path = changed_library(geometry, change, _SELECT, folder)
 
     def device(self, number: int) -> RtlBackend:
         """A new core, which is that mutant, or with 0 none."""
