@@ -367,8 +367,7 @@ class Journey(Network):
         arrays = {**self._tables, **_columns(self.messages)}
         if self._multicast is not None:
             trees = self._multicast.trees
-            arrays |= {name: getattr(trees, name) for name in ("mask", "branch", "child")}
-            arrays |= {"target": trees.root, "work": self._multicast.work}
+            arrays |= {"target": trees.root, "tree": trees.words, "work": self._multicast.work}
             arrays |= {name: self._departures[name] for name in ("made", "sent")}
         self._data = self._traffic(**arrays, spike=self._spikes, finished=self._finished)
         self._data.finishes = finishes
