@@ -25,6 +25,19 @@ before the next step has any output."""
 LENGTH_BITS = 32
 
 
+def queue_shape(g: Geometry) -> tuple[int, int, int]:
+    """Of the queue: its depth, the bits of a piece, and how many pieces a step's length takes."""
+    bits = max(output_layout(g)["group"] + g.update_lanes, LEAST_BITS)
+    pieces = -(-LENGTH_BITS // bits)
+    return 1 << _most(g, pieces).bit_length(), bits, pieces
+
+
+def _most(g: Geometry, pieces: int) -> int:
+    # The pieces of the step before may not be in when room is asked for, and the answer is a
+    # cycle late, when one more item may have come.
+    return g.update_groups + g.generator_groups + 2 * pieces + 1
+
+
 class OutputQueue(Component):
     """Groups with spikes, and ends of steps.
 
@@ -39,14 +52,9 @@ class OutputQueue(Component):
 
     def __init__(self, g: Geometry) -> None:
         self.layout = StructLayout(output_layout(g))
-        group = output_layout(g)["group"]
-        self.update_lanes, self.group_bits = g.update_lanes, group
-        self.bits = max(group + g.update_lanes, LEAST_BITS)
-        self.pieces = -(-LENGTH_BITS // self.bits)
-        # The pieces of the step before may not be in when room is asked for, and the answer is a
-        # cycle late, when one more item may have come.
-        self.most = g.update_groups + g.generator_groups + 2 * self.pieces + 1
-        self.depth = 1 << self.most.bit_length()
+        self.update_lanes, self.group_bits = g.update_lanes, output_layout(g)["group"]
+        self.depth, self.bits, self.pieces = queue_shape(g)
+        self.most = _most(g, self.pieces)
         super().__init__(
             {
                 "valid": In(1),
