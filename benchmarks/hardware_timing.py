@@ -2,10 +2,10 @@
 
     python benchmarks/hardware_timing.py [configuration …] [--device 85k] [--words 4096]
 
-Native tools on the path, or those that YOSYS and NEXTPNR_ECP5 name, are taken before those of the
-Python package index, which take several times as long: then a core that learns takes an hour.
-It stands between two shift registers, so that it needs three pins and every path of it lies
-between registers. docs/hardware.md records the result.
+The core stands between two shift registers, so that it needs three pins and every path of it lies
+between registers. Native tools on the path, or those that YOSYS and NEXTPNR_ECP5 name, are taken
+before those of the Python package index, which take several times as long: then a core that learns
+takes an hour. docs/hardware.md records the result.
 """
 
 from __future__ import annotations

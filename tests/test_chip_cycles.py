@@ -180,6 +180,24 @@ def test_other_routers_are_refused():
     assert sl.latency(program, None, 3, replace(slow, model="messages")).seconds > 0
 
 
+@pytest.mark.filterwarnings("ignore:numbers were clipped")
+@pytest.mark.parametrize("close_loop", [False, True])
+def test_packets_that_fork_bring_one_message_to_a_core(close_loop):
+    """Our routers send a flit more for a second axon; the network of messages has no such thing."""
+    program = random_program(7, cores=4, mesh=(2, 2), neurons=16)
+    inputs = inputs_of(program, random_events(program, 10, np.random.default_rng(7)))
+    chip = replace(mesh_chip(program), model="messages")
+    with pytest.raises(sl.UnsupportedError) as told:
+        sl.latency(program, inputs, 10, chip, close_loop=close_loop)
+    assert str(told.value) == (
+        "a multicast packet brings one message to a core\n"
+        "  found: 2 axons of sender 34 on core 1\n"
+        '  remedy: routing = "unicast" in the chip\'s file'
+    )
+    unicast = replace(chip, routing="unicast")
+    assert sl.latency(program, inputs, 10, unicast, close_loop=close_loop).messages > 0
+
+
 def test_a_mesh_that_learns_is_refused():
     program = random_plastic_program(3, cores=2, mesh=(1, 2))
     with pytest.raises(sl.UnsupportedError, match="cores of a mesh cannot learn in this version"):

@@ -182,6 +182,18 @@ def test_the_hosts_line_by_pencil(tmp_path):
     assert host["steps_limited"] == 3
 
 
+@pytest.mark.parametrize("chip", ["core", "core-mesh", "loihi"])
+def test_a_run_without_steps_is_empty(chip):
+    net, _ = network(1e-3)
+    report = sl.latency(net, None, 0, chip)
+    assert (report.seconds, report.spikes, report.messages) == (0.0, 0, 0)
+    assert {name: events.shape for name, events in report.software.items()} == dict.fromkeys(
+        [*net.sources, *net.populations], (0, 2)
+    )
+    if report.host:
+        assert (report.host["bytes_in"], report.host["bytes_out"]) == (0.0, 0.0)
+
+
 def test_what_is_not_known_raises_and_is_told(tmp_path):
     chip = pencil_chip(tmp_path, without=("time.hop_east", "energy.message_in"))
     report = sl.latency(chain(), FIRST, 4, chip, mode="simple")

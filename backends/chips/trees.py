@@ -21,6 +21,8 @@ _STEP = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
 """Rows and columns to the neighbour on each side: north, east, south, west."""
 BLOCK = 1 << 15
 """Messages whose ways are laid out at a time."""
+MOST_WORDS = 1 << 31
+"""From so many words on their places are beyond the kernel's 32 bits with a sign."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +71,11 @@ class Trees:
             where = (tile, port, columns, size)
             parts.append(_block(start[low : high + 1], source[low:high], own, *where))
             low, size = high, size + len(parts[-1].words)
-            if size >= 1 << 31:
+            if size >= MOST_WORDS:
                 raise InputError(
                     "the trees of all senders are too large for multicast",
                     found=f"{size:,} words",
-                    expected="fewer than 2,147,483,648",
+                    expected=f"fewer than {MOST_WORDS:,}",
                     remedy="fewer cores per spike, by another mapping",
                 )
         return Trees(

@@ -330,7 +330,9 @@ class _Run:
             use = passed * each / total
         timed = step_seconds is not None and "latency" not in missing
         pairs = collector.pairs
-        none = np.zeros(0)
+        none, senders = np.zeros(0), self._senders()
+        # Of a run without steps there is nothing yet.
+        software = {name: software.get(name, np.zeros((0, 2), np.int64)) for name in senders}
         occurred = dict(zip(CAUSES, counts.tolist(), strict=True))
         return LatencyReport(
             chip=chip.name,
@@ -367,7 +369,7 @@ class _Run:
             joules=self._joules(counts, total, missing),
             host=host_line(chip, program, software, steps, step_seconds),
             missing=missing,
-            senders=self._senders(),
+            senders=senders,
             software=software,
             hardware=software,
         )

@@ -8,6 +8,7 @@ from spikeloom.backends.chips import native
 from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick, ports_of
 from spikeloom.backends.chips.network_run import Journey, Multicast, Network
 from spikeloom.backends.chips.trees import Trees
+from spikeloom.errors import InputError
 
 BOTH = [
     pytest.param(
@@ -213,6 +214,18 @@ def test_trees_are_laid_out_in_parts(monkeypatch, block):
     assert len(source) > 8
     for name in ("root", "words", "links"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
+
+
+def test_trees_that_places_cannot_number_are_refused(monkeypatch):
+    monkeypatch.setattr("spikeloom.backends.chips.trees.MOST_WORDS", 6)
+    tile, port = np.array([0, 1]), np.array([0, 0])
+    with pytest.raises(InputError) as told:  # two nodes with an output each
+        Trees.of(np.array([0, 1]), np.array([0]), np.array([1]), tile, port, 2)
+    assert str(told.value) == (
+        "the trees of all senders are too large for multicast\n"
+        "  found: 6 words\n  expected: fewer than 6\n"
+        "  remedy: fewer cores per spike, by another mapping"
+    )
 
 
 @pytest.mark.parametrize("compiled", BOTH)

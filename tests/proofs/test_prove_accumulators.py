@@ -20,7 +20,7 @@ GEOMETRIES = {
 }
 
 
-def theorem(g: Geometry, *, apart: bool = True) -> Theorem:
+def theorem(g: Geometry, *, apart: bool = True, wrong: bool = False) -> Theorem:
     """Of any one address: what is taken is the sum."""
     t, sums = Theorem(), Accumulators(g)
     looks = [bank.memories[0].read_port(domain="comb") for bank in sums.banks]
@@ -55,7 +55,7 @@ def theorem(g: Geometry, *, apart: bool = True) -> Theorem:
         t.claim(other | ~writes | (bank.write0.as_signed() == after))
         out = getattr(sums, f"sum{r}").as_signed()
         asked = t.after(1) & ago[1][1] & (ago[1][2] == address)
-        t.claim(other | ~asked | (out == total))
+        t.claim(other | ~asked | (out == total + int(wrong)))
     return t
 
 
@@ -67,6 +67,12 @@ def test_accumulators_hold_sums(name: str):
 def test_wrong_statement_is_refuted():
     """A sum that is taken right after an addition lacks it."""
     assert broken(theorem(GEOMETRIES["24 bits"], apart=False), 6) == "false"
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_wrong_sum_is_refuted(name: str):
+    """What is asked for leaves something to be claimed."""
+    assert broken(theorem(GEOMETRIES[name], wrong=True), 6) == "false"
 
 
 def weights(g: Geometry, *, wrong: bool = False) -> Theorem:

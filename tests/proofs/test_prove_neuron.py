@@ -141,6 +141,7 @@ DEPTH = Neuron.LATENCY
 statement: what is true then is true always."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_neuron_is_the_machines(name: str):
     assert broken(theorem(GEOMETRIES[name]), DEPTH, products=True) is None

@@ -44,8 +44,6 @@ from support.programs import random_events, record_everything
 MODES = ("inverted", "stuck at 0", "stuck at 1", "neighbour")
 """The last one takes the next bit of the same port instead."""
 PORTS = ("A", "B", "S", "D", "ADDR", "EN", "DATA", "Y", "Q")
-STEPS_LIMIT = 40
-"""A step of a mutant that takes longer than the longest right one by so many times has failed."""
 
 
 @dataclass(frozen=True)
