@@ -8,6 +8,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..errors import UnsupportedError
 from .contents import Contents
 from .core import Core
 from .core_adapter import CoreAdapter
@@ -27,11 +28,20 @@ class Device(wiring.Component):
         geometry: of the core.
         descriptor: what the device tells about itself (``core_regions.describe``).
         contents: of the memories from the beginning, of a core alone.
+
+    Raises:
+        UnsupportedError: contents for a mesh.
     """
 
     def __init__(
         self, geometry: Geometry, descriptor: Descriptor, contents: Contents | None = None
     ):
+        if contents is not None and geometry.cores > 1:
+            raise UnsupportedError(
+                "memories of a mesh cannot have contents from the beginning",
+                found=f"a mesh of {geometry.cores} cores",
+                expected="one core",
+            )
         self.geometry, self.descriptor, self.contents = geometry, descriptor, contents
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 

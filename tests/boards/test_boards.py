@@ -205,6 +205,11 @@ def test_what_no_clock_generator_makes_is_told_with_what_is_near():
             "  remedy: choose another --baud or --clock",
         ),
         (
+            {"baud": 300},
+            "a bit takes too many clock cycles\n"
+            "  found: 300 baud at 45 MHz\n  expected: at least 687 baud",
+        ),
+        (
             {"baud": 5_000_000},
             "the board's adapter is not that fast\n  found: 5000000 baud\n"
             "  expected: at most 3000000\n  where: ulx3s-25f, FT231X",
@@ -214,12 +219,25 @@ def test_what_no_clock_generator_makes_is_told_with_what_is_near():
             "no device has frames of this size\n  found: 32 bytes\n  expected: 64 to 4096",
         ),
     ],
-    ids=["too fast", "off", "adapter", "payload"],
+    ids=["too fast", "off", "too slow", "adapter", "payload"],
 )
 def test_designs_that_cannot_work_are_refused(changes, message):
     with pytest.raises(InputError) as caught:
         Design.of(BOARDS["ulx3s-25f"], **changes)
     assert str(caught.value) == message
+
+
+def test_a_session_must_be_able_to_begin():
+    board = BOARDS["gatemate-evb"]
+    with pytest.raises(InputError) as caught:
+        Design.of(board, clock_hz=2_000_000, baud=250_000)
+    assert str(caught.value) == (
+        "the rate at which a session begins cannot be made of the clock\n"
+        "  found: 115200 baud at 2 MHz, +2.1% off\n"
+        "  expected: at most 1% off\n"
+        "  remedy: choose another --clock, or a --baud below that"
+    )
+    assert Design.of(board, clock_hz=2_000_000, baud=57_600).start_divisor == 35
 
 
 def test_the_hash_of_a_build_follows_all_that_makes_it():
