@@ -159,7 +159,8 @@ net.connect(inputs, outputs, weights=0.1, connector=sl.AllToAll(), learning=rule
     code, _, _ = spikeloom("compile", "learns.py", "--target", board.name, "-o", "learns.loom")
     assert code == 0
     found = sl.Program.load("learns.loom")
-    assert found.rules and len(found.cores) == 1
+    assert found.rules
+    assert len(found.cores) == 1
     assert HardwareImage(found, board.geometry).learning is not None
     code, _, told = spikeloom("compile", "learns.py", "--target", "ulx3s-25f", "-o", "learns.loom")
     assert code == 5
