@@ -28,25 +28,26 @@ class Device(wiring.Component):
         geometry: of the core.
         descriptor: what the device tells about itself (``core_regions.describe``).
         contents: of the memories from the beginning, of a core alone.
-
-    Raises:
-        UnsupportedError: contents for a mesh.
     """
 
     def __init__(
         self, geometry: Geometry, descriptor: Descriptor, contents: Contents | None = None
     ):
-        if contents is not None and geometry.cores > 1:
-            raise UnsupportedError(
-                "memories of a mesh cannot have contents from the beginning",
-                found=f"a mesh of {geometry.cores} cores",
-                expected="one core",
-            )
         self.geometry, self.descriptor, self.contents = geometry, descriptor, contents
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
-        """Nothing but wires; a break resets all."""
+        """Nothing but wires; a break resets all.
+
+        Raises:
+            UnsupportedError: contents for a mesh.
+        """
+        if self.contents is not None and self.geometry.cores > 1:
+            raise UnsupportedError(
+                "memories of a mesh cannot have contents from the beginning",
+                found=f"a mesh of {self.geometry.cores} cores",
+                expected="one core",
+            )
         m = Module()
         d = self.descriptor
         build = int(d.build, 16) & 0xFFFFFFFF

@@ -25,6 +25,23 @@ before the next step has any output."""
 LENGTH_BITS = 32
 
 
+def _piece_bits(g: Geometry) -> int:
+    return max(output_layout(g)["group"] + g.update_lanes, LEAST_BITS)
+
+
+def _most(g: Geometry) -> int:
+    """What has to fit in before a step begins."""
+    # The pieces of the step before may not be in when room is asked for, and the answer is a
+    # cycle late, when one more item may have come.
+    pieces = -(-LENGTH_BITS // _piece_bits(g))
+    return g.update_groups + g.generator_groups + 2 * pieces + 1
+
+
+def queue_shape(g: Geometry) -> tuple[int, int]:
+    """Words of the queue of a core, and bits of each."""
+    return 1 << _most(g).bit_length(), 2 + _piece_bits(g)
+
+
 class OutputQueue(Component):
     """Groups with spikes, and ends of steps.
 
@@ -39,14 +56,10 @@ class OutputQueue(Component):
 
     def __init__(self, g: Geometry) -> None:
         self.layout = StructLayout(output_layout(g))
-        group = output_layout(g)["group"]
-        self.update_lanes, self.group_bits = g.update_lanes, group
-        self.bits = max(group + g.update_lanes, LEAST_BITS)
+        self.update_lanes, self.group_bits = g.update_lanes, output_layout(g)["group"]
+        self.bits, self.most = _piece_bits(g), _most(g)
         self.pieces = -(-LENGTH_BITS // self.bits)
-        # The pieces of the step before may not be in when room is asked for, and the answer is a
-        # cycle late, when one more item may have come.
-        self.most = g.update_groups + g.generator_groups + 2 * self.pieces + 1
-        self.depth = 1 << self.most.bit_length()
+        self.depth, _ = queue_shape(g)
         super().__init__(
             {
                 "valid": In(1),

@@ -23,6 +23,7 @@ from spikeloom.boards.design import Design
 from spikeloom.errors import InputError, UnsupportedError
 from spikeloom.hdl.contents import Contents
 from spikeloom.hdl.device import Device, description
+from spikeloom.hdl.export import to_rtlil
 from spikeloom.runtime.link.transport import InProcess
 
 NAME = "8 lanes, 18 bits"
@@ -81,7 +82,7 @@ def test_a_mesh_cannot_be_baked():
         contents_of(program_for(NAME, 5), replace(GEOMETRIES[NAME], mesh_rows=2))
     mesh = replace(GEOMETRIES[NAME], mesh_rows=2)
     with pytest.raises(UnsupportedError) as caught:
-        Device(mesh, description(mesh, DIVISOR), Contents({}))
+        to_rtlil(Device(mesh, description(mesh, DIVISOR), Contents({})), "device")
     assert str(caught.value) == (
         "memories of a mesh cannot have contents from the beginning\n"
         "  found: a mesh of 2 cores\n  expected: one core"

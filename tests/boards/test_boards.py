@@ -1,6 +1,8 @@
 """Every board's facts: against each other, against amaranth-boards, against the tools' limits."""
 
+import gc
 import re
+import warnings
 from fractions import Fraction
 
 import pytest
@@ -20,7 +22,9 @@ from spikeloom.boards.sizes import sized
 from spikeloom.boards.top import BoardTop
 from spikeloom.boards.udev import udev_rules
 from spikeloom.errors import InputError
+from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.link.uart import UartTx
 from spikeloom.runtime.link.rates import rates
 
 EVERY = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -61,6 +65,18 @@ def test_what_a_board_comes_with_is_estimated_to_fit(board):
     used = estimate.resources(Design.of(board))
     assert set(used) <= set(counts.available(board.part))
     counts.check_counts(used, board.part, board.name)
+
+
+def test_an_estimate_makes_no_circuit():
+    # Once there was a circuit, Amaranth warns of each that is made and not used, whenever its
+    # memory is freed.
+    to_rtlil(UartTx(4), "uart")
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimate.resources(Design.of(BOARDS["ulx3s-25f"]))
+        gc.collect()
+    assert [str(each.message) for each in caught] == []
 
 
 def test_names_are_unique_and_the_nearest_is_told():
