@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..hdl.geometry import Geometry
 from ..hdl.layout import dense_part_bits
-from ..hdl.protocol import MAX_PAYLOAD, MIN_DIVISOR, MIN_PAYLOAD, RATE_ERROR, START_BAUD
+from ..hdl.protocol import (
+    MAX_PAYLOAD,
+    MIN_DIVISOR,
+    MIN_PAYLOAD,
+    MOST_DIVISOR,
+    RATE_ERROR,
+    START_BAUD,
+)
 from .pll import find_pll
 
 if TYPE_CHECKING:
@@ -94,6 +101,12 @@ class Design:
                 found=f"{self.baud} baud at {self.clock_hz / 1e6:g} MHz",
                 expected=f"at most {self.clock_hz // MIN_DIVISOR} baud",
             )
+        if self.divisor > MOST_DIVISOR:
+            raise InputError(
+                "a bit takes too many clock cycles",
+                found=f"{self.baud} baud at {self.clock_hz / 1e6:g} MHz",
+                expected=f"at least {-(-self.clock_hz // MOST_DIVISOR)} baud",
+            )
         error = self.clock_hz / self.divisor / self.baud - 1
         if abs(error) > RATE_ERROR:
             near = sorted({self.clock_hz // d for d in (self.divisor, self.divisor + 1)})
@@ -102,6 +115,15 @@ class Design:
                 found=f"{self.baud} baud at {self.clock_hz / 1e6:g} MHz, {error:+.1%} off",
                 expected=f"for example {' or '.join(map(str, near))} baud",
                 remedy="choose another --baud or --clock",
+            )
+        first = min(self.start, self.baud)
+        error = self.clock_hz / self.start_divisor / first - 1
+        if abs(error) > RATE_ERROR:
+            raise InputError(
+                "the rate at which a session begins cannot be made of the clock",
+                found=f"{first} baud at {self.clock_hz / 1e6:g} MHz, {error:+.1%} off",
+                expected=f"at most {RATE_ERROR:.0%} off",
+                remedy="choose another --clock, or a --baud below that",
             )
         if self.baud > self.board.adapter.most_baud:
             raise InputError(

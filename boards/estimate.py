@@ -85,10 +85,9 @@ def resources(design: Design) -> dict[str, int]:
 def _other_memories(design: Design) -> list[tuple[int, int]]:
     """Those of the link, of the adapter, and what the core has besides its tables."""
     g, ring = design.geometry, (8 * design.max_payload, 8)
-    depth, bits, _ = queue_shape(g)
     outputs = g.first_channel
     return [
         ring, ring, (LINE_BUFFER, 8), (CobsEncoder.DEPTH, 8), (DESCRIPTION, 8),
         (1024, 16), (256, 8), (outputs, 16), (-(-outputs // 8), 8), (design.board.events, 40),
-        (design.board.probes, 32), (depth, 2 + bits), (128, 32),
+        (design.board.probes, 32), queue_shape(g), (128, 32),
     ]  # fmt: skip

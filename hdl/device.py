@@ -8,6 +8,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..errors import UnsupportedError
 from .contents import Contents
 from .core import Core
 from .core_adapter import CoreAdapter
@@ -36,7 +37,17 @@ class Device(wiring.Component):
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: Any) -> Module:
-        """Nothing but wires; a break resets all."""
+        """Nothing but wires; a break resets all.
+
+        Raises:
+            UnsupportedError: contents for a mesh.
+        """
+        if self.contents is not None and self.geometry.cores > 1:
+            raise UnsupportedError(
+                "memories of a mesh cannot have contents from the beginning",
+                found=f"a mesh of {self.geometry.cores} cores",
+                expected="one core",
+            )
         m = Module()
         d = self.descriptor
         build = int(d.build, 16) & 0xFFFFFFFF

@@ -1,7 +1,8 @@
-"""The queue in which a step's output waits for the host, as narrow as spikes are.
+"""The queue in which a step's output waits for the host.
 
-A step's length takes 32 bits, and its spikes' groups a few: so the length is cut into pieces, which
-go into the queue one after the other and come out as one item.
+A step's length takes 32 bits, and its spikes' groups a few. A short queue holds both side by side,
+which takes no logic. A long one is as narrow as spikes are, which takes few block RAMs: the length
+is cut into pieces, which go into the queue one after the other and come out as one item.
 """
 
 from __future__ import annotations
@@ -24,18 +25,37 @@ before the next step has any output."""
 
 LENGTH_BITS = 32
 
+SHORT = 128
+"""Words that a queue as wide as an item needs, at most; longer ones are narrow. It gets twice as
+many, of which half are as easily seen to be free, and as easily had in block RAM."""
 
-def queue_shape(g: Geometry) -> tuple[int, int, int]:
-    """Of the queue: its depth, the bits of a piece, and how many pieces a step's length takes."""
-    bits = max(output_layout(g)["group"] + g.update_lanes, LEAST_BITS)
-    pieces = -(-LENGTH_BITS // bits)
-    return 1 << _most(g, pieces).bit_length(), bits, pieces
+
+def _piece_bits(g: Geometry) -> int:
+    return max(output_layout(g)["group"] + g.update_lanes, LEAST_BITS)
+
+
+def _pieces(g: Geometry) -> int:
+    """Into how many a length is cut."""
+    return 1 if _depth(g, 1) <= SHORT else -(-LENGTH_BITS // _piece_bits(g))
 
 
 def _most(g: Geometry, pieces: int) -> int:
+    """What has to fit in before a step begins."""
     # The pieces of the step before may not be in when room is asked for, and the answer is a
     # cycle late, when one more item may have come.
     return g.update_groups + g.generator_groups + 2 * pieces + 1
+
+
+def _depth(g: Geometry, pieces: int) -> int:
+    return 1 << _most(g, pieces).bit_length()
+
+
+def queue_shape(g: Geometry) -> tuple[int, int]:
+    """Words of the queue of a core, and bits of each."""
+    pieces = _pieces(g)
+    if pieces == 1:
+        return 2 * _depth(g, 1), sum(output_layout(g).values())
+    return _depth(g, pieces), 2 + _piece_bits(g)
 
 
 class OutputQueue(Component):
@@ -53,8 +73,9 @@ class OutputQueue(Component):
     def __init__(self, g: Geometry) -> None:
         self.layout = StructLayout(output_layout(g))
         self.update_lanes, self.group_bits = g.update_lanes, output_layout(g)["group"]
-        self.depth, self.bits, self.pieces = queue_shape(g)
+        self.bits, self.pieces = _piece_bits(g), _pieces(g)
         self.most = _most(g, self.pieces)
+        self.depth, self.width = queue_shape(g)
         super().__init__(
             {
                 "valid": In(1),
@@ -65,15 +86,31 @@ class OutputQueue(Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Pieces, the lowest bits first; the others wait in a register on either side."""
+        """The queue, and what cuts lengths into pieces and puts them together."""
         m = Module()
+        m.submodules.queue = queue = SyncFIFOBuffered(width=self.width, depth=self.depth)
+        if self.pieces > 1:
+            m.d.sync += self.room.eq(queue.w_level <= self.depth - self.most)
+            self._cut(m, queue)
+        else:
+            m.d.sync += self.room.eq(queue.w_level < self.depth >> 1)
+            m.d.comb += [
+                queue.w_data.eq(self.item),
+                queue.w_en.eq(self.valid),
+                self.output.payload.eq(queue.r_data),
+                self.output.valid.eq(queue.r_rdy),
+                queue.r_en.eq(self.output.ready),
+            ]
+        return m
+
+    def _cut(self, m: Module, queue: SyncFIFOBuffered) -> None:
+        """Pieces, the lowest bits first; the others wait in a register on either side."""
         stored = StructLayout({"end": 1, "generators": 1, "body": self.bits})
         made, found = Signal(stored), Signal(stored)
-        m.submodules.queue = queue = SyncFIFOBuffered(width=2 + self.bits, depth=self.depth)
         item, out = self.item, self.output.p
         mask = item.data[: self.update_lanes]
         ends = item.kind == OUTPUT_END
-        later = max(1, (self.pieces - 1) * self.bits)
+        later = (self.pieces - 1) * self.bits
         rest, left = Signal(later), Signal(range(self.pieces + 1))
         m.d.comb += [
             made.end.eq(ends | (left != 0)),
@@ -83,7 +120,6 @@ class OutputQueue(Component):
             queue.w_data.eq(made),
             found.eq(queue.r_data),
         ]
-        m.d.sync += self.room.eq(queue.w_level <= self.depth - self.most)
         with m.If(left != 0):
             m.d.sync += [left.eq(left - 1), rest.eq(rest >> self.bits)]
         with m.Elif(self.valid & ends):
@@ -91,7 +127,7 @@ class OutputQueue(Component):
 
         got, missing = Signal(later), Signal(range(self.pieces + 1), init=self.pieces - 1)
         gathers = queue.r_rdy & found.end & (missing != 0)
-        length = Cat(got[: later if self.pieces > 1 else 0], found.body)
+        length = Cat(got, found.body)
         m.d.comb += [
             self.output.valid.eq(queue.r_rdy & ~gathers),
             queue.r_en.eq(gathers | self.output.ready),
@@ -103,4 +139,3 @@ class OutputQueue(Component):
             m.d.sync += [missing.eq(missing - 1), got.eq(Cat(got, found.body)[self.bits :])]
         with m.Elif(queue.r_rdy & self.output.ready & found.end):
             m.d.sync += missing.eq(self.pieces - 1)
-        return m

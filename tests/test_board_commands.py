@@ -24,6 +24,7 @@ from spikeloom.boards.udev import udev_rules
 from spikeloom.cli.sizes import geometry_of
 from spikeloom.errors import DeviceError, FitError
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.runtime.images import HardwareImage
 from spikeloom.runtime.link.ports import ask, explain, holders_of
 from spikeloom.selftest import Check, format_report
 
@@ -142,6 +143,28 @@ def test_a_program_for_a_board(spikeloom):
     assert code == 0
     code, out, _ = spikeloom("fit", "net.loom", "--board", "ulx3s-25f", "--json")
     assert json.loads(out)["boards"][0]["fits"] == "yes"
+
+
+def test_a_program_for_the_board_that_learns(spikeloom):
+    board = BOARDS["ulx3s-25f-stdp"]
+    Path("learns.py").write_text("""
+import spikeloom as sl
+
+net = sl.Network(dt=1e-3)
+inputs = net.source("inputs", 32)
+outputs = net.population("outputs", 16, sl.LIF(tau_mem=20e-3, v_threshold=100.0))
+rule = sl.STDP(w_max=1.0)
+net.connect(inputs, outputs, weights=0.1, connector=sl.AllToAll(), learning=rule)
+""")
+    code, _, _ = spikeloom("compile", "learns.py", "--target", board.name, "-o", "learns.loom")
+    assert code == 0
+    found = sl.Program.load("learns.loom")
+    assert found.rules
+    assert len(found.cores) == 1
+    assert HardwareImage(found, board.geometry).learning is not None
+    code, _, told = spikeloom("compile", "learns.py", "--target", "ulx3s-25f", "-o", "learns.loom")
+    assert code == 5
+    assert "target 'ulx3s-25f' cannot learn" in told
 
 
 REFUSED = {

@@ -207,6 +207,13 @@ REFUSED = {
         "  found: --divisor 8 --fastest 9\n"
         "  expected: at most 65536 cycles, the fastest no more than the other\n",
     ),
+    "rates over TCP": (
+        ("rtl", "--tcp", "127.0.0.1:0", "--fastest", "4"),
+        7,
+        "spikeloom: error: no rate can be set over TCP\n"
+        "  found: --tcp 127.0.0.1:0 --fastest 4\n"
+        "  remedy: leave --fastest out; --divisor is the only rate\n",
+    ),
     "no core": (
         ("model", "--lanes", "3"),
         9,

@@ -6,6 +6,7 @@ memories by the back door, this one goes by the link.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -331,16 +332,18 @@ class LinkedModel(Model):
 def _geometry(client: Client) -> Geometry:
     """The core's geometry as the device describes it."""
     found = client.descriptor.geometry
-    try:
-        return Geometry(**found)
-    except TypeError:
-        raise DeviceError(
-            "the device describes a core that this version does not know",
-            found=", ".join(sorted(found)),
-            expected=", ".join(sorted(Geometry.__dataclass_fields__)),
-            where=client.session.transport.name,
-            remedy="build the device and install the package from the same release",
-        ) from None
+    with contextlib.suppress(TypeError):
+        geometry = Geometry(**found)
+        # What a device does not say is not known: no default stands for it.
+        if found.keys() >= geometry.told().keys():
+            return geometry
+    raise DeviceError(
+        "the device describes a core that this version does not know",
+        found=", ".join(sorted(found)),
+        expected=", ".join(sorted(Geometry.__dataclass_fields__)),
+        where=client.session.transport.name,
+        remedy="build the device and install the package from the same release",
+    )
 
 
 class RemoteBackend(RtlBackend):

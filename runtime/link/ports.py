@@ -93,7 +93,11 @@ def look_at_ports(
 def ask(
     path: str, bauds: Iterable[int], what: str = "", usb: tuple[int, int] | None = None
 ) -> Port:
-    """Who answers at a port; the session number is 0, so nothing that runs there is disturbed."""
+    """Who answers at a port; the session number is 0, so no session is ended.
+
+    Only a board that a host has left at a faster rate takes our bytes for a break, resets itself,
+    and is found.
+    """
     for baud in bauds:
         try:
             line = SerialPort(path, baud)

@@ -114,7 +114,7 @@ class Replay(Transport):
         if set(first) != set(kinds) or any(type(first[k]) is not t for k, t in kinds.items()):
             raise self._malformed("what was recorded: session, line, baud, fastest, latency")
         numbers = (first["baud"], first["fastest"], first["latency"])
-        if not 0 < first["session"] < 1 << 32 or not min(numbers) >= 0:
+        if not 0 < first["session"] < 1 << 32 or not all(n >= 0 for n in numbers):
             raise self._malformed("numbers that a line can have")
         self.nonce = first["session"]
         self.name = f"recording {path} of {first['line']}"

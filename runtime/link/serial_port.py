@@ -21,6 +21,14 @@ LOW_LATENCY = 0.002
 
 _CHUNK = 1 << 16
 
+if os.name == "posix":
+    import termios
+
+    # What pyserial lets through of a port that has gone is no OSError.
+    _FAILURES: tuple[type[Exception], ...] = (serial.SerialException, OSError, termios.error)
+else:
+    _FAILURES = (serial.SerialException, OSError)
+
 
 class SerialPort(Transport):
     """A device at a serial port.
@@ -59,13 +67,20 @@ class SerialPort(Transport):
         return f"serial port {self._path} at {self.baud} baud"
 
     def set_baud(self, baud: int) -> bool:
-        """From now on the port has this rate; False if it refuses, and nothing has changed."""
+        """From now on the port has this rate; False if it refuses, and nothing has changed.
+
+        Raises:
+            DeviceError: the port has gone.
+        """
         try:
             self._port.flush()
-            self._port.baudrate = baud
-        except (serial.SerialException, OSError, ValueError):
-            self._port.baudrate = self.baud
-            return False
+            try:
+                self._port.baudrate = baud
+            except (*_FAILURES, ValueError):
+                self._port.baudrate = self.baud
+                return False
+        except _FAILURES as error:
+            raise self.closed(error) from None
         self.baud = baud
         return True
 
@@ -73,8 +88,6 @@ class SerialPort(Transport):
         """Closing the port must not drop DTR either."""
         if os.name != "posix":
             return
-        import termios
-
         with contextlib.suppress(termios.error):
             settings = termios.tcgetattr(self._port.fileno())
             settings[2] &= ~termios.HUPCL
@@ -122,7 +135,7 @@ class SerialPort(Transport):
         """Hold the line low for a quarter of a second: the device resets itself."""
         try:
             self._port.send_break(0.25)
-        except (serial.SerialException, OSError) as error:
+        except _FAILURES as error:
             raise self.closed(error) from None
 
     def close(self) -> None:

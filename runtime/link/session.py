@@ -113,13 +113,15 @@ class Session:
         if descriptor.rated and self.transport.fastest > self.transport.baud:
             climb(self, descriptor)
         self.descriptor = descriptor
-        self._reader = FrameReader(descriptor.max_payload)
+        damaged, self._reader = self._reader.bad, FrameReader(descriptor.max_payload)
+        self._reader.bad = damaged
         self._credit = descriptor.rx_credit
         self._progress_at = self._quiet_since = self.transport.now()
         return self.descriptor
 
     def identify(self) -> Descriptor:
-        """Learn what the device is without opening a session: nothing that runs is disturbed.
+        """Learn what the device is without opening a session: nothing that runs is disturbed,
+        unless its line is much faster than ours, so that our bytes are a break to it.
 
         Raises:
             DeviceError: as ``open``.

@@ -52,12 +52,17 @@ def target_of(geometry: Geometry, name: str) -> Target:
         delay_slots=geometry.delay_slots,
         receptors=geometry.receptors,
         profiles=geometry.profiles,
-        products=0,
+        products=min(MOST_PRODUCTS, geometry.code),
     )
-    # The memory is in words of all lanes; the compiler counts bits of single synapses.
-    entries = geometry.words * geometry.lanes
-    return target.with_(synapse_bits=entries * target.sparse_synapse_bits)
+    # Memories are in words of all lanes; the compiler counts bits of single synapses, of both kinds
+    # together. Whether each kind finds room is asked when the Program is loaded.
+    bits = target.sparse_synapse_bits
+    plastic = geometry.plastic * (bits + 1 + 8 * geometry.tags)
+    return target.with_(synapse_bits=geometry.lanes * (geometry.words * bits + plastic))
 
+
+MOST_PRODUCTS = 64
+"""Of a rule, that a ``Target`` can have; those of a core are of all its rules together."""
 
 LEARNS = (
     "the network learns, and the size of a core that learns is not estimated; "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from support.echo import EchoCore, descriptor
 from support.programs import (
     assert_same_run,
     assert_same_state,
@@ -17,6 +20,7 @@ from spikeloom.backends.rtl.modelled import ModelledDevice
 from spikeloom.backends.rtl.remote import RemoteBackend
 from spikeloom.errors import DeviceError
 from spikeloom.runtime.backend import Events, Record
+from spikeloom.runtime.link.model import DeviceModel
 from spikeloom.runtime.link.session import Timing
 from spikeloom.runtime.link.transport import InProcess
 
@@ -161,3 +165,15 @@ def test_free_running_until_stopped():
             client.session.stop()
     assert told[0] >= 10
     assert client.session.poll()["step"] == told[-1]
+
+
+@pytest.mark.parametrize("change", [{}, {"neurons": "many"}, {"more": 1}, {"lanes": None}])
+def test_a_core_that_is_not_known(change):
+    told = {**GEOMETRIES[NAMES[0]].told(), **change}
+    if not change:
+        del told["words"]
+    device = DeviceModel(replace(descriptor(), geometry=told), EchoCore())
+    with pytest.raises(DeviceError) as caught:
+        RemoteBackend(InProcess(device.exchange))
+    assert caught.value.problem == "the device describes a core that this version does not know"
+    assert caught.value.found == ", ".join(sorted(told))

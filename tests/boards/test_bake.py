@@ -21,7 +21,9 @@ from spikeloom.board_bake import contents_of
 from spikeloom.boards.catalogue import BOARDS
 from spikeloom.boards.design import Design
 from spikeloom.errors import InputError, UnsupportedError
+from spikeloom.hdl.contents import Contents
 from spikeloom.hdl.device import Device, description
+from spikeloom.hdl.export import to_rtlil
 from spikeloom.runtime.link.transport import InProcess
 
 NAME = "8 lanes, 18 bits"
@@ -78,3 +80,10 @@ def test_spram_cannot_be_baked():
 def test_a_mesh_cannot_be_baked():
     with pytest.raises(UnsupportedError, match=r"^a network cannot be in the bitstream of several"):
         contents_of(program_for(NAME, 5), replace(GEOMETRIES[NAME], mesh_rows=2))
+    mesh = replace(GEOMETRIES[NAME], mesh_rows=2)
+    with pytest.raises(UnsupportedError) as caught:
+        to_rtlil(Device(mesh, description(mesh, DIVISOR), Contents({})), "device")
+    assert str(caught.value) == (
+        "memories of a mesh cannot have contents from the beginning\n"
+        "  found: a mesh of 2 cores\n  expected: one core"
+    )

@@ -1,6 +1,8 @@
 """Every board's facts: against each other, against amaranth-boards, against the tools' limits."""
 
+import gc
 import re
+import warnings
 from fractions import Fraction
 
 import pytest
@@ -20,7 +22,9 @@ from spikeloom.boards.sizes import sized
 from spikeloom.boards.top import BoardTop
 from spikeloom.boards.udev import udev_rules
 from spikeloom.errors import InputError
+from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.link.uart import UartTx
 from spikeloom.runtime.link.rates import rates
 
 EVERY = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -61,6 +65,18 @@ def test_what_a_board_comes_with_is_estimated_to_fit(board):
     used = estimate.resources(Design.of(board))
     assert set(used) <= set(counts.available(board.part))
     counts.check_counts(used, board.part, board.name)
+
+
+def test_an_estimate_makes_no_circuit():
+    # Once there was a circuit, Amaranth warns of each that is made and not used, whenever its
+    # memory is freed.
+    to_rtlil(UartTx(4), "uart")
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimate.resources(Design.of(BOARDS["ulx3s-25f"]))
+        gc.collect()
+    assert [str(each.message) for each in caught] == []
 
 
 def test_names_are_unique_and_the_nearest_is_told():
@@ -205,6 +221,11 @@ def test_what_no_clock_generator_makes_is_told_with_what_is_near():
             "  remedy: choose another --baud or --clock",
         ),
         (
+            {"baud": 300},
+            "a bit takes too many clock cycles\n"
+            "  found: 300 baud at 45 MHz\n  expected: at least 687 baud",
+        ),
+        (
             {"baud": 5_000_000},
             "the board's adapter is not that fast\n  found: 5000000 baud\n"
             "  expected: at most 3000000\n  where: ulx3s-25f, FT231X",
@@ -214,12 +235,25 @@ def test_what_no_clock_generator_makes_is_told_with_what_is_near():
             "no device has frames of this size\n  found: 32 bytes\n  expected: 64 to 4096",
         ),
     ],
-    ids=["too fast", "off", "adapter", "payload"],
+    ids=["too fast", "off", "too slow", "adapter", "payload"],
 )
 def test_designs_that_cannot_work_are_refused(changes, message):
     with pytest.raises(InputError) as caught:
         Design.of(BOARDS["ulx3s-25f"], **changes)
     assert str(caught.value) == message
+
+
+def test_a_session_must_be_able_to_begin():
+    board = BOARDS["gatemate-evb"]
+    with pytest.raises(InputError) as caught:
+        Design.of(board, clock_hz=2_000_000, baud=250_000)
+    assert str(caught.value) == (
+        "the rate at which a session begins cannot be made of the clock\n"
+        "  found: 115200 baud at 2 MHz, +2.1% off\n"
+        "  expected: at most 1% off\n"
+        "  remedy: choose another --clock, or a --baud below that"
+    )
+    assert Design.of(board, clock_hz=2_000_000, baud=57_600).start_divisor == 35
 
 
 def test_the_hash_of_a_build_follows_all_that_makes_it():

@@ -93,7 +93,13 @@ def test_files_that_cannot_be(tmp_path):
     with pytest.raises(FileError, match="the recording cannot be written"):
         Recorder(InProcess(lambda data: b""), tmp_path / "no" / "such")
     path = tmp_path / "session.jsonl"
-    head = {"session": 0, "line": "x", "baud": 1, "latency": 0.0}
+    head = {"session": 1, "line": "x", "baud": 1, "fastest": 0, "latency": 0.0}
     path.write_text(json.dumps(head))
-    with pytest.raises(FileError, match="this is no recording of a session"):
-        Replay(path)
+    Replay(path).close()
+    for wrong in (
+        {"session": 0}, {"session": 1 << 32}, {"baud": -1}, {"fastest": -1}, {"latency": -0.1},
+        {"latency": float("nan")}, {"baud": 1.0}, {"more": 1},
+    ):  # fmt: skip
+        path.write_text(json.dumps({**head, **wrong}))
+        with pytest.raises(FileError, match="this is no recording of a session"):
+            Replay(path)

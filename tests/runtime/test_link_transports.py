@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tty
 
 import pytest
 from support.echo import EchoCore, descriptor
@@ -115,3 +116,19 @@ def test_a_break_cannot_be_sent_everywhere():
     transport = InProcess(lambda data: b"")
     with pytest.raises(DeviceError, match="this line cannot carry a break"):
         transport.send_break()
+
+
+def test_a_port_that_goes_while_its_rate_is_set():
+    host, end = os.openpty()
+    tty.setraw(end)
+    port = SerialPort(os.ttyname(end), 115_200, 1_000_000)
+    assert port.set_baud(230_400)
+    assert not port.set_baud(-1)
+    assert port.name.endswith(" at 230400 baud")
+    os.close(host)
+    os.close(end)
+    for action in (lambda: port.set_baud(460_800), port.send_break):
+        with pytest.raises(DeviceError, match=r"^the line to the device was closed"):
+            action()
+    assert port.baud == 230_400
+    port.close()

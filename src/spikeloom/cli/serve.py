@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="rtl: the fewest that a host may ask for (default: "
-        f"{MIN_DIVISOR}, behind TCP --divisor, for there no rate can be set)",
+        f"{MIN_DIVISOR}); not with --tcp, where no rate can be set",
     )
     add("--faults", metavar="SPEC", help="damage the line, for example flip=1e-4,lose=1e-4,split")
     add("--once", action="store_true", help="end when the first host has closed the line")
@@ -110,9 +110,15 @@ def _divisors(options: argparse.Namespace) -> tuple[int, int] | None:
     if options.tcp is None:
         divisor = DIVISOR if divisor is None else divisor
         fastest = min(MIN_DIVISOR, divisor) if fastest is None else fastest
-    else:
+    elif fastest is None:
         divisor = MIN_DIVISOR if divisor is None else divisor
-        fastest = divisor if fastest is None else fastest
+        fastest = divisor
+    else:
+        raise InputError(
+            "no rate can be set over TCP",
+            found=f"--tcp {options.tcp} --fastest {fastest}",
+            remedy="leave --fastest out; --divisor is the only rate",
+        )
     for name, value in (("divisor", divisor), ("fastest", fastest)):
         if value < MIN_DIVISOR:
             raise InputError(
