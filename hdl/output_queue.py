@@ -1,7 +1,7 @@
 """The queue in which a step's output waits for the host.
 
-A step's length takes 32 bits, and its spikes' groups a few. A short queue holds both side by side,
-which takes no logic. A long one is as narrow as spikes are, which takes few block RAMs: the length
+A step's length takes 32 bits, and its spikes' groups a few. A short one of a larger core holds both
+side by side, which takes no logic. Others are as narrow as spikes are, which takes few block RAMs: the length
 is cut into pieces, which go into the queue one after the other and come out as one item.
 """
 
@@ -29,6 +29,9 @@ SHORT = 128
 """Words that a queue as wide as an item needs, at most; longer ones are narrow. It gets twice as
 many, of which half are as easily seen to be free, and as easily had in block RAM."""
 
+WIDE = 4
+"""Units of the smallest core whose queue may be wide: on smaller FPGAs block RAM is what is short."""
+
 
 def _piece_bits(g: Geometry) -> int:
     return max(output_layout(g)["group"] + g.update_lanes, LEAST_BITS)
@@ -36,7 +39,8 @@ def _piece_bits(g: Geometry) -> int:
 
 def _pieces(g: Geometry) -> int:
     """Into how many a length is cut."""
-    return 1 if _depth(g, 1) <= SHORT else -(-LENGTH_BITS // _piece_bits(g))
+    wide = g.update_lanes >= WIDE and _depth(g, 1) <= SHORT
+    return 1 if wide else -(-LENGTH_BITS // _piece_bits(g))
 
 
 def _most(g: Geometry, pieces: int) -> int:
