@@ -1,8 +1,9 @@
 """The queue in which a step's output waits for the host.
 
-A step's length takes 32 bits, and its spikes' groups a few. A short one of a larger core holds both
-side by side, which takes no logic. Others are as narrow as spikes are, which takes few block RAMs: the length
-is cut into pieces, which go into the queue one after the other and come out as one item.
+A step's length takes 32 bits, and its spikes' groups a few. A short queue of a larger core holds
+both side by side, which takes no logic. Others are as narrow as spikes are, which takes few block
+RAMs: the length is cut into pieces, which go into the queue one after the other and come out as one
+item.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ SHORT = 128
 many, of which half are as easily seen to be free, and as easily had in block RAM."""
 
 WIDE = 4
-"""Units of the smallest core whose queue may be wide: on smaller FPGAs block RAM is what is short."""
+"""Units of the smallest core whose queue may be wide: smaller ones are for FPGAs where block RAM is
+what is short."""
 
 
 def _piece_bits(g: Geometry) -> int:
