@@ -20,6 +20,8 @@ async function ask(path, options) {
 
 // One after the other: each is sent when the one before has been answered.
 let sending = Promise.resolve();
+// What is shown as trouble is the answer to a command; the next good answer takes only that away.
+let refused = false;
 
 function command(what) {
   sending = sending.then(() => send(what));
@@ -28,8 +30,10 @@ function command(what) {
 async function send(what) {
   try {
     await ask("command", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
-    trouble("");
+    if (refused) trouble("");
+    refused = false;
   } catch (error) {
+    refused = true;
     trouble(error.message);
   }
 }
@@ -138,7 +142,10 @@ function tell(passed) {
   }
   get("warnings").hidden = !news.warnings.length;
   get("warnings").textContent = news.warnings.join("\n");
-  if (news.error) trouble(news.error);
+  if (news.error) {
+    refused = false;
+    trouble(news.error);
+  }
   const [steps, counts] = past.recent(news, span);
   get("over").textContent = steps ? `rates over the last ${count(steps)} steps` : "";
   [...get("populations").tBodies[0].rows].forEach((row, i) => {
