@@ -31,7 +31,7 @@ from spikeloom.runtime.link.codec import Frame
 from spikeloom.runtime.link.serial_port import SerialPort
 from spikeloom.runtime.link.session import Session
 
-BAUD = 115200  # a pseudo-terminal is as fast as it is
+BAUD = 115200  # the rate of the pins after a reset, whatever --divisor is
 
 
 def question(kind: FrameType = FrameType.HELLO, payload: bytes = b"\0\0") -> bytes:

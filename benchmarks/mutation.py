@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from support.mutants import Mutants, case, host_access, killer, registers
-from support.rtl import GEOMETRIES, program_that_fits
+from support.mutants import Mutants, case, killer, registers
+from support.rtl import GEOMETRIES, host_access, program_that_fits
 from support.rtl_learning import LEARNING_GEOMETRIES, plastic_program_for
 
 CORES = {

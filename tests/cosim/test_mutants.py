@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.mutants import Mutants, case, host_access, killer, registers
-from support.rtl import GEOMETRIES, needs_compiler, program_that_fits
+from support.mutants import Mutants, case, killer, registers
+from support.rtl import GEOMETRIES, host_access, needs_compiler, program_that_fits
 
 pytestmark = [needs_compiler, pytest.mark.slow]
 

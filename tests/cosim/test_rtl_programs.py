@@ -17,12 +17,11 @@ from support.programs import (
     random_events,
     record_everything,
 )
-from support.rtl import GEOMETRIES, device, needs_compiler, program_for
+from support.rtl import GEOMETRIES, device, host_access, needs_compiler, program_for
 
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.hdl.cycles import step_cycles
-from spikeloom.hdl.layout import BANKED, COPIED
-from spikeloom.hdl.registers import IDENT_VALUE, REGISTER, geometry_values
+from spikeloom.hdl.registers import IDENT_VALUE, REGISTER
 from spikeloom.runtime.backend import CoreWeights, Events, Record, State
 from spikeloom.runtime.step_work import step_work
 
@@ -137,28 +136,8 @@ def test_written_weights_count_from_the_next_step_on_and_are_read_back():
 def test_the_bus_reads_and_writes_what_the_back_door_does_while_registers_tell_the_geometry():
     name = "4 lanes, 24 bits"
     rtl, program = device(name), program_for(name, 3)
-    rtl.load(program)
-    model = rtl.model
-    assert model.read(REGISTER["IDENT"].address) == IDENT_VALUE
-    for field, value in geometry_values(model.geometry).items():
-        assert model.read(REGISTER[field].address) == value
-    rng = np.random.default_rng(0)
-    for table in model.tables.values():
-        entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
-        before = model.table(table.name)
-        for entry in rng.integers(0, entries, 12).tolist():
-            for column, width in enumerate(table.widths):
-                address = table.address(entry, column)
-                assert model.read(address) == before[column][entry]
-                value = int(rng.integers(1 << width))
-                model.write(address, value)
-                before[column][entry] = value
-                assert model.read(address) == value
-        for column, words in enumerate(model.table(table.name)):
-            np.testing.assert_array_equal(words, before[column])
-        if table.kind == COPIED:
-            for lane in range(model.lanes(table.name)):
-                np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+    host_access(program)(rtl)
+    assert rtl.model.read(REGISTER["IDENT"].address) == IDENT_VALUE
     rtl.close()
 
 

@@ -25,15 +25,12 @@ from spikeloom.compiler.program import Program
 from spikeloom.errors import SpikeloomError
 from spikeloom.hdl.cycles import step_cycles
 from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.layout import BANKED, COPIED
 from spikeloom.hdl.registers import (
     CONTROL_FREE_RUN,
     CONTROL_HOST_INPUT,
-    COUNTERS,
     REGISTER,
     STATUS_BUSY,
     STATUS_LATE,
-    geometry_values,
 )
 from spikeloom.hdl.streams import INPUT_END, OUTPUT_END
 from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
@@ -277,39 +274,6 @@ def case(program: Program, seed: int, graded: bool) -> Case:
     expected = emulator.run(steps, events, record_everything(program))
     after, learned = emulator.read_state(), emulator.read_weights()
     return Case(program, steps, events, seed % 3 != 1, start, weights, expected, after, learned)
-
-
-def host_access(program: Program) -> Callable[[RtlBackend], None]:
-    """The bus reads and writes what is in the memories and registers, of every table."""
-
-    def run(device: RtlBackend) -> None:
-        device.load(program)
-        model = device.model
-        for field, value in geometry_values(model.geometry).items():
-            assert model.read(REGISTER[field].address) == value
-        for name in COUNTERS:
-            for half in ("LOW", "HIGH"):
-                model.read(REGISTER[f"{name}_{half}"].address)
-        rng = np.random.default_rng(0)
-        for table in model.tables.values():
-            entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
-            before = model.table(table.name)
-            some = {0, entries - 1, *rng.integers(0, entries, 30).tolist()}
-            for entry in sorted(some):
-                for column, width in enumerate(table.widths):
-                    address = table.address(entry, column)
-                    assert model.read(address) == before[column][entry]
-                    value = int(rng.integers(1 << width))
-                    model.write(address, value)
-                    before[column][entry] = value
-                    assert model.read(address) == value
-            for column, words in enumerate(model.table(table.name)):
-                np.testing.assert_array_equal(words, before[column])
-            if table.kind == COPIED:
-                for lane in range(model.lanes(table.name)):
-                    np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
-
-    return run
 
 
 def registers(program: Program) -> Callable[[RtlBackend], None]:

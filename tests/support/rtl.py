@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from spikeloom.compiler.program import (
     Program,
 )
 from spikeloom.hdl.geometry import Geometry
+from spikeloom.hdl.layout import BANKED, COPIED
+from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
 from support.programs import random_program
 
 _ROOM: dict[str, Any] = {
@@ -144,3 +147,36 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
+
+
+def host_access(program: Program) -> Callable[[RtlBackend], None]:
+    """The bus reads and writes what is in the memories and registers, of every table."""
+
+    def run(device: RtlBackend) -> None:
+        device.load(program)
+        model = device.model
+        for field, value in geometry_values(model.geometry).items():
+            assert model.read(REGISTER[field].address) == value
+        for name in COUNTERS:
+            for half in ("LOW", "HIGH"):
+                model.read(REGISTER[f"{name}_{half}"].address)
+        rng = np.random.default_rng(0)
+        for table in model.tables.values():
+            entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
+            before = model.table(table.name)
+            some = {0, entries - 1, *rng.integers(0, entries, 30).tolist()}
+            for entry in sorted(some):
+                for column, width in enumerate(table.widths):
+                    address = table.address(entry, column)
+                    assert model.read(address) == before[column][entry]
+                    value = int(rng.integers(1 << width))
+                    model.write(address, value)
+                    before[column][entry] = value
+                    assert model.read(address) == value
+            for column, words in enumerate(model.table(table.name)):
+                np.testing.assert_array_equal(words, before[column])
+            if table.kind == COPIED:
+                for lane in range(model.lanes(table.name)):
+                    np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+
+    return run
