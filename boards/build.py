@@ -70,7 +70,7 @@ class Built:
             "bitstream": str(self.bitstream),
             "bytes": self.bitstream.stat().st_size,
             **self.placed.to_dict(),
-            "neurons": self.design.geometry.neurons,
+            "neurons": self.design.neurons,
             "synapses": {"sparse": sparse, "dense": dense},
             "tools": list(self.tools),
             "seconds": self.seconds,

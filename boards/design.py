@@ -144,9 +144,14 @@ class Design:
         return round(self.clock_hz / min(self.start, self.baud))
 
     @property
+    def neurons(self) -> int:
+        """Of all cores."""
+        return self.geometry.neurons * self.geometry.cores
+
+    @property
     def synapses(self) -> tuple[int, int]:
-        """How many sparse synapses, and how many dense weights, its memory holds."""
-        entries = self.geometry.words * self.geometry.lanes
+        """How many sparse synapses, and how many dense weights, the memories of all cores hold."""
+        entries = self.geometry.words * self.geometry.lanes * self.geometry.cores
         return entries, entries << dense_part_bits(self.geometry)
 
     def device(self) -> Device:

@@ -55,6 +55,11 @@ _25F = _ulx3s(
     "25f", ecp5_25f("BG381", "6"), sized(NARROW, lanes=4, words=2048),
     "four lanes, with half of the look-up tables left to route well",
 )  # fmt: skip
+_85F = _ulx3s(
+    "85f", ecp5_85f("BG381", "6"),
+    sized(LIF, neurons=1024, axons=2048, rows=2048, destinations=2048, words=4096),
+    "eight lanes and four times the neurons",
+)  # fmt: skip
 BOARDS = (
     _12F,
     _25F,
@@ -74,9 +79,15 @@ BOARDS = (
         sized(LIF, neurons=512, axons=1024, rows=1024, destinations=1024, words=2048),
         "eight lanes and twice the neurons",
     ),
-    _ulx3s(
-        "85f", ecp5_85f("BG381", "6"),
-        sized(LIF, neurons=1024, axons=2048, rows=2048, destinations=2048, words=4096),
-        "eight lanes and four times the neurons",
+    _85F,
+    replace(
+        _85F,
+        name="ulx3s-85f-mesh",
+        title="Radiona ULX3S 85F, with four cores on a mesh",
+        geometry=sized(
+            NARROW, lanes=4, words=2048, axons=1024, rows=1024, destinations=1024,
+            mesh_rows=2, mesh_columns=2,
+        ),
+        why="four cores with a router each: the neurons of one of eight lanes in half the cycles",
     ),
 )  # fmt: skip

@@ -17,7 +17,9 @@ from .compiler.pipeline import compile_with_trace
 from .compiler.target import Target
 from .errors import CompileError, InputError, SpikeloomError, UnsupportedError
 from .hdl.cycles import StepWork, step_cycles
-from .runtime.images import HardwareImage
+from .hdl.geometry import waiting_rows
+from .runtime.mesh_image import mesh_images
+from .runtime.timing import Timing, mesh_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,21 +29,24 @@ if TYPE_CHECKING:
     from .boards.board import Board
     from .compiler.network import Network
     from .compiler.program import Program
+    from .hdl.cycles import Senders
     from .hdl.geometry import Geometry
+    from .runtime.images import HardwareImage
 
 BUSY = 0.1
 """Share of all senders that spike in a busy step, besides the quiet and the fullest one."""
 
 
 def target_of(geometry: Geometry, name: str) -> Target:
-    """What the compiler has to know of a core.
+    """What the compiler has to know of a core, or of a mesh of them.
 
     Args:
-        geometry: of the core.
+        geometry: of each core.
         name: how reports call it.
     """
     target = Target(
         name=name,
+        mesh=(geometry.mesh_rows, geometry.mesh_columns),
         neurons=geometry.neurons,
         axons=geometry.axons,
         rows=geometry.rows,
@@ -117,7 +122,7 @@ def fit_boards(network: Network | Program, boards: Iterable[Board]) -> list[Fit]
     def program_for(target: Target) -> Program:
         if target not in compiled:
             try:
-                compiled[target] = _single(_program(network, target))
+                compiled[target] = _held(_program(network, target), target)
             except (CompileError, UnsupportedError) as error:
                 compiled[target] = error
         found = compiled[target]
@@ -137,22 +142,22 @@ def _fit(board: Board, weights: int, program_for: Callable[[Target], Program]) -
         why = f"{needed} bits of weights alone; at most {there} in all memories"
         return Fit(board, "no", why, None, None, board.clock_hz)
     try:
-        image = HardwareImage(program_for(target_of(board.geometry, "board")), board.geometry)
+        times = _times(program_for(target_of(board.geometry, "board")), board.geometry)
     except CompileError as error:
         first = _reason(error)
     except UnsupportedError as error:
         return Fit(board, "no", error.problem, None, None, board.clock_hz)
     else:
-        return Fit(board, "yes", "", board.geometry, step_times(image), board.clock_hz)
+        return Fit(board, "yes", "", board.geometry, times, board.clock_hz)
     try:
         program = program_for(_roomy(board))
         geometry = geometry_for(program, board.geometry.lanes)
         used = estimate.resources(Design.of(board, geometry))
         counts.check_counts(used, board.part, board.name)
-        image = HardwareImage(program, geometry)
+        times = _times(program, geometry)
     except (CompileError, UnsupportedError, InputError) as error:
         return Fit(board, "no", _reason(error), None, None, board.clock_hz)
-    return Fit(board, "built", first, geometry, step_times(image), board.clock_hz)
+    return Fit(board, "built", first, geometry, times, board.clock_hz)
 
 
 def _reason(error: SpikeloomError) -> str:
@@ -182,6 +187,16 @@ def _weights(network: Network | Program) -> int:
     return sum(len(projection.synapses) for projection in network.projections.values())
 
 
+def _times(program: Program, geometry: Geometry) -> tuple[int, int, int]:
+    """``step_times`` on a core alone, or on a mesh.
+
+    Raises:
+        FitError, UnsupportedError: the Program does not fit there.
+    """
+    images = mesh_images(program, geometry)
+    return step_times(images[0]) if geometry.cores == 1 else mesh_step_times(program, geometry)
+
+
 def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]:
     """Cycles of a quiet step, of one in which a share of all senders spikes, of one with all.
 
@@ -190,27 +205,56 @@ def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]
         busy: the share, evenly spread.
     """
     g, core, program = image.geometry, image.core, image.program
-    stride = max(1, round(1 / busy))
     neurons = np.arange(core.neurons, dtype=np.int32)
     channels = np.sort(image.channel_origin).astype(np.int32)
     driven = (channels >= g.first_generator) & (channels < g.first_channel)
-    kinds = (neurons, channels[~driven], channels[driven])
-
-    def senders(every: int) -> tuple[NDArray[np.int32], ...]:
-        return tuple(kind[::every] if every else kind[:0] for kind in kinds)
-
-    parts = [senders(every) for every in (0, stride, 1)]
-    first, second, third = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    senders, sent = _three_steps((neurons, channels[~driven], channels[driven]), busy)
     work = StepWork(
         rows=image.sender_rows,
-        senders=(first, second, third),
-        sent=np.array([[len(part[i]) for part in parts] for i in range(3)], np.int64),
+        senders=senders,
+        sent=sent,
         graded=np.zeros(3, np.int64),
         groups=max(1, -(-core.neurons // g.update_lanes)),
         generator_groups=-(-len(program.generators) // g.update_lanes),
     )
     quiet, some, full = (int(cycles) for cycles in step_cycles(work))
     return quiet, some, full
+
+
+def mesh_step_times(
+    program: Program, geometry: Geometry, busy: float = BUSY
+) -> tuple[int, int, int]:
+    """The same on a mesh of such cores.
+
+    Raises:
+        UnsupportedError: there is no mesh for the Program.
+    """
+    mesh = mesh_rows(program, geometry.lanes, geometry.update_lanes)
+    timing = Timing(mesh=mesh, queue=waiting_rows(geometry.lanes))
+    driven = np.zeros(program.channels, bool)
+    driven[program.generators["channel"]] = True
+    kinds = (
+        program.channels + np.arange(program.neurons, dtype=np.int32),
+        np.flatnonzero(~driven).astype(np.int32),
+        np.flatnonzero(driven).astype(np.int32),
+    )
+    senders, sent = _three_steps(kinds, busy)
+
+    def walk(earliest: NDArray[np.int64]) -> NDArray[np.int64]:
+        return timing.walk(senders, sent, earliest, on=False)
+
+    quiet, some, full = (int(cycles) for cycles in timing.around(walk, np.zeros(3, np.int64)))
+    return quiet, some, full
+
+
+def _three_steps(kinds: Senders, busy: float) -> tuple[Senders, NDArray[np.int64]]:
+    """Senders of each kind in a step without any, one with a share of them, one with all; and how
+    many each step has, (kinds, 3)."""
+    stride = max(1, round(1 / busy))
+    parts = [(kind[:0], kind[::stride], kind) for kind in kinds]
+    first, second, third = (np.concatenate(part) for part in parts)
+    sent = np.array([[len(step) for step in part] for part in parts], np.int64)
+    return (first, second, third), sent
 
 
 def _program(network: Network | Program, target: Target) -> Program:
@@ -221,8 +265,8 @@ def _program(network: Network | Program, target: Target) -> Program:
     return compile_with_trace(network, target, None)[0]
 
 
-def _single(program: Program) -> Program:
-    if len(program.cores) != 1:
+def _held(program: Program, target: Target) -> Program:
+    if len(program.cores) > target.cores:
         raise UnsupportedError(
             "the network takes several cores, and the size of a mesh is not estimated; "
             "spikeloom build --for net.loom makes one and tells"
@@ -231,7 +275,7 @@ def _single(program: Program) -> Program:
 
 
 def _roomy(board: Board) -> Target:
-    """The widths of the board's own core, and room for whatever its FPGA may hold."""
+    """The widths of the board's own core, and room for whatever its FPGA may hold, in one core."""
     return target_of(board.geometry, "board").with_(
-        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30
+        mesh=(1, 1), neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30
     )

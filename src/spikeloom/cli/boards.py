@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def facts(board: Board) -> dict[str, Any]:
     """A board as data."""
-    sparse, dense = Design.of(board).synapses
+    design = Design.of(board)
+    sparse, dense = design.synapses
     return {
         "name": board.name,
         "title": board.title,
@@ -39,7 +40,8 @@ def facts(board: Board) -> dict[str, Any]:
         "programmer": asdict(board.programmer),
         "max_payload": board.max_payload,
         "memory": board.memory,
-        "neurons": board.geometry.neurons,
+        "cores": board.geometry.cores,
+        "neurons": design.neurons,
         "lanes": board.geometry.lanes,
         "synapses": {"sparse": sparse, "dense": dense},
         "why": board.why,
@@ -76,15 +78,15 @@ def run(options: argparse.Namespace) -> int:
             of["name"], of["part"]["name"], of["part"]["luts"],
             (of["part"]["block_rams"] * of["part"]["block_ram_bits"]
              + of["part"]["sprams"] * (1 << 18)) >> 10,
-            f"{of['clock_hz'] / 1e6:g}", of["baud"], of["lanes"], of["neurons"],
+            f"{of['clock_hz'] / 1e6:g}", of["baud"], of["cores"], of["lanes"], of["neurons"],
             of["synapses"]["sparse"], of["synapses"]["dense"],
         )
         for of in everything
     ]  # fmt: skip
     header = (
-        "board", "FPGA", "LUT", "RAM kbit", "MHz", "baud", "lanes", "neurons", "sparse synapses",
-        "or dense",
+        "board", "FPGA", "LUT", "RAM kbit", "MHz", "baud", "cores", "lanes", "neurons",
+        "sparse synapses", "or dense",
     )  # fmt: skip
     print(table(rows, header))
-    print("\nspikeloom boards NAME says more; lanes to dense are of the core that it is built with")
+    print("\nspikeloom boards NAME says more; cores to dense are of what it is built with")
     return 0

@@ -129,11 +129,12 @@ def report(built: Built) -> str:
         lines.append(f"  {path['from']} to {path['to']}")
     sparse, dense = design.synapses
     g = design.geometry
+    cores = f"{g.cores} cores, " if g.cores > 1 else ""
     quiet = quiet_step(design)
     lines += [
         "",
-        f"{g.neurons} neurons, {g.lanes} lanes, {sparse} sparse synapses or {dense} dense ones, "
-        f"{design.baud} baud",
+        f"{cores}{design.neurons} neurons, {g.lanes} lanes, {sparse} sparse synapses or "
+        f"{dense} dense ones, {design.baud} baud",
         f"a step without spikes takes {quiet} cycles, {1e6 * quiet / design.clock_hz:.2f} us; "
         "for a network's: spikeloom fit NET",
         f"build {built.build[:16]}; the device says {built.device_build}"
@@ -145,8 +146,10 @@ def report(built: Built) -> str:
 def quiet_step(design: Design) -> int:
     """Cycles of a step in which nobody spikes and all neurons are updated."""
     from ..hdl.cycles import OVERHEAD
+    from ..hdl.mesh_cycles import QUIET
 
-    return OVERHEAD + max(1, design.geometry.update_groups)
+    agreed = QUIET if design.geometry.cores > 1 else 0
+    return OVERHEAD + max(1, design.geometry.update_groups) + agreed
 
 
 def _vivado(options: argparse.Namespace, design: Design) -> int:

@@ -14,19 +14,25 @@ import numpy as np
 from ..board_fit import target_of
 from ..compiler.pipeline import compile
 from ..errors import CompileError, DeviceError, SpikeloomError, UnsupportedError
-from ..hdl.core_regions import PROBE_COUNT_REGION
+from ..hdl.core_regions import (
+    CORE_REGION,
+    PROBE_CORE_REGION,
+    PROBE_COUNT_REGION,
+    PROBE_REGION,
+)
 from ..hdl.geometry import Geometry, default_update_lanes
 from ..runtime.cosim import cosim
 from ..runtime.link.client import pack_words
 from ..runtime.open import open as open_device
 from .digits import digits_check
 from .learned import learned_check
-from .networks import CASES, STEPS, Case
+from .networks import CASES, SEVERAL, STEPS, Case
 
 if TYPE_CHECKING:
     from ..backends.rtl.remote import RemoteBackend
     from ..hdl.descriptor import Descriptor, Region
     from ..runtime.device import Device
+    from ..runtime.link.client import Client
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -123,16 +129,18 @@ def _backend(device: Device) -> RemoteBackend:
 
 def _hello(d: Descriptor) -> tuple[str, dict[str, Any]]:
     g = Geometry(**d.geometry)
-    if d.channels != g.channels or d.outputs != g.first_channel:
+    outputs = g.cores * g.first_channel
+    if d.channels != g.channels or d.outputs != outputs:
         raise DeviceError(
             "the description contradicts itself",
             found=f"{d.channels} channels and {d.outputs} outputs",
-            expected=f"{g.channels} and {g.first_channel}",
+            expected=f"{g.channels} and {outputs}",
         )
     bits = sum(region.width * region.depth for region in d.regions)
     clock = f"{d.clock_hz / 1e6:g} MHz" if d.clock_hz else "no clock of its own"
+    cores = f"{g.cores} cores, each of " if g.cores > 1 else ""
     return (
-        f"build {d.build}, {g.neurons} neurons, {g.lanes} lanes, {clock}, "
+        f"build {d.build}, {cores}{g.neurons} neurons, {g.lanes} lanes, {clock}, "
         f"{len(d.regions)} regions of {bits} bits in all",
         {"build": d.build, "geometry": d.geometry, "clock_hz": d.clock_hz, "baud": d.baud},
     )
@@ -141,34 +149,58 @@ def _hello(d: Descriptor) -> tuple[str, dict[str, Any]]:
 def _tested(d: Descriptor) -> list[Region]:
     """Regions that are plain memories: what is written stays.
 
-    The number of probes is a register with as many bits as it needs, whatever its word is.
+    The number of probes, and numbers of cores, have as many bits as they need, whatever their
+    words are.
     """
+    other = (PROBE_COUNT_REGION, CORE_REGION, PROBE_CORE_REGION)
     plain = [region for region in d.regions if region.writable and not region.volatile]
-    return [region for region in plain if region.name != PROBE_COUNT_REGION]
+    return [region for region in plain if region.name not in other]
 
 
 def _memories(url: str, seed: int) -> tuple[str, dict[str, Any]]:
-    """Random words, then their complements, in every memory; the device's digest tells."""
-    rng = np.random.default_rng(seed)
+    """Random words, then their complements, in every memory; the device's digest tells.
+
+    All cores are written before any is read, so that one that answers for another is found.
+    """
     total = 0
     with _opened(url) as device:
         client = _backend(device).client
-        for region in _tested(client.descriptor):
-            words = rng.integers(0, 1 << region.width, region.depth, dtype=np.uint64)
-            flip = np.uint64((1 << region.width) - 1)
-            for content in (words, words ^ flip, np.zeros_like(words)):
-                data = pack_words(content, region)
+        cores = Geometry(**client.descriptor.geometry).cores
+        places = [
+            (core, region)
+            for core in range(cores)
+            for region in _tested(client.descriptor)
+            if core == 0 or region.name != PROBE_REGION
+        ]
+        for turn in range(3):
+            digests = []
+            for core, region in places:
+                words = np.random.default_rng((seed, core, region.depth, region.width)).integers(
+                    0, 1 << region.width, region.depth, dtype=np.uint64
+                )
+                flip = np.uint64((1 << region.width) - 1)
+                data = pack_words((words, words ^ flip, np.zeros_like(words))[turn], region)
+                _select(client, core, cores)
                 client.write(region.name, 0, data)
-                found, right = client.digest(region.name), zlib.crc32(data)
+                digests.append(zlib.crc32(data))
+                total += len(data)
+            for (core, region), right in zip(places, digests, strict=True):
+                _select(client, core, cores)
+                found = client.digest(region.name)
                 if found != right:
                     raise DeviceError(
                         "a memory does not hold what was written",
                         found=f"digest {found:08x}",
                         expected=f"{right:08x}",
-                        where=f"region {region.name!r}",
+                        where=f"region {region.name!r}" + f" of core {core}" * (cores > 1),
                     )
-                total += len(data)
     return f"{total} bytes written, every digest right", {"bytes": total}
+
+
+def _select(client: Client, core: int, cores: int) -> None:
+    """From now on regions are those of this core; a core alone needs no word about it."""
+    if cores > 1:
+        client.write(CORE_REGION, 0, bytes([core]))
 
 
 def _soak(url: str, rounds: int, seed: int) -> tuple[str, dict[str, Any]]:
@@ -210,7 +242,10 @@ def _cosim(url: str, geometry: Geometry, case: Case) -> tuple[str, dict[str, Any
     network, inputs = case.make(geometry)
     try:
         program = compile(network, target=target_of(geometry, "selftest"))
-        difference = cosim(program, (url, "emulator"), STEPS, inputs)
+        # The emulator knows what a core takes alone, and several on a mesh, not one on a mesh.
+        known = _usual(geometry) and (geometry.cores == 1 or len(program.cores) > 1)
+        emulator = f"emulator?cycles={'on' if known else 'off'}"
+        difference = cosim(program, (url, emulator), STEPS, inputs)
     except CompileError as error:
         raise _too_small(error) from None
     if difference is not None:
@@ -221,18 +256,24 @@ def _cosim(url: str, geometry: Geometry, case: Case) -> tuple[str, dict[str, Any
     )
 
 
+def _usual(geometry: Geometry) -> bool:
+    """Whether its units are as many as the emulator counts for."""
+    return geometry.update_lanes == default_update_lanes(geometry.lanes)
+
+
 def _too_small(error: CompileError) -> UnsupportedError:
     return UnsupportedError(f"the core does not hold it: {error.found or error.problem}")
 
 
 def _cycles(url: str, geometry: Geometry) -> tuple[str, dict[str, Any]]:
     """The device's own count of its clock cycles against the formula."""
-    if geometry.update_lanes != default_update_lanes(geometry.lanes):
+    if not _usual(geometry):
         raise UnsupportedError("the emulator counts for cores with half as many units as lanes")
-    network, inputs = CASES[0].make(geometry)
+    case = SEVERAL if geometry.cores > 1 else CASES[0]
+    network, inputs = case.make(geometry)
     try:
         program = compile(network, target=target_of(geometry, "selftest"))
-        with _opened(url) as device, open_device("emulator") as emulator:
+        with _opened(url) as device, open_device("emulator?cycles=on") as emulator:
             for each in (device, emulator):
                 each.load(program)
             found, right = (each.run(STEPS, inputs).cycles for each in (device, emulator))

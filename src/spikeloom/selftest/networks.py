@@ -57,8 +57,8 @@ def _cells(g: Geometry, **more: Any) -> LIF:
         more["refractory_mode"] = "hold" if g.hold else "mask"
     if not g.exponential and "leak" not in more:
         more |= {"leak": "linear", "leak_rate": 5.0}
-        return LIF(None, v_threshold=1.0, **more)
-    return LIF(tau_mem=20e-3, v_threshold=1.0, **more)
+    tau = None if more.get("leak") == "linear" else 20e-3
+    return LIF(tau, v_threshold=1.0, **more)
 
 
 def _small(g: Geometry, seed: int, **more: Any) -> tuple[Network, dict[str, Any]]:
@@ -92,6 +92,19 @@ def _full(g: Geometry) -> tuple[Network, dict[str, Any]]:
     net.connect(pixels, cells, weights=0.6, connector=some)
     net.probe(cells, "spikes")
     return net, {"pixels": _events(channels, 4, 0.5)}
+
+
+def _several(g: Geometry) -> tuple[Network, dict[str, Any]]:
+    """As many neurons as all cores have, which send to each other."""
+    net = Network(dt=DT, name="selftest-cores")
+    channels = min(16, g.channels)
+    pixels = net.source("pixels", channels)
+    cells = net.population("cells", g.cores * g.neurons, _cells(g))
+    net.connect(pixels, cells, weights=0.6, connector=FixedProbability(0.2, seed=15))
+    few = min(1.0, 4 / (g.cores * g.neurons))
+    net.connect(cells, cells, weights=0.2, connector=FixedProbability(few, seed=16))
+    net.probe(cells, "spikes", "v")
+    return net, {"pixels": _events(channels, 15, 0.5)}
 
 
 def _receptors(g: Geometry) -> tuple[Network, dict[str, Any]]:
@@ -134,10 +147,13 @@ def _needs(*flags: str) -> Callable[[Geometry], str]:
     return lambda g: ", ".join(flag for flag in flags if not getattr(g, flag))
 
 
+SEVERAL = Case("several cores", lambda g: "" if g.cores > 1 else "a mesh of cores", _several)
+"""What goes over the routers."""
 CASES = (
     Case("dense and recurrent", _needs(), lambda g: _small(g, 1)),
     Case("sparse with delays", _needs(), _sparse),
     Case("every neuron", _needs(), _full),
+    SEVERAL,
     Case("readout without spikes", _needs("exponential"), _readout),
     Case("bias", _needs("bias"), lambda g: _small(g, 9, bias=0.02)),
     Case("reset by subtraction", _needs("subtract"), lambda g: _small(g, 10, reset="subtract")),
