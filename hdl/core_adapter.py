@@ -77,6 +77,7 @@ class CoreAdapter(wiring.Component):
         m.submodules.probes = probes = memory.Memory(shape=32, depth=self.probes, init=[])
         self._probe_write, self._probe_read = probes.write_port(), probes.read_port()
         self._looks, self._looked = Signal(), Signal()  # a probe is read: for the host, for a run
+        self._host = Signal()  # the host uses the bus, or what it has read stays there
         self._own = Signal()  # the adapter itself uses the bus
         self._own_write = Signal()
         self._own_address, self._own_data = Signal(32), Signal(32)
@@ -103,7 +104,7 @@ class CoreAdapter(wiring.Component):
         asked = self.link.request.payload
         m.d.comb += [
             self._own_core.eq(everyone),
-            self.select.eq(Mux(self._own, self._own_core, self._core)),
+            self.select.eq(Mux(self._host, self._core, self._own_core)),
             self._core_probe_write.addr.eq(asked.address),
             self._asked_core.eq(Mux(asked.data[:8] > everyone, everyone, asked.data)),
             self._core_probe_write.data.eq(self._asked_core),
@@ -116,7 +117,8 @@ class CoreAdapter(wiring.Component):
     def _bus(self, m: Module) -> Any:
         """Requests of the link and of the adapter, one at a time.
 
-        What was read last stays on the bus, and so on the output of the probes' memory.
+        What was read last stays on the bus, while the core that was read is selected; likewise on
+        the output of the probes' memory.
 
         Returns:
             1 in the cycle in which the host writes the core's step number.
@@ -124,11 +126,12 @@ class CoreAdapter(wiring.Component):
         entries = core_regions(self.geometry)
         request, response, bus = self.link.request, self.link.response, self.bus
         asked = request.payload
-        base = Signal(32)
+        # Found in a cycle of its own, since a core decides by it whether it may begin a step.
+        base = Signal(32, reset_less=True)
         with m.Switch(asked.region):
             for number, entry in enumerate(entries):
                 with m.Case(number):
-                    m.d.comb += base.eq(entry.base)
+                    m.d.sync += base.eq(entry.base)
         probe, count, core, probe_core = (asked.region == len(entries) + i for i in range(4))
         ours = probe | count
         if self.geometry.cores > 1:
@@ -140,9 +143,9 @@ class CoreAdapter(wiring.Component):
             self._probe_write.data.eq(asked.data),
             self._probe_read.addr.eq(Mux(self._looked, self._at, asked.address)),
             self._probe_read.en.eq(self._looks | self._looked),
-            bus.write.eq(Mux(self._own, self._own_write, asked.write)),
-            bus.address.eq(Mux(self._own, self._own_address, address)),
-            bus.data.eq(Mux(self._own, self._own_data, asked.data)),
+            bus.write.eq(Mux(self._host, asked.write, self._own_write)),
+            bus.address.eq(Mux(self._host, address, self._own_address)),
+            bus.data.eq(Mux(self._host, asked.data, self._own_data)),
         ]
         set_step = Signal()
         shown = Signal(_Shown)
@@ -182,27 +185,33 @@ class CoreAdapter(wiring.Component):
                             with m.If(probe_core):
                                 m.d.sync += shown.eq(_Shown.PROBE_CORE)
                 with m.Elif(request.valid):
-                    m.d.comb += bus.valid.eq(1)
-                    with m.If(bus.ready):
-                        m.d.comb += [
-                            request.ready.eq(1),
-                            set_step.eq(asked.write & (address == REGISTER["STEP"].address)),
-                        ]
-                        m.next = "READ"
-                        with m.If(asked.write):
-                            m.next = "WRITTEN"
+                    m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.comb += [self._host.eq(1), bus.valid.eq(1)]
+                with m.If(bus.ready):
+                    m.d.comb += [
+                        request.ready.eq(1),
+                        set_step.eq(asked.write & (address == REGISTER["STEP"].address)),
+                    ]
+                    m.next = "READ"
+                    with m.If(asked.write):
+                        m.next = "WRITTEN"
             with m.State("OWN"), m.If(bus.done):
                 m.next = "OWN DONE"
             with m.State("OWN DONE"):
                 m.d.comb += self._own_done.eq(1)
                 m.next = "IDLE"
-            with m.State("WRITTEN"), m.If(bus.done):
-                m.next = "IDLE"
-            with m.State("READ"), m.If(bus.done):
+            with m.State("WRITTEN"):
+                m.d.comb += self._host.eq(1)
+                with m.If(bus.done):
+                    m.next = "IDLE"
+            with m.State("READ"):
+                m.d.comb += self._host.eq(1)
                 m.d.sync += shown.eq(_Shown.BUS)
-                m.next = "ANSWER"
+                with m.If(bus.done):
+                    m.next = "ANSWER"
             with m.State("ANSWER"):
-                m.d.comb += response.valid.eq(1)
+                m.d.comb += [self._host.eq(1), response.valid.eq(1)]
                 with m.If(response.ready):
                     m.next = "IDLE"
         return set_step
@@ -398,6 +407,8 @@ class CoreAdapter(wiring.Component):
             with m.If(self._own_done):
                 m.next = "PROBE TOLD"
         with m.State("PROBE TOLD"):
+            if self.geometry.cores > 1:
+                m.d.comb += self._own_core.eq(self._core_probe_read.data)
             m.d.comb += [
                 result.valid.eq(1),
                 result.payload.kind.eq(ResultKind.PROBE),

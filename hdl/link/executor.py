@@ -105,8 +105,20 @@ class Executor(wiring.Component):
             self.kind.eq(self.code),
             self.into.eq(self.args[:8]),
         ]
+        # The number of a channel or neuron is where `first` is in a bitmap; a list's shift in.
+        low = self.args[8 * _STEP : 8 * _STEP + 8]
+        high = self.args[8 * _STEP + 8 : 8 * _STEP + 16]
+        self.name = Signal()
+        turned = Cat(self.args[8:], self.into)
         with m.If(self.turn):
-            m.d.sync += self.args.eq(Cat(self.args[8:], self.into))
+            m.d.sync += [
+                self.args[: 8 * _STEP].eq(turned[: 8 * _STEP]),
+                self.args[8 * _STEP + 8 :].eq(turned[8 * _STEP + 8 :]),
+            ]
+        with m.If(self.turn | self.name):
+            m.d.sync += low.eq(high)
+        with m.If(self.name):
+            m.d.sync += high.eq(self.data.payload)
         with m.If(self.next_byte):
             m.d.sync += self.word.eq(Cat(self.word, self.data.payload)[8:])
         self.size = Signal(range(_ARGS + 1))
@@ -324,7 +336,6 @@ class Executor(wiring.Component):
         bitmap = C["BITMAP"]
         is_bitmap, is_graded = self.kind == bitmap.code, self.kind == C["GRADED"].code
         step, event = self.arg(bitmap, "step"), self.core.event
-        # The number is where `first` is in a bitmap, and what others bring goes there, too.
         number = self.args[8 * _STEP : 8 * _STEP + _NUMBER_BITS]
         m.d.comb += [
             event.payload.graded.eq(is_graded if self.neurons else 0),
@@ -354,7 +365,7 @@ class Executor(wiring.Component):
                 m.d.comb += self.next_byte.eq(1)
                 m.d.sync += self.index.eq(self.index + 1)
                 with m.If(~is_bitmap & (self.index[1:3] == 0)):
-                    m.d.sync += number[:16].eq(Cat(number[8:16], self.data.payload))
+                    m.d.comb += self.name.eq(1)
                 with m.If(self.index[:3] == last):
                     m.d.sync += [self.index.eq(0), self.count.eq(self.count - 1)]
                     m.next = "EVENT OUT"
