@@ -19,7 +19,7 @@ BOARDS = (
         tx=Pin("9"),
         led=Pin("37", low=True),
         reset=Pin("10", low=True, options=_PULLED),
-        clock_hz=12_000_000,
+        clock_hz=21_000_000,
         baud=3_000_000,
         adapter=Adapter("FT2232H, channel B", 12_000_000, usb=(0x0403, 0x6010)),
         programmer=Programmer(

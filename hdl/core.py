@@ -45,6 +45,7 @@ class Core(Component):
         bus: registers and memories (``registers.REGISTER``, ``layout.layout``).
         input: spikes and graded events of the next step, ended by an END; only if CONTROL says so.
         output: per step the generators and neurons that fired, group by group, then an END.
+        step: number of the step that is being computed; from its update on, of the next one.
 
     Of a core of a mesh also what ``mesh.Mesh`` connects:
         flit: spikes for the cores of the mesh, itself among them. arrival: axons that spikes have
@@ -61,6 +62,7 @@ class Core(Component):
                 "bus": In(Bus()),
                 "input": In(stream.Signature(StructLayout(input_layout(geometry)))),
                 "output": Out(stream.Signature(StructLayout(output_layout(geometry)))),
+                "step": Out(32),
                 **(_mesh_ports(geometry) if geometry.cores > 1 else {}),
             }
         )
@@ -164,6 +166,7 @@ class Core(Component):
         """Registers to and from everywhere."""
         storing = 0 if self._learning is None else self._learning.storing
         m.d.comb += [
+            self.step.eq(control.step),
             control.number.eq(decoder.register_number),
             control.access.eq(decoder.register_access),
             control.write.eq(decoder.register_write),

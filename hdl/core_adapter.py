@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
-from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib import enum, fifo, memory, stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
@@ -32,12 +32,22 @@ from .streams import (
 )
 
 
+class _Shown(enum.Enum, shape=3):
+    """What the host reads: what is on the bus, or of the adapter itself."""
+
+    BUS = 0
+    COUNT = 1
+    PROBE = 2
+    CORE = 3
+    PROBE_CORE = 4
+
+
 class CoreAdapter(wiring.Component):
     """Makes a ``core.Core``, or a ``mesh.Mesh``, look like ``CorePort`` says.
 
     Attributes:
         link: the link's side.
-        bus, input, output: the core's. select: the mesh'.
+        bus, input, output, step: the core's. select: the mesh'.
 
     Args:
         geometry: of the core.
@@ -54,6 +64,7 @@ class CoreAdapter(wiring.Component):
                 "bus": Out(Bus()),
                 "input": Out(stream.Signature(StructLayout(chip_input_layout(geometry)))),
                 "output": In(stream.Signature(StructLayout(chip_output_layout(geometry)))),
+                "step": In(32),
                 **({"select": Out(range(geometry.cores + 1))} if geometry.cores > 1 else {}),
             }
         )
@@ -65,17 +76,18 @@ class CoreAdapter(wiring.Component):
         self._at = Signal(range(self.probes + 1))  # the one in hand
         m.submodules.probes = probes = memory.Memory(shape=32, depth=self.probes, init=[])
         self._probe_write, self._probe_read = probes.write_port(), probes.read_port()
+        self._looks, self._looked = Signal(), Signal()  # a probe is read: for the host, for a run
+        self._host = Signal()  # the host uses the bus, or what it has read stays there
         self._own = Signal()  # the adapter itself uses the bus
         self._own_write = Signal()
         self._own_address, self._own_data = Signal(32), Signal(32)
         self._own_done = Signal()
-        self._read = Signal(32)
         self._core_probe_read: Any = None
         if self.geometry.cores > 1:
             self._mesh(m)
         set_step = self._bus(m)
         self._feed(m, set_step)
-        self._run(m, set_step)
+        self._run(m)
         return m
 
     # The cores of a mesh
@@ -92,11 +104,12 @@ class CoreAdapter(wiring.Component):
         asked = self.link.request.payload
         m.d.comb += [
             self._own_core.eq(everyone),
-            self.select.eq(Mux(self._own, self._own_core, self._core)),
+            self.select.eq(Mux(self._host, self._core, self._own_core)),
             self._core_probe_write.addr.eq(asked.address),
             self._asked_core.eq(Mux(asked.data[:8] > everyone, everyone, asked.data)),
             self._core_probe_write.data.eq(self._asked_core),
-            self._core_probe_read.addr.eq(Mux(self._own, self._at, asked.address)),
+            self._core_probe_read.addr.eq(Mux(self._looked, self._at, asked.address)),
+            self._core_probe_read.en.eq(self._looks | self._looked),
         ]
 
     # The bus
@@ -104,17 +117,21 @@ class CoreAdapter(wiring.Component):
     def _bus(self, m: Module) -> Any:
         """Requests of the link and of the adapter, one at a time.
 
+        What was read last stays on the bus, while the core that was read is selected; likewise on
+        the output of the probes' memory.
+
         Returns:
             1 in the cycle in which the host writes the core's step number.
         """
         entries = core_regions(self.geometry)
         request, response, bus = self.link.request, self.link.response, self.bus
         asked = request.payload
-        base = Signal(32)
+        # Found in a cycle of its own, since a core decides by it whether it may begin a step.
+        base = Signal(32, reset_less=True)
         with m.Switch(asked.region):
             for number, entry in enumerate(entries):
                 with m.Case(number):
-                    m.d.comb += base.eq(entry.base)
+                    m.d.sync += base.eq(entry.base)
         probe, count, core, probe_core = (asked.region == len(entries) + i for i in range(4))
         ours = probe | count
         if self.geometry.cores > 1:
@@ -124,14 +141,24 @@ class CoreAdapter(wiring.Component):
             address.eq(base + (asked.address << INDEX_SHIFT)),
             self._probe_write.addr.eq(asked.address),
             self._probe_write.data.eq(asked.data),
-            self._probe_read.addr.eq(Mux(self._own, self._at, asked.address)),
-            bus.write.eq(Mux(self._own, self._own_write, asked.write)),
-            bus.address.eq(Mux(self._own, self._own_address, address)),
-            bus.data.eq(Mux(self._own, self._own_data, asked.data)),
+            self._probe_read.addr.eq(Mux(self._looked, self._at, asked.address)),
+            self._probe_read.en.eq(self._looks | self._looked),
+            bus.write.eq(Mux(self._host, asked.write, self._own_write)),
+            bus.address.eq(Mux(self._host, address, self._own_address)),
+            bus.data.eq(Mux(self._host, asked.data, self._own_data)),
         ]
         set_step = Signal()
-        answer = Signal(32)
-        m.d.comb += response.payload.eq(answer)
+        shown = Signal(_Shown)
+        m.d.comb += response.payload.eq(bus.read)
+        with m.If(shown == _Shown.COUNT):
+            m.d.comb += response.payload.eq(self._count)
+        with m.If(shown == _Shown.PROBE):
+            m.d.comb += response.payload.eq(self._probe_read.data)
+        if self.geometry.cores > 1:
+            with m.If(shown == _Shown.CORE):
+                m.d.comb += response.payload.eq(self._core)
+            with m.If(shown == _Shown.PROBE_CORE):
+                m.d.comb += response.payload.eq(self._core_probe_read.data)
         with m.FSM(name="access"):
             with m.State("IDLE"):
                 with m.If(self._own):
@@ -149,45 +176,42 @@ class CoreAdapter(wiring.Component):
                             with m.If(core):
                                 m.d.sync += self._core.eq(self._asked_core)
                     with m.Else():
-                        m.d.sync += answer.eq(self._count)
+                        m.d.comb += self._looks.eq(1)
+                        m.d.sync += shown.eq(Mux(probe, _Shown.PROBE, _Shown.COUNT))
                         m.next = "ANSWER"
-                        with m.If(probe):
-                            m.next = "PROBE"
                         if self.geometry.cores > 1:
                             with m.If(core):
-                                m.d.sync += answer.eq(self._core)
+                                m.d.sync += shown.eq(_Shown.CORE)
                             with m.If(probe_core):
-                                m.next = "PROBE CORE"
+                                m.d.sync += shown.eq(_Shown.PROBE_CORE)
                 with m.Elif(request.valid):
-                    m.d.comb += bus.valid.eq(1)
-                    with m.If(bus.ready):
-                        m.d.comb += [
-                            request.ready.eq(1),
-                            set_step.eq(asked.write & (address == REGISTER["STEP"].address)),
-                        ]
-                        m.next = "READ"
-                        with m.If(asked.write):
-                            m.next = "WRITTEN"
+                    m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.comb += [self._host.eq(1), bus.valid.eq(1)]
+                with m.If(bus.ready):
+                    m.d.comb += [
+                        request.ready.eq(1),
+                        set_step.eq(asked.write & (address == REGISTER["STEP"].address)),
+                    ]
+                    m.next = "READ"
+                    with m.If(asked.write):
+                        m.next = "WRITTEN"
             with m.State("OWN"), m.If(bus.done):
-                m.d.sync += self._read.eq(bus.read)
                 m.next = "OWN DONE"
             with m.State("OWN DONE"):
                 m.d.comb += self._own_done.eq(1)
                 m.next = "IDLE"
-            with m.State("PROBE"):
-                m.d.sync += answer.eq(self._probe_read.data)
-                m.next = "ANSWER"
-            if self.geometry.cores > 1:
-                with m.State("PROBE CORE"):
-                    m.d.sync += answer.eq(self._core_probe_read.data)
+            with m.State("WRITTEN"):
+                m.d.comb += self._host.eq(1)
+                with m.If(bus.done):
+                    m.next = "IDLE"
+            with m.State("READ"):
+                m.d.comb += self._host.eq(1)
+                m.d.sync += shown.eq(_Shown.BUS)
+                with m.If(bus.done):
                     m.next = "ANSWER"
-            with m.State("WRITTEN"), m.If(bus.done):
-                m.next = "IDLE"
-            with m.State("READ"), m.If(bus.done):
-                m.d.sync += answer.eq(bus.read)
-                m.next = "ANSWER"
             with m.State("ANSWER"):
-                m.d.comb += response.valid.eq(1)
+                m.d.comb += [self._host.eq(1), response.valid.eq(1)]
                 with m.If(response.ready):
                     m.next = "IDLE"
         return set_step
@@ -201,9 +225,8 @@ class CoreAdapter(wiring.Component):
         """
         queue = fifo.SyncFIFOBuffered(width=Event.size, depth=self.event_capacity)
         m.submodules.queue = ResetInserter(set_step)(queue)
-        step = Signal(32)
         event = Signal(Event)
-        due = queue.r_rdy & (event.step == step)
+        due = queue.r_rdy & (event.step == self.step)
         out = self.input.payload
         first = self.geometry.first_channel
         m.d.comb += [
@@ -217,10 +240,6 @@ class CoreAdapter(wiring.Component):
             out.value.eq(event.value),
             queue.r_en.eq(due & self.input.ready),
         ]
-        with m.If(set_step):
-            m.d.sync += step.eq(self.link.request.payload.data)
-        with m.Elif(self.input.ready & ~due):
-            m.d.sync += step.eq(step + 1)
 
     # Runs
 
@@ -235,7 +254,7 @@ class CoreAdapter(wiring.Component):
         with m.If(self._own_done):
             m.next = then
 
-    def _run(self, m: Module, set_step: Any) -> None:
+    def _run(self, m: Module) -> None:
         """Start the core, turn its output into results, end.
 
         With probes the core is given one step at a time, so that it rests while they are read.
@@ -244,15 +263,14 @@ class CoreAdapter(wiring.Component):
         want = link.run.payload
         spikes, lengths, probes, endless = Signal(), Signal(), Signal(), Signal()
         left = Signal(32)
-        ending, fresh = Signal(), Signal()
+        ending = Signal()
         single = probes & (self._count != 0)
         free = endless & ~single
         result = link.result.payload
         mask = Signal(self.geometry.update_lanes)
         group = Signal.like(output.payload.group)
         is_generator = Signal()
-        with m.If(set_step):
-            m.d.sync += link.step.eq(link.request.payload.data)
+        m.d.comb += link.step.eq(self.step)
         with m.FSM(name="run") as machine:
             m.d.comb += link.running.eq(~machine.ongoing("IDLE"))
             with m.State("IDLE"):
@@ -302,12 +320,10 @@ class CoreAdapter(wiring.Component):
                 ]
                 with m.If(link.result.ready | ~lengths):
                     m.d.comb += output.ready.eq(1)
-                    m.d.sync += fresh.eq(1)
+                    m.d.sync += left.eq(left - 1)
                     m.next = "STEP"
             with m.State("STEP"):
                 m.d.comb += [link.result.valid.eq(1), result.kind.eq(ResultKind.STEP)]
-                with m.If(fresh):
-                    m.d.sync += [fresh.eq(0), link.step.eq(link.step + 1), left.eq(left - 1)]
                 with m.If(link.result.ready):
                     m.next = "NEXT"
             with m.State("NEXT"):
@@ -329,7 +345,7 @@ class CoreAdapter(wiring.Component):
                 ]
                 with m.If(self._own_done):
                     m.next = "OUTPUT"
-                    with m.If(~self._read[STATUS_BUSY.bit_length() - 1]):
+                    with m.If(~self.bus.read[STATUS_BUSY.bit_length() - 1]):
                         m.next = "DRAIN"
             with m.State("DRAIN"):
                 m.next = "DONE"
@@ -379,29 +395,24 @@ class CoreAdapter(wiring.Component):
             with m.If(single & (self._at != self._count)):
                 m.next = "PROBE ADDRESS"
         with m.State("PROBE ADDRESS"):
-            # The address is being read; the bus belongs to us from here on.
-            m.d.comb += self._probe_read.addr.eq(self._at)
-            if self.geometry.cores > 1:
-                m.d.comb += self._core_probe_read.addr.eq(self._at)
+            m.d.comb += self._looked.eq(1)
             m.next = "PROBE READ"
         with m.State("PROBE READ"):
             m.d.comb += [
-                self._probe_read.addr.eq(self._at),
                 self._own.eq(~self._own_done),
                 self._own_address.eq(self._probe_read.data),
             ]
             if self.geometry.cores > 1:
-                m.d.comb += [
-                    self._core_probe_read.addr.eq(self._at),
-                    self._own_core.eq(self._core_probe_read.data),
-                ]
+                m.d.comb += self._own_core.eq(self._core_probe_read.data)
             with m.If(self._own_done):
                 m.next = "PROBE TOLD"
         with m.State("PROBE TOLD"):
+            if self.geometry.cores > 1:
+                m.d.comb += self._own_core.eq(self._core_probe_read.data)
             m.d.comb += [
                 result.valid.eq(1),
                 result.payload.kind.eq(ResultKind.PROBE),
-                result.payload.value.eq(self._read),
+                result.payload.value.eq(self.bus.read),
             ]
             with m.If(result.ready):
                 m.d.sync += self._at.eq(self._at + 1)

@@ -64,6 +64,7 @@ class Device(wiring.Component):
             m.d.comb += core.select.eq(adapter.select)
         wiring.connect(m, adapter.input, core.input)
         wiring.connect(m, core.output, adapter.output)
+        m.d.comb += adapter.step.eq(core.step)
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx)]
         return m
 

@@ -65,6 +65,7 @@ class Mesh(Component):
                 "select": In(range(geometry.cores + 1)),
                 "input": In(stream.Signature(StructLayout(chip_input_layout(geometry)))),
                 "output": Out(stream.Signature(StructLayout(chip_output_layout(geometry)))),
+                "step": Out(32),
             }
         )
         self._cores = [Core(geometry, build=build) for _ in range(geometry.cores)]
@@ -88,6 +89,7 @@ class Mesh(Component):
         self._bus(m)
         self._input(m)
         self._output(m)
+        m.d.comb += self.step.eq(self._cores[0].step)
         quiet = Signal()
         m.d.sync += quiet.eq(
             tree(and_, [c.sent for c in self._cores] + [router.empty for router in routers])

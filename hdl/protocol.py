@@ -197,7 +197,12 @@ STATUS = Layout(
         Field("accepted", 2, "number of the DATA frame that the device expects next"),
         Field("produced", 2, "number of the DATA frame that the device will finish next"),
         Field("flags", 1, "bits of StatusFlag"),
-        Field("step", 4, "steps computed since the core's last reset, modulo 2^32"),
+        Field(
+            "step",
+            4,
+            "steps computed since the core's last reset, modulo 2^32; during a run more than have "
+            "been told",
+        ),
         Field("bad_frames", 4, "frames dropped: COBS, CRC, length, version or type wrong"),
         Field("lost_frames", 4, "frames dropped: out of order, or beyond the credit given"),
         Field(

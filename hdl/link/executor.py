@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,9 +27,19 @@ from .ports import CorePort
 from .steps import StepEncoder
 
 _ARGS = max(message.args.size for message in COMMANDS)
-_SPANS = ("WORDS", "DIGEST")
-"""Replies that begin with their command's arguments."""
-_OUT = 1 + max(message.args.size for name, message in REPLY.items() if name not in _SPANS)
+_KIND = max(message.code for message in COMMANDS).bit_length()
+"""Bits of a command's code, of those that there are."""
+_ERROR = 1 + REPLY["ERROR"].args.size
+_DETAIL = _ERROR - REPLY["ERROR"].args.fields[-1].size
+_STEP = C["BITMAP"].args.places["step"].stop
+"""What follows a step in the arguments is the number of a channel or neuron, later on."""
+_VALUE = 4
+"""Bytes of a graded event's value, which follow its number."""
+_NUMBER_BITS = 20
+"""Of a bitmap's first channel and as many behind it as it may have bits."""
+
+assert REPLY["WORDS"].code == C["READ"].code
+assert REPLY["DIGEST"].code == C["DIGEST"].code
 
 
 def word_bits(regions: Sequence[Region]) -> int:
@@ -71,24 +81,58 @@ class Executor(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Code byte, arguments, checks, then a loop per kind of command."""
+        """Code byte, arguments, checks, then a loop per kind of command.
+
+        Bytes go through registers that shift, so that nobody has to choose among them.
+        """
         m = Module()
-        self.args = Signal(8 * _ARGS)
-        self.code = Signal(8)
-        self.index = Signal(8)  # byte of arguments, word or event
-        self.count = Signal(32)  # words, events or bytes still to come
+        self.width = max(region.word_bytes for region in self.regions)
+        depth = max(region.depth for region in self.regions)
+        item = max(self.width, _VALUE if self.neurons else 1)
+        self.code, self.kind = Signal(8, reset_less=True), Signal(_KIND)
+        self.args = Signal(8 * _ARGS, reset_less=True)
+        self.turn, self.into = Signal(), Signal(8)
+        self.word = Signal(8 * item, reset_less=True)
+        self.next_byte = Signal()
+        # Of arguments, a word, an item or a reply: what is done of it.
+        self.index = Signal(max(4, (item - 1).bit_length()), reset_less=True)
+        # Words, events or bytes still to come; no region has more words than that.
+        self.count = Signal(max(16, depth.bit_length()), reset_less=True)
         self.bit = Signal(3)
-        self.shift, self.left = Signal(8 * _OUT), Signal(range(_OUT + 1))
-        self.after = Signal(4)
-        self.states: list[str] = []
-        m.d.comb += self.core.stop.eq(self.stop)
+        self.error = Signal(ErrorCode, reset_less=True)
+        m.d.comb += [
+            self.core.stop.eq(self.stop),
+            self.kind.eq(self.code),
+            self.into.eq(self.args[:8]),
+        ]
+        # The number of a channel or neuron is where `first` is in a bitmap; a list's shift in.
+        low = self.args[8 * _STEP : 8 * _STEP + 8]
+        high = self.args[8 * _STEP + 8 : 8 * _STEP + 16]
+        self.name = Signal()
+        turned = Cat(self.args[8:], self.into)
+        with m.If(self.turn):
+            m.d.sync += [
+                self.args[: 8 * _STEP].eq(turned[: 8 * _STEP]),
+                self.args[8 * _STEP + 8 :].eq(turned[8 * _STEP + 8 :]),
+            ]
+        with m.If(self.turn | self.name):
+            m.d.sync += low.eq(high)
+        with m.If(self.name):
+            m.d.sync += high.eq(self.data.payload)
+        with m.If(self.next_byte):
+            m.d.sync += self.word.eq(Cat(self.word, self.data.payload)[8:])
+        self.size = Signal(range(_ARGS + 1))
+        with m.Switch(self.kind):
+            for message in COMMANDS:
+                with m.Case(message.code):
+                    m.d.comb += self.size.eq(message.args.size)
         self._regions(m)
         with m.FSM():
             self._fetch(m)
             self._memory(m)
             self._events(m)
             self._run(m)
-            self._send(m)
+            self._refuse(m)
         return m
 
     # Shared pieces
@@ -98,71 +142,71 @@ class Executor(wiring.Component):
         place = message.args.places[name]
         return self.args[8 * place.start : 8 * place.stop]
 
-    def send(self, m: Module, name: str, arguments: Any, then: str) -> None:
-        """Send a reply's code and arguments, then go on in another state.
+    def refuse(self, m: Module, code: ErrorCode, place: int = 0) -> None:
+        """Send ERROR, and never do anything again until the next session.
 
-        Of those in ``_SPANS`` only the code.
+        Args:
+            m: in a state.
+            code: why.
+            place: of the first argument byte that is told.
         """
-        if then not in self.states:
-            self.states.append(then)
-        message = REPLY[name]
-        m.d.sync += [
-            self.shift.eq(Cat(Const(message.code, 8), arguments)),
-            self.left.eq(1 if name in _SPANS else 1 + message.args.size),
-            self.after.eq(self.states.index(then)),
-        ]
-        m.next = "SEND"
+        m.d.sync += [self.error.eq(code), self.index.eq(-place)]
+        m.next = "ERROR"
 
-    def refuse(self, m: Module, code: ErrorCode, detail: Any) -> None:
-        """Send ERROR, and never do anything again until the next session."""
-        self.send(m, "ERROR", Cat(Const(int(code), 8), self.code, detail), "FAULT")
-
-    def _send(self, m: Module) -> None:
-        with m.State("SEND"):
-            m.d.comb += [self.reply.valid.eq(1), self.reply.payload.eq(self.shift[:8])]
-            with m.If(self.reply.ready):
-                m.d.sync += [self.shift.eq(self.shift[8:]), self.left.eq(self.left - 1)]
-                with m.If(self.left == 1), m.Switch(self.after):
-                    for number, state in enumerate(self.states):
-                        with m.Case(number):
-                            m.next = state
+    def _refuse(self, m: Module) -> None:
+        """Before ``index`` is 0, arguments that are not told go round."""
+        before = self.index[3]
+        narrow = (self.error == ErrorCode.NO_SUCH_REGION) | (self.error == ErrorCode.READ_ONLY)
+        told = Signal()
+        m.d.comb += told.eq(
+            (self.error != ErrorCode.UNKNOWN_COMMAND) & ~(narrow & (self.index != _DETAIL))
+        )
+        with m.State("ERROR"):
+            m.d.comb += [
+                self.reply.valid.eq(~before),
+                self.reply.payload.eq(self.args[:8] & told.replicate(8)),
+            ]
+            for place, byte in enumerate((REPLY["ERROR"].code, self.error, self.code)):
+                with m.If(self.index[:3] == place):
+                    m.d.comb += self.reply.payload.eq(byte)
+            with m.If(before | self.reply.ready):
+                m.d.comb += self.turn.eq(before | (self.index[:3] >= _DETAIL))
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(~before & (self.index[:3] == _ERROR - 1)):
+                    m.next = "FAULT"
         with m.State("FAULT"):
             m.d.comb += [self.data.ready.eq(1), self.fault.eq(1)]
 
     # Code and arguments
 
     def _fetch(self, m: Module) -> None:
-        sizes = {message.code: message.args.size for message in COMMANDS}
-        size = Signal(8)
+        more = Signal()
+        m.d.comb += more.eq(self.index[:4] < self.size)
         with m.State("CODE"):
             m.d.sync += [self.running.eq(0), self.index.eq(0)]
             m.d.comb += self.data.ready.eq(1)
             with m.If(self.data.valid):
                 m.d.sync += self.code.eq(self.data.payload)
-                m.next = "UNKNOWN"
                 with m.Switch(self.data.payload):
-                    for code, length in sizes.items():
-                        with m.Case(code):
-                            m.d.sync += size.eq(length)
-                            m.next = "ARGUMENTS"
-        with m.State("UNKNOWN"):
-            self.refuse(m, ErrorCode.UNKNOWN_COMMAND, Const(0, 32))
+                    with m.Case(*(message.code for message in COMMANDS)):
+                        m.next = "ARGUMENTS"
+                    with m.Default():
+                        self.refuse(m, ErrorCode.UNKNOWN_COMMAND)
+        # Whatever their number, the first one comes to the lowest place.
         with m.State("ARGUMENTS"):
-            m.d.comb += self.data.ready.eq(1)
-            with m.If(self.data.valid):
-                m.d.sync += [
-                    self.args.word_select(self.index[:4], 8).eq(self.data.payload),
-                    self.index.eq(self.index + 1),
-                ]
-                with m.If(self.index == size - 1):
+            m.d.comb += [self.data.ready.eq(more), self.into.eq(self.data.payload)]
+            with m.If(self.data.valid | ~more):
+                m.d.comb += self.turn.eq(1)
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(self.index[:4] == _ARGS - 1):
                     m.d.sync += self.index.eq(0)
                     m.next = "CHECK"
-        with m.State("CHECK"), m.Switch(self.code):
+        with m.State("CHECK"), m.Switch(self.kind):
             with m.Case(C["WRITE"].code, C["READ"].code, C["DIGEST"].code):
                 m.next = "CHECK SPAN"
             with m.Case(C["RUN"].code):
                 m.d.sync += self.running.eq(1)
-                self.send(m, "BEGIN", self.core.step, "RUN START")
+                m.next = "BEGIN"
             with m.Default():
                 m.next = "CHECK STEP"
 
@@ -171,7 +215,8 @@ class Executor(wiring.Component):
     def _regions(self, m: Module) -> None:
         """What the memory map says of the region in the arguments."""
         self.known, self.writable = Signal(), Signal()
-        self.word_bytes, self.depth = Signal(8), Signal(33)
+        self.word_bytes = Signal(range(self.width + 1))
+        self.depth = Signal.like(self.count)
         with m.Switch(self.arg(C["READ"], "region")):
             for number, spec in enumerate(self.regions):
                 with m.Case(number):
@@ -184,59 +229,51 @@ class Executor(wiring.Component):
 
     def _memory(self, m: Module) -> None:
         m.submodules.crc = crc = BitCrc()
-        span = C["READ"]
+        span, kind, word = C["READ"], self.kind, self.word
         region, first = self.arg(span, "region"), self.arg(span, "address")
-        writing, digesting = self.code == C["WRITE"].code, self.code == C["DIGEST"].code
-        address = Signal(32)
-        width = max(r.word_bytes for r in self.regions)
-        word = Signal(8 * width)
-        known, writable, word_bytes, depth = (
-            self.known,
-            self.writable,
-            self.word_bytes,
-            self.depth,
-        )
+        count = self.arg(span, "count")
+        writing, digesting = kind == C["WRITE"].code, kind == C["DIGEST"].code
+        bits = len(self.count)
+        address = Signal(bits, reset_less=True)
         request, response = self.core.request, self.core.response
+        last, more = Signal(), Signal()
         m.d.comb += [
             request.payload.region.eq(region),
             request.payload.address.eq(address),
             request.payload.data.eq(word),
             request.payload.write.eq(writing),
-        ]
-        byte = Signal(8)
-        m.d.comb += [
-            byte.eq(word.word_select(self.index, 8)),
-            crc.bit.eq(byte.bit_select(self.bit, 1)),
+            crc.bit.eq(word[:8].bit_select(self.bit, 1)),
+            last.eq(self.index == self.word_bytes - 1),
+            more.eq(self.index < self.word_bytes),
         ]
         with m.State("CHECK SPAN"):
-            m.d.sync += [address.eq(first), self.count.eq(self.arg(span, "count"))]
-            with m.If(~known):
-                self.refuse(m, ErrorCode.NO_SUCH_REGION, region)
-            with m.Elif(writing & ~writable):
-                self.refuse(m, ErrorCode.READ_ONLY, region)
-            with m.Elif(first + self.arg(span, "count") > depth):
-                self.refuse(m, ErrorCode.OUT_OF_RANGE, first)
+            m.d.sync += [address.eq(first), self.count.eq(count)]
+            m.d.comb += crc.start.eq(1)
+            beyond = first[bits:].any() | count[bits:].any()
+            beyond |= first[:bits] + count[:bits] > self.depth
+            with m.If(~self.known):
+                self.refuse(m, ErrorCode.NO_SUCH_REGION)
+            with m.Elif(writing & ~self.writable):
+                self.refuse(m, ErrorCode.READ_ONLY)
+            with m.Elif(beyond):
+                self.refuse(m, ErrorCode.OUT_OF_RANGE, span.args.places["address"].start)
             with m.Elif(writing):
                 m.next = "WORDS"
-            with m.Elif(digesting):
-                m.d.comb += crc.start.eq(1)
-                m.next = "WORDS"
             with m.Else():
-                self.send(m, "WORDS", Const(0, 0), "SPAN")
+                m.next = "SPAN"
         # The arguments go round once, and are then as they were.
         with m.State("SPAN"):
-            bits = 8 * span.args.size
-            m.d.comb += [self.reply.valid.eq(1), self.reply.payload.eq(self.args[:8])]
+            begins = self.index[:4] == 0
+            m.d.comb += [
+                self.reply.valid.eq(1),
+                self.reply.payload.eq(Mux(begins, self.code, self.args[:8])),
+            ]
             with m.If(self.reply.ready):
-                m.d.sync += [
-                    self.args[:bits].eq(self.args[:bits].rotate_right(8)),
-                    self.index.eq(self.index + 1),
-                ]
-                with m.If(self.index == span.args.size - 1):
+                m.d.comb += self.turn.eq(~begins)
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(self.index[:4] == span.args.size):
                     m.d.sync += self.index.eq(0)
                     m.next = "WORDS"
-                    with m.If(digesting):
-                        m.next = "DIGEST"
         with m.State("DIGEST"):
             m.d.comb += [self.reply.valid.eq(1), self.reply.payload.eq(crc.low)]
             with m.If(self.reply.ready):
@@ -247,32 +284,31 @@ class Executor(wiring.Component):
             m.d.sync += self.bit.eq(self.bit + 1)
             with m.If(self.bit == 7):
                 m.next = "DIGEST"
-                with m.If(self.index == 4):
+                with m.If(self.index[2]):
                     m.next = "CODE"
         with m.State("WORDS"):
             m.next = "REQUEST"
             with m.If(self.count == 0):
                 m.next = "CODE"
                 with m.If(digesting):
-                    self.send(m, "DIGEST", Const(0, 0), "SPAN")
+                    m.next = "DIGEST"
             with m.Elif(writing):
                 m.next = "WORD IN"
+        # Whatever their number, a word's first byte comes to the lowest place.
         with m.State("WORD IN"):
-            m.d.comb += self.data.ready.eq(1)
-            with m.If(self.data.valid):
-                m.d.sync += [
-                    word.word_select(self.index, 8).eq(self.data.payload),
-                    self.index.eq(self.index + 1),
-                ]
-                with m.If(self.index == word_bytes - 1):
+            m.d.comb += self.data.ready.eq(more)
+            with m.If(self.data.valid | ~more):
+                m.d.comb += self.next_byte.eq(1)
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(self.index == len(word) // 8 - 1):
                     m.d.sync += self.index.eq(0)
                     m.next = "REQUEST"
         with m.State("REQUEST"):
             m.d.comb += request.valid.eq(1)
             with m.If(request.ready):
+                m.d.sync += [address.eq(address + 1), self.count.eq(self.count - 1)]
                 m.next = "RESPONSE"
                 with m.If(writing):
-                    m.d.sync += [address.eq(address + 1), self.count.eq(self.count - 1)]
                     m.next = "WORDS"
         with m.State("RESPONSE"):
             m.d.comb += response.ready.eq(1)
@@ -283,77 +319,72 @@ class Executor(wiring.Component):
             m.d.comb += [
                 crc.enable.eq(digesting),
                 self.reply.valid.eq(~digesting),
-                self.reply.payload.eq(byte),
+                self.reply.payload.eq(word[:8]),
             ]
             with m.If(digesting):
                 m.d.sync += self.bit.eq(self.bit + 1)
             with m.If(Mux(digesting, self.bit == 7, self.reply.ready)):
+                m.d.comb += self.next_byte.eq(1)
                 m.d.sync += self.index.eq(self.index + 1)
-                with m.If(self.index == word_bytes - 1):
-                    m.d.sync += [
-                        self.index.eq(0),
-                        address.eq(address + 1),
-                        self.count.eq(self.count - 1),
-                    ]
+                with m.If(last):
+                    m.d.sync += self.index.eq(0)
                     m.next = "WORDS"
 
     # Events
 
     def _events(self, m: Module) -> None:
-        bitmap, graded = C["BITMAP"], C["GRADED"]
-        is_bitmap, is_graded = self.code == bitmap.code, self.code == graded.code
-        step = self.arg(bitmap, "step")
-        item, number, bit = Signal(48), Signal(20), self.bit
-        event = self.core.event
+        bitmap = C["BITMAP"]
+        is_bitmap, is_graded = self.kind == bitmap.code, self.kind == C["GRADED"].code
+        step, event = self.arg(bitmap, "step"), self.core.event
+        number = self.args[8 * _STEP : 8 * _STEP + _NUMBER_BITS]
         m.d.comb += [
-            event.payload.graded.eq(is_graded),
+            event.payload.graded.eq(is_graded if self.neurons else 0),
             event.payload.step.eq(step),
             event.payload.index.eq(number),
-            event.payload.value.eq(Mux(is_graded, item[16:], 0)),
+            event.payload.value.eq(
+                self.word[-8 * _VALUE :] & is_graded.replicate(8 * _VALUE) if self.neurons else 0
+            ),
         ]
         with m.State("CHECK STEP"):
             m.d.sync += [
                 self.count.eq(self.arg(C["EVENTS"], "count")),
-                number.eq(self.arg(bitmap, "first")),
+                self.args[8 * (_STEP + 2) : 8 * (_STEP + 4)].eq(0),
             ]
             with m.If(is_bitmap):
                 m.d.sync += self.count.eq(self.arg(bitmap, "count"))
             m.next = "EVENT"
             with m.If(step < self.core.step):
-                self.refuse(m, ErrorCode.STEP_IS_PAST, step)
-        size = Signal(8)
-        m.d.comb += size.eq(Mux(is_bitmap, 1, Mux(is_graded, 6, 2)))
+                self.refuse(m, ErrorCode.STEP_IS_PAST)
+        last = Signal(3)
+        m.d.comb += last.eq(Mux(is_bitmap, 0, Mux(is_graded, 1 + _VALUE, 1)))
         with m.State("EVENT"):
             m.d.comb += self.data.ready.eq(self.count != 0)
             with m.If(self.count == 0):
                 m.next = "CODE"
             with m.Elif(self.data.valid):
-                m.d.sync += [
-                    item.word_select(self.index[:3], 8).eq(self.data.payload),
-                    self.index.eq(self.index + 1),
-                ]
-                with m.If(self.index == size - 1):
-                    m.d.sync += [self.index.eq(0), self.count.eq(self.count - 1), bit.eq(0)]
-                    m.next = "BIT"
-                    with m.If(~is_bitmap):
-                        m.next = "INDEX"
-        with m.State("INDEX"):
-            m.d.sync += number.eq(item[:16])
-            m.next = "EVENT OUT"
+                m.d.comb += self.next_byte.eq(1)
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(~is_bitmap & (self.index[1:3] == 0)):
+                    m.d.comb += self.name.eq(1)
+                with m.If(self.index[:3] == last):
+                    m.d.sync += [self.index.eq(0), self.count.eq(self.count - 1)]
+                    m.next = "EVENT OUT"
+                    with m.If(is_bitmap):
+                        m.next = "BIT"
         with m.State("BIT"):
             m.next = "NEXT BIT"
-            with m.If(item[0]):
+            with m.If(self.word[-8:].bit_select(self.bit, 1)):
                 m.next = "EVENT OUT"
         with m.State("NEXT BIT"):
-            m.d.sync += [item[:8].eq(item[1:8]), bit.eq(bit + 1), number.eq(number + 1)]
+            m.d.sync += [self.bit.eq(self.bit + 1), number.eq(number + 1)]
             m.next = "BIT"
-            with m.If(bit == 7):
+            with m.If(self.bit == 7):
                 m.next = "EVENT"
         with m.State("EVENT OUT"):
             with m.If(is_graded & (number >= self.neurons)):
-                self.refuse(m, ErrorCode.NO_SUCH_NEURON, number)
+                self.refuse(m, ErrorCode.NO_SUCH_NEURON, _STEP)
             with m.Elif(~is_graded & (number >= self.channels)):
-                self.refuse(m, ErrorCode.NO_SUCH_CHANNEL, number)
+                self.refuse(m, ErrorCode.NO_SUCH_CHANNEL, _STEP)
             with m.Else():
                 m.d.comb += event.valid.eq(1)
                 with m.If(event.ready):
@@ -366,7 +397,7 @@ class Executor(wiring.Component):
     def _run(self, m: Module) -> None:
         m.submodules.encoder = encoder = StepEncoder(self.outputs)
         run, flags = C["RUN"], self.arg(C["RUN"], "flags")
-        request = self.core.run
+        request, stopped = self.core.run, Signal()
         m.d.comb += [
             request.payload.steps.eq(self.arg(run, "steps")),
             request.payload.spikes.eq(flags[RunFlag.SPIKES] | flags[RunFlag.COUNTS]),
@@ -378,6 +409,7 @@ class Executor(wiring.Component):
             encoder.flush_ready.eq(self.flush_ready),
             self.flush.eq(encoder.flush),
         ]
+        self._step_reply(m, "BEGIN", (), "RUN START")
         with m.State("RUN START"):
             m.d.comb += request.valid.eq(1)
             with m.If(request.ready):
@@ -390,6 +422,25 @@ class Executor(wiring.Component):
                 self.reply.payload.eq(encoder.data.payload),
                 encoder.data.ready.eq(self.reply.ready),
             ]
+            m.d.sync += stopped.eq(encoder.stopped)
             with m.If(encoder.done):
-                reason = Mux(encoder.stopped, int(DoneReason.STOPPED), int(DoneReason.COMPLETE))
-                self.send(m, "DONE", Cat(self.core.step, reason), "CODE")
+                m.next = "DONE"
+        reason = Mux(stopped, int(DoneReason.STOPPED), int(DoneReason.COMPLETE))
+        self._step_reply(m, "DONE", (reason,), "CODE")
+
+    def _step_reply(self, m: Module, name: str, more: tuple[Any, ...], then: str) -> None:
+        """A state that sends a reply: its code, the step, which does not change then, and more."""
+        message, step = REPLY[name], self.core.step
+        with m.State(name):
+            m.d.comb += self.reply.valid.eq(1)
+            with m.Switch(self.index[:3]):
+                for place, byte in enumerate(
+                    (message.code, *(step[8 * i : 8 * i + 8] for i in range(4)), *more)
+                ):
+                    with m.Case(place):
+                        m.d.comb += self.reply.payload.eq(byte)
+            with m.If(self.reply.ready):
+                m.d.sync += self.index.eq(self.index + 1)
+                with m.If(self.index[:3] == message.args.size):
+                    m.d.sync += self.index.eq(0)
+                    m.next = then

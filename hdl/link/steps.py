@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..protocol import REPLY, list_limit
@@ -14,6 +14,25 @@ from .ports import Result, ResultKind
 _QUIET_MAX = (1 << 16) - 1
 _WIDEST = 5
 """Code byte and the longest arguments of a step's record."""
+
+
+class Record(enum.Enum, shape=3):
+    """What is being sent; after LAST_QUIET the step ends, after QUIET its result is looked at."""
+
+    QUIET = 0
+    LAST_QUIET = 1
+    PROBE = 2
+    CYCLES = 3
+    COUNT = 4
+    LIST = 5
+    MAP = 6
+
+
+_MESSAGES = {which: which.name.removeprefix("LAST_") for which in Record}
+_AFTER = {
+    Record.QUIET: "TAKE", Record.LAST_QUIET: "STEP END", Record.PROBE: "TAKE",
+    Record.CYCLES: "TAKE", Record.COUNT: "STEP END", Record.LIST: "LIST", Record.MAP: "MAP CLEAR",
+}  # fmt: skip
 
 
 class StepEncoder(wiring.Component):
@@ -61,7 +80,7 @@ class StepEncoder(wiring.Component):
         quiet, since = Signal(16), Signal(16)
         index = Signal(range(max(self.outputs, map_bytes) + 1))
         high = Signal()
-        shift, left = Signal(8 * _WIDEST), Signal(range(_WIDEST + 1))
+        sending, place = Signal(Record), Signal(range(_WIDEST))
         m.d.comb += [
             put.addr.eq(count),
             put.data.eq(result.value),
@@ -69,18 +88,11 @@ class StepEncoder(wiring.Component):
             get_bits.addr.eq(index),
         ]
 
-        def record(name: str, argument: Any, then: str) -> None:
-            """Send a record's code and argument, then go on in another state."""
-            message = REPLY[name]
-            m.d.sync += [
-                shift.eq(Cat(Const(message.code, 8), argument)),
-                left.eq(1 + message.args.size),
-                after.eq(states.index(then)),
-            ]
+        def record(which: Record) -> None:
+            """Send a record's code and argument, then go on where ``_send`` says."""
+            m.d.sync += sending.eq(which)
             m.next = "SEND"
 
-        states = ("TAKE", "STEP END", "LIST", "MAP CLEAR")
-        after = Signal(range(len(states)))
         kind = result.kind
         ends_quietly = (kind == ResultKind.STEP) & (count == 0)
         with m.FSM():
@@ -90,14 +102,11 @@ class StepEncoder(wiring.Component):
                     m.d.sync += count.eq(count + 1)
                 # Quiet steps are told before anything else is.
                 with m.Elif((quiet != 0) & ~ends_quietly):
-                    record("QUIET", quiet, "TAKE")
-                    m.d.sync += quiet.eq(0)
+                    record(Record.QUIET)
                 with m.Elif(kind == ResultKind.PROBE):
-                    m.d.comb += self.results.ready.eq(1)
-                    record("PROBE", result.value, "TAKE")
+                    record(Record.PROBE)
                 with m.Elif(kind == ResultKind.CYCLES):
-                    m.d.comb += self.results.ready.eq(1)
-                    record("CYCLES", result.value, "TAKE")
+                    record(Record.CYCLES)
                 with m.Elif(kind == ResultKind.DONE):
                     m.d.comb += [
                         self.results.ready.eq(1),
@@ -111,22 +120,15 @@ class StepEncoder(wiring.Component):
                         m.d.sync += quiet.eq(quiet + 1)
                         m.next = "STEP END"
                         with m.If(quiet == _QUIET_MAX - 1):
-                            record("QUIET", quiet + 1, "STEP END")
-                            m.d.sync += quiet.eq(0)
+                            record(Record.LAST_QUIET)
                     with m.Elif(self.counting):
-                        record("COUNT", count, "STEP END")
+                        record(Record.COUNT)
                     with m.Elif(count <= limit):
-                        record("LIST", count, "LIST")
+                        record(Record.LIST)
                     with m.Else():
-                        record("MAP", Const(0, 1), "MAP CLEAR")
+                        record(Record.MAP)
             with m.State("SEND"):
-                m.d.comb += [self.data.valid.eq(1), self.data.payload.eq(shift[:8])]
-                with m.If(self.data.ready):
-                    m.d.sync += [shift.eq(shift[8:]), left.eq(left - 1)]
-                    with m.If(left == 1), m.Switch(after):
-                        for number, state in enumerate(states):
-                            with m.Case(number):
-                                m.next = state
+                self._send(m, sending, place, quiet, count)
             self._list(m, get, index, high, count)
             self._map(m, get, set_bits, get_bits, index, count, map_bytes)
             with m.State("STEP END"):
@@ -139,8 +141,7 @@ class StepEncoder(wiring.Component):
                         m.next = "FLUSH QUIET"
             with m.State("FLUSH QUIET"):
                 m.d.sync += since.eq(self.flush_every)
-                record("QUIET", quiet, "STEP END")
-                m.d.sync += quiet.eq(0)
+                record(Record.LAST_QUIET)
             with m.State("FLUSH"), m.If(self.flush_ready):
                 m.d.comb += self.flush.eq(1)
                 m.next = "STEP DONE"
@@ -149,6 +150,36 @@ class StepEncoder(wiring.Component):
                 m.d.comb += self.results.ready.eq(1)
                 m.next = "TAKE"
         return m
+
+    def _send(self, m: Module, sending: Any, place: Any, quiet: Any, count: Any) -> None:
+        """A record's bytes, one by one; nothing of what it tells changes meanwhile."""
+        value = self.results.payload.value
+        told = [value[8 * i : 8 * i + 8] for i in range(_WIDEST - 1)]
+        size, code = Signal(range(_WIDEST)), Signal(8)
+        taken = Signal()
+        m.d.comb += [self.data.valid.eq(1), taken.eq(self.data.ready & (place == size))]
+        with m.If(place == 0):
+            m.d.comb += self.data.payload.eq(code)
+        with m.Else():
+            # Shorter numbers than results only reach the lower places.
+            is_quiet = (sending == Record.QUIET) | (sending == Record.LAST_QUIET)
+            is_result = (sending == Record.PROBE) | (sending == Record.CYCLES)
+            low = Mux(is_result, value[:16], Mux(is_quiet, quiet, count))
+            told[:2] = low[:8], low[8:16]
+            m.d.comb += self.data.payload.eq(Cat(told[-1], *told[:-1]).word_select(place[:2], 8))
+        with m.If(self.data.ready):
+            m.d.sync += place.eq(Mux(taken, 0, place + 1))
+        with m.Switch(sending):
+            for which in Record:
+                message = REPLY[_MESSAGES[which]]
+                with m.Case(which):
+                    m.d.comb += [size.eq(message.args.size), code.eq(message.code)]
+                    with m.If(taken):
+                        m.next = _AFTER[which]
+                        if which in (Record.QUIET, Record.LAST_QUIET):
+                            m.d.sync += quiet.eq(0)
+                        if which in (Record.PROBE, Record.CYCLES):
+                            m.d.comb += self.results.ready.eq(1)
 
     def _list(self, m: Module, get: Any, index: Any, high: Any, count: Any) -> None:
         """The collected indexes, two bytes each; a cycle to fetch each byte."""
