@@ -88,7 +88,7 @@ BOARDS = (
             NARROW, lanes=4, words=2048, axons=1024, rows=1024, destinations=1024,
             mesh_rows=2, mesh_columns=2,
         ),
-        clock_hz=36_000_000,
+        clock_hz=30_000_000,
         why="four cores with a router each: the neurons of one of eight lanes in half the cycles",
     ),
 )  # fmt: skip
