@@ -35,7 +35,7 @@ BOARDS = (
         probes=1,
         single=("synapse", "origin", "axon"),
         why="as many neurons and synapses as its 30 block RAMs and four SPRAMs hold: 65,536 dense "
-        "or 32,768 sparse weights of six bits; with the line's rates a few look-up tables too many",
+        "or 32,768 sparse weights of six bits; 21 MHz are seven clock cycles a bit at 3 Mbaud",
         memory="16 MiB SPI flash",
         sources=(
             "amaranth-boards: icebreaker.py",
