@@ -100,7 +100,6 @@ class BusDecoder(Component):
         write = Signal()
         m.d.comb += [
             to_memory.eq(region != REGISTERS),
-            self.wait.eq(bus.valid & to_memory),
             bus.ready.eq(open_ & at.all()),
             write.eq(bus.ready & bus.write),
             self.register_number.eq(index),
@@ -109,7 +108,9 @@ class BusDecoder(Component):
             self.data.eq(bus.data),
         ]
         begins = Signal()
-        m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | self.idle))
+        # The core is told to wait a cycle before the access may begin, so that no step begins with it.
+        m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | (self.idle & self.wait)))
+        m.d.sync += self.wait.eq(bus.valid & to_memory)
         m.d.sync += [bus.done.eq(bus.ready), at.eq(at + 1)]
         with m.If(~open_):
             m.d.sync += [
