@@ -108,7 +108,7 @@ class BusDecoder(Component):
             self.data.eq(bus.data),
         ]
         begins = Signal()
-        # The core is told to wait a cycle before the access may begin, so that no step begins with it.
+        # The core waits a cycle before the access may begin, so that no step begins with it.
         m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | (self.idle & self.wait)))
         m.d.sync += self.wait.eq(bus.valid & to_memory)
         m.d.sync += [bus.done.eq(bus.ready), at.eq(at + 1)]
