@@ -19,7 +19,7 @@ BOARDS = (
         tx=Pin("9"),
         led=Pin("37", low=True),
         reset=Pin("10", low=True, options=_PULLED),
-        clock_hz=21_000_000,
+        clock_hz=24_000_000,
         baud=3_000_000,
         adapter=Adapter("FT2232H, channel B", 12_000_000, usb=(0x0403, 0x6010)),
         programmer=Programmer(
@@ -35,7 +35,7 @@ BOARDS = (
         probes=1,
         single=("synapse", "origin", "axon"),
         why="as many neurons and synapses as its 30 block RAMs and four SPRAMs hold: 65,536 dense "
-        "or 32,768 sparse weights of six bits; with the line's rates a few look-up tables too many",
+        "or 32,768 sparse weights of six bits",
         memory="16 MiB SPI flash",
         sources=(
             "amaranth-boards: icebreaker.py",
