@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["simple", "loose", "queue", "flit"]
 MODES = ("simple", "loose", "queue", "flit")
+CLOSED_MODES = ("queue", "flit")
+"""Those whose network can be fed while it works."""
 
 CORE_TIMES = tuple(
     f"time.{name}"
