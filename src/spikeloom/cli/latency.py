@@ -41,9 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--mode",
         choices=("simple", "loose", "queue", "flit"),
         default="queue",
-        help="nothing waits; messages wait for each other, loosely timed; to the tick; in cycles of "
-        "the routers "
-        "(default: %(default)s)",
+        help="nothing waits; messages wait for each other, loosely timed; to the tick; in cycles "
+        "of the routers (default: %(default)s)",
     )
     add(
         "--loop",
