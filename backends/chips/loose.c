@@ -70,7 +70,7 @@ typedef struct {
     int32_t *to;            /* (tiles, cores) */
     int32_t *beside;        /* (tiles, inputs) by output, as `to` */
     Input *input;           /* lines of them */
-    Behind *behind;         /* (ways,) */
+    Behind *behind;         /* by the number of the input, without a division */
     Queue *queue;           /* (cores, networks) */
     int64_t *begins;        /* (cores, networks, receive) when the last packets were begun with */
     Core *core;
@@ -94,7 +94,7 @@ static inline int lowest(uint64_t set)
 
 static inline Behind *behind_of(const Loose *n, const Input *in)
 {
-    return &n->behind[(in - n->input) / n->lines];
+    return &n->behind[in - n->input];
 }
 
 static inline Held *place_of(const Loose *n, Input *in, uint32_t number)
@@ -378,7 +378,7 @@ static void build(Loose *n)
         n->input[k * n->lines] = (Input){
             .to = n->to + (size_t)tile * (size_t)n->cores, .plane = plane, .bit = (uint8_t)i,
             .network = (uint8_t)network, .hop = (int32_t)(i < SIDES ? m->hop[i ^ 2] : 0)};
-        n->behind[k] = (Behind){.tile = tile, .feeder = i < SIDES ? plane + far * router : far};
+        n->behind[k * n->lines] = (Behind){.tile = tile, .feeder = i < SIDES ? plane + far * router : far};
     }
     for (int32_t c = 0; c < n->cores; c++)
         n->core[c].input = (m->tile[c] * n->inputs + SIDES + m->port[c]) * n->lines;
@@ -407,7 +407,7 @@ static void read_links(Loose *n)
     for (int32_t k = 0; k < n->ways; k++) {
         Input *in = &n->input[k * n->lines];
         if (in->bit >= SIDES || !in->in) continue;
-        int64_t router = n->behind[k].feeder / (n->inputs * n->lines);
+        int64_t router = n->behind[k * n->lines].feeder / (n->inputs * n->lines);
         n->t->passed[router * SIDES + (in->bit ^ 2)] += in->in;
         n->t->waited[router * SIDES + (in->bit ^ 2)] += in->waited;
         in->waited = 0;
@@ -456,7 +456,8 @@ EXPORT int64_t sl_chips_loose(const Mesh *mesh, Traffic *t, int64_t shift, int64
     n->ways = n->networks * n->plane;
     size_t ways = (size_t)n->ways, cores = (size_t)n->cores;
     size_t queues = cores * (size_t)n->networks;
-    size_t size[PARTS] = {ways * (size_t)n->lines * sizeof(Input), ways * sizeof(Behind),
+    size_t size[PARTS] = {ways * (size_t)n->lines * sizeof(Input),
+                          ways * (size_t)n->lines * sizeof(Behind),
                           queues * sizeof(Queue), queues * (size_t)n->receive * sizeof(int64_t),
                           cores * sizeof(Core), ways * sizeof(int32_t),
                           (size_t)n->plane * sizeof(int32_t),
