@@ -208,7 +208,10 @@ static inline int64_t send(Loose *n, const Input *from, int32_t k, const Held *p
 }
 
 /* The outputs that a node of a tree takes. */
-static inline uint64_t outputs_of(const uint32_t *node) { return node[0] | (uint64_t)node[1] << 32; }
+static inline uint64_t outputs_of(const uint32_t *node)
+{
+    return node[0] | (uint64_t)node[1] << 32;
+}
 
 /* The forks of the first packet of an input leave; returns as `send`, of the last one. */
 static int64_t split(Loose *n, Input *in, const Held *packet, int64_t ready)
@@ -378,7 +381,8 @@ static void build(Loose *n)
         n->input[k * n->lines] = (Input){
             .to = n->to + (size_t)tile * (size_t)n->cores, .plane = plane, .bit = (uint8_t)i,
             .network = (uint8_t)network, .hop = (int32_t)(i < SIDES ? m->hop[i ^ 2] : 0)};
-        n->behind[k * n->lines] = (Behind){.tile = tile, .feeder = i < SIDES ? plane + far * router : far};
+        n->behind[k * n->lines] = (Behind){
+            .tile = tile, .feeder = i < SIDES ? plane + far * router : far};
     }
     for (int32_t c = 0; c < n->cores; c++)
         n->core[c].input = (m->tile[c] * n->inputs + SIDES + m->port[c]) * n->lines;
