@@ -112,7 +112,7 @@ def main() -> None:
         program = random_program(chip, options.neurons, 100, 1)
         program.save(path)
         for rate in RATES:
-            for mode in ("simple", "queue", "flit"):
+            for mode in ("simple", "loose", "queue", "flit"):
                 for each in ("steps", "each"):
                     found = child(str(path), mode, each, str(rate), options.routing)
                     label = f"spikeloom {mode}, {'every spike' if each == 'each' else 'steps'}"

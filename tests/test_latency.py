@@ -13,6 +13,7 @@ from support.sanafe import with_numbers
 import spikeloom as sl
 from spikeloom.chip_files import spike_table
 from spikeloom.cli import main
+from spikeloom.errors import InputError
 
 sys.path.append(str(Path(__file__).parent.parent / "examples"))
 
@@ -33,7 +34,7 @@ def test_times_by_pencil(tmp_path):
     assert (report.spikes, report.messages, report.synaptic_events) == (3, 2, 2)
 
 
-@pytest.mark.parametrize("mode", ["queue", "flit"])
+@pytest.mark.parametrize("mode", ["loose", "queue", "flit"])
 def test_times_with_the_network_by_pencil(tmp_path, mode):
     report = sl.latency(chain(), FIRST, 4, pencil_chip(tmp_path), mode=mode)
     # The step ends when b has worked off the message: 28 + 2 + 4 + 3 + 28.
@@ -58,7 +59,7 @@ def test_energy_by_pencil(tmp_path):
     assert report.energy_delay == pytest.approx(report.energy * 479 * NS)
 
 
-@pytest.mark.parametrize("mode", ["simple", "queue", "flit"])
+@pytest.mark.parametrize("mode", ["simple", "loose", "queue", "flit"])
 def test_multicast_by_pencil(tmp_path, mode):
     chips = [pencil_chip(tmp_path, routing=routing) for routing in ("unicast", "multicast")]
     reports = [sl.latency(fork(), FIRST, 2, chip, mode=mode) for chip in chips]
@@ -81,7 +82,7 @@ def our_mesh(**choices):
 
 
 @pytest.mark.parametrize("chip", ["loihi", "core-mesh", "core-mesh by cycles"])
-@pytest.mark.parametrize("mode", ["simple", "queue"])
+@pytest.mark.parametrize("mode", ["simple", "loose", "queue"])
 def test_without_single_spikes_the_rest_is_the_same(chip, mode):
     net, inputs = network(1e-3)
     if chip == "loihi":
@@ -100,7 +101,7 @@ def test_without_single_spikes_the_rest_is_the_same(chip, mode):
     assert len(summary.spike_latency) == 0
 
 
-@pytest.mark.parametrize("mode", ["simple", "queue"])
+@pytest.mark.parametrize("mode", ["simple", "loose", "queue"])
 @pytest.mark.parametrize("each", [True, False])
 def test_a_network_in_which_nothing_spikes(mode, each):
     net, inputs = network(1e-3)
@@ -120,6 +121,16 @@ def test_multicast_costs_no_more_than_unicast():
     assert one.counts["message_out"] < many.counts["message_out"]
     assert one.counts["message_in"] == many.counts["message_in"]
     assert one.seconds < many.seconds
+
+
+@pytest.mark.parametrize("mode", ["simple", "loose"])
+def test_a_loop_needs_a_network_that_is_fed(tmp_path, mode):
+    with pytest.raises(InputError) as told:
+        sl.latency(fork(), FIRST, 3, pencil_chip(tmp_path), mode=mode, close_loop=True)
+    assert str(told.value) == (
+        "a closed loop needs a network that is fed while it works\n"
+        f"  found: mode {mode!r}\n  expected: one of queue, flit"
+    )
 
 
 @pytest.mark.parametrize("mode", ["queue", "flit"])
@@ -249,7 +260,7 @@ def network(dt, seed=0):
     return net, {"ear": rng.random((80, 20)) < 0.1, "two": rng.normal(0, 0.1, (80, 40))}
 
 
-@pytest.mark.parametrize("mode", ["queue", "flit"])
+@pytest.mark.parametrize("mode", ["loose", "queue", "flit"])
 def test_contention_only_costs_time(tmp_path, mode):
     net, inputs = network(1e-3)
     limits = {"neurons": 40, "synapse_bits": 1 << 20, "axons": 256, "rows": 4096}

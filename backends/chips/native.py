@@ -67,6 +67,7 @@ def library() -> Any | None:
             ("feed", None, (net, traffic, c_int64, c_int64, c_int64)),
             ("advance", c_int64, (net, traffic, c_int64)),
             ("steps", None, (net, traffic, c_int64, *(c_void_p,) * 3)),
+            ("loose", c_int64, (POINTER(Mesh), traffic, c_int64, c_int64, *(c_void_p,) * 3)),
             ("size", c_int64, (ctypes.c_int32,)),
             ("source", c_int64, ()),
         ):

@@ -69,6 +69,8 @@ EXPORT void sl_chips_feed(Net *net, Traffic *traffic, int64_t core, int64_t firs
 EXPORT int64_t sl_chips_advance(Net *net, Traffic *traffic, int64_t until);
 EXPORT void sl_chips_steps(Net *net, Traffic *traffic, int64_t steps, const int64_t *first,
                            int64_t *end, int64_t *sent);
+EXPORT int64_t sl_chips_loose(const Mesh *mesh, Traffic *traffic, int64_t shift, int64_t steps,
+                              const int64_t *first, int64_t *end, int64_t *sent);
 EXPORT int64_t sl_chips_size(int32_t which);
 EXPORT int64_t sl_chips_source(void);
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import native
+from .loose import LooselyTimed
 from .network import MESSAGE, MeshShape, TickByTick
 from .trees import Trees
 
@@ -34,14 +35,17 @@ class Network:
     Args:
         shape: of the mesh.
         compiled: whether to use the kernel; None: where there is one.
+        shift: loosely timed, in spans of ``2 ** shift`` ticks; None: to the tick.
 
     Attributes:
         passed, waited: (networks, tiles, 4) messages over each link, and ticks that they waited
             for it in sum, of all calls.
     """
 
-    def __init__(self, shape: MeshShape, compiled: bool | None = None) -> None:
-        self.shape = shape
+    def __init__(
+        self, shape: MeshShape, compiled: bool | None = None, shift: int | None = None
+    ) -> None:
+        self.shape, self._shift = shape, shift
         library = native.library() if compiled in (None, True) and fits_kernel(shape) else None
         if compiled and library is None:
             raise RuntimeError("the network's kernel is not there; install with a C compiler")
@@ -58,8 +62,8 @@ class Network:
         ports = int(port.max(initial=0)) + 1
         core = np.full((shape.rows * shape.columns, ports), -1, np.int32)
         core[shape.tile, port] = np.arange(len(port))
-        self._mesh = (np.ascontiguousarray(shape.tile, np.int32), port, core)
-        mesh = native.Mesh(
+        self._places = (np.ascontiguousarray(shape.tile, np.int32), port, core)
+        self._mesh = native.Mesh(
             shape.rows,
             shape.columns,
             len(port),
@@ -72,9 +76,9 @@ class Network:
             shape.eject,
             (ctypes.c_int64 * 4)(*shape.hop),
             shape.fixed,
-            *(table.ctypes.data for table in self._mesh),
+            *(table.ctypes.data for table in self._places),
         )
-        self._net = self._library.sl_chips_open(ctypes.byref(mesh))
+        self._net = self._library.sl_chips_open(ctypes.byref(self._mesh))
         if not self._net:
             raise MemoryError("the network's buffers")
 
@@ -119,11 +123,15 @@ class Network:
         end = np.zeros((len(first) - 1) // cores, np.int64)
         groups = np.arange(len(messages) + 1) if groups is None else groups
         for step in range(len(end)):
-            slow = TickByTick(self.shape, messages, groups)
             bounds = first[step * cores : (step + 1) * cores + 1]
-            for core in range(cores):
-                slow.feed(core, int(bounds[core]), int(bounds[core + 1]))
-            slow.advance()
+            if self._shift is not None:
+                slow = LooselyTimed(self.shape, messages, groups, bounds, self._shift)
+                slow.run()
+            else:
+                slow = TickByTick(self.shape, messages, groups)
+                for core in range(cores):
+                    slow.feed(core, int(bounds[core]), int(bounds[core + 1]))
+                slow.advance()
             done = messages["done"][groups[bounds[0]] : groups[bounds[-1]]]
             end[step] = done.max(initial=0)
             self.passed += slow.passed
@@ -260,10 +268,12 @@ class Network:
         first = np.ascontiguousarray(first, np.int64)
         end = np.zeros((len(first) - 1) // cores, np.int64)
         sent = np.zeros((len(end), cores), np.int64)
-        self._library.sl_chips_steps(
-            self._net, ctypes.byref(traffic), len(end),
-            *(array.ctypes.data for array in (first, end, sent)),
-        )  # fmt: skip
+        where = (len(end), *(array.ctypes.data for array in (first, end, sent)))
+        data = ctypes.byref(traffic)
+        if self._shift is None:
+            self._library.sl_chips_steps(self._net, data, *where)
+        elif self._library.sl_chips_loose(ctypes.byref(self._mesh), data, self._shift, *where):
+            raise MemoryError("the network's buffers")
         return end, sent
 
     def _traffic(self, **arrays: NDArray[Any]) -> Any:

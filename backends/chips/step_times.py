@@ -1,9 +1,9 @@
 """How long the steps of a run take on a chip, and when each message is made, sent and done.
 
 Within a step every core goes through its neurons in the order of their slots; a neuron that fires
-makes its messages at once, one after the other. Three ways to time what follows: ``simple`` (no
-message waits for another), ``queue`` (the network in fine ticks) and ``flit`` (the network in
-cycles of its routers' clock).
+makes its messages at once, one after the other. Four ways to time what follows: ``simple`` (no
+message waits for another), ``loose`` (the network in spans of ticks), ``queue`` (in fine ticks) and
+``flit`` (in cycles of its routers' clock).
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from .network_run import SpikeTimes
     from .routes import Routes
 
-Mode = Literal["simple", "queue", "flit"]
-MODES = ("simple", "queue", "flit")
+Mode = Literal["simple", "loose", "queue", "flit"]
+MODES = ("simple", "loose", "queue", "flit")
+CLOSED_MODES = ("queue", "flit")
+"""Those whose network can be fed while it works."""
 
 CORE_TIMES = tuple(
     f"time.{name}"
@@ -42,13 +44,15 @@ WAY_TIMES = ("time.inject", "time.eject", *(f"time.hop_{side}" for side in SIDES
 NETWORK = ("network.networks", "network.buffer", "network.receive", "time.interval")
 
 
+SPAN_HOPS = 8
+"""Hops of a message in one span of mode ``loose``: longer spans are faster and less exact."""
 LARGEST_TABLE = 1 << 23
 """Entries of the table of what a spike of each sender costs each core."""
 
 
 def needed(mode: Mode) -> tuple[str, ...]:
     """Numbers of a chip that a mode needs."""
-    more = {"simple": (), "queue": NETWORK, "flit": (*NETWORK, "time.clock")}[mode]
+    more = {"simple": (), "flit": (*NETWORK, "time.clock")}.get(mode, NETWORK)
     return (*CORE_TIMES, *WAY_TIMES, *more)
 
 
@@ -187,7 +191,7 @@ class StepTimer:
     ) -> None:
         if mode not in MODES:
             raise InputError(
-                "no such mode", found=repr(mode), expected="one of simple, queue, flit"
+                "no such mode", found=repr(mode), expected="one of " + ", ".join(MODES)
             )
         chip.require(needed(mode), f"latency in mode {mode!r}")
         self.routes, self.chip, self.mode = routes, chip, mode
@@ -214,6 +218,13 @@ class StepTimer:
         times = [self._time[name[5:]] for name in WAY_TIMES] + [self.chip.get("time.interval")]
         shortest = min((t for t in (*times, *self._time.values()) if t > 0), default=1e-9)
         return 10.0 ** (math.floor(math.log10(shortest)) - 1)
+
+    @cached_property
+    def shift(self) -> int | None:
+        """Mode ``loose``: its spans are ``2 ** shift`` ticks, as far as eight hops reach."""
+        if self.mode != "loose":
+            return None
+        return int(math.log2(SPAN_HOPS * sum(self.shape.hop) / len(SIDES)))
 
     @cached_property
     def shape(self) -> MeshShape:
@@ -402,7 +413,7 @@ class StepTimer:
         spikes["rest"] = self.ticks(out)
         first = np.searchsorted(key, np.arange(steps * routes.cores + 1))
         tables = routes.target, self._work_ticks
-        with Network(self.shape, self._compiled) as network:
+        with Network(self.shape, self._compiled, self.shift) as network:
             if routes.multicast:
                 times = network.run_trees(routes.start, routes.trees, *tables, spikes, first, each)
             else:

@@ -11,7 +11,15 @@ import numpy as np
 from .backends.chips.energy import CAUSES, NUMBERS, count, joules
 from .backends.chips.metrics import Collector, overtaken
 from .backends.chips.routes import Routes
-from .backends.chips.step_times import MODES, Activity, Mode, StepTimer, StepTimes, needed
+from .backends.chips.step_times import (
+    CLOSED_MODES,
+    MODES,
+    Activity,
+    Mode,
+    StepTimer,
+    StepTimes,
+    needed,
+)
 from .chip_cycles import MeshTimer, counts_without_ways, sent_by_step
 from .chip_host import host_line
 from .chip_loop import ClosedLoop
@@ -54,8 +62,9 @@ def latency(
         inputs: as for ``Device.run``.
         steps: length of the run.
         chip: a name (``spikeloom latency --help`` lists them), the path of a chip file, or a Chip.
-        mode: ``"simple"`` (no message waits for another), ``"queue"`` (they do), ``"flit"`` (in
-            cycles of the routers' clock). Chips whose model is ``cycles`` have one mode, ours to
+        mode: ``"simple"`` (no message waits for another), ``"loose"`` (they do, loosely timed),
+            ``"queue"`` (to the tick), ``"flit"`` (in cycles of the routers' clock). Chips whose
+            model is ``cycles`` have one mode, ours to
             the clock cycle, whichever is asked for, but in a closed loop.
         each: whether to look at every spike; otherwise only at steps, cores and energy.
         close_loop: whether late spikes arrive late, and what the network does changes; by default
@@ -82,7 +91,7 @@ def latency(
             return run.by_cycles(inputs, steps)
         return run.on_the_mesh(inputs, steps)
     if close_loop is None:
-        close_loop = chip.discipline == "event" and mode != "simple" and chip.has(*needed(mode))
+        close_loop = chip.discipline == "event" and mode in CLOSED_MODES and chip.has(*needed(mode))
     return run.closed(inputs, steps) if close_loop else run.open(inputs, steps)
 
 

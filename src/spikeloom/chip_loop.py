@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends.chips.network_run import Journey
-from .backends.chips.step_times import Activity
+from .backends.chips.step_times import CLOSED_MODES, Activity
 from .compiler.program import CoreImage, Probe, Program, SourceSymbol
 from .errors import InputError, UnsupportedError
 from .runtime.open import open as open_device
@@ -191,9 +191,11 @@ class ClosedLoop:
     """
 
     def __init__(self, program: Program, timer: StepTimer, device: str = "emulator") -> None:
-        if timer.mode == "simple":
+        if timer.mode not in CLOSED_MODES:
             raise InputError(
-                "a closed loop needs the network", found="simple", expected="queue or flit"
+                "a closed loop needs a network that is fed while it works",
+                found=f"mode {timer.mode!r}",
+                expected="one of " + ", ".join(CLOSED_MODES),
             )
         self.program, self.timer, self.url = program, timer, device
         self.rewired = with_messages(program)

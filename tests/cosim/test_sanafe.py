@@ -59,7 +59,7 @@ def test_contention_is_booksims_within_five_percent(tmp_path):
     booksim = theirs["cycle.sim_time"] - barrier
     free = theirs["simple.sim_time"] - barrier
     assert booksim.sum() > 1.25 * free.sum(), "it is congested"
-    for mode in ("queue", "flit"):
+    for mode in ("loose", "queue", "flit"):
         mine = StepTimer(routes, chip, mode).run(activity).duration
         assert mine.sum() == pytest.approx(booksim.sum(), rel=0.05), mode
         np.testing.assert_allclose(mine, booksim, rtol=0.15)

@@ -39,10 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="how many steps (default: as many as the input's raster has)")
     add(
         "--mode",
-        choices=("simple", "queue", "flit"),
+        choices=("simple", "loose", "queue", "flit"),
         default="queue",
-        help="nothing waits; messages wait for each other; in cycles of the routers "
-        "(default: %(default)s)",
+        help="nothing waits; messages wait for each other, loosely timed; to the tick; in cycles "
+        "of the routers (default: %(default)s)",
     )
     add(
         "--loop",

@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--chip", help="a chip to time it on: its name, or a .toml file")
     add(
         "--mode",
-        choices=("simple", "queue", "flit"),
+        choices=("simple", "loose", "queue", "flit"),
         default="queue",
         help="of the chip's network (default: %(default)s)",
     )
