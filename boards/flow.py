@@ -104,9 +104,11 @@ def place_and_pack(design: Design) -> tuple[Step, ...]:
         )  # fmt: skip
         pack = (f"{TOP}.asc", BITSTREAM["ice40"])
     elif part.family == "ecp5":
+        # The other router does not find its way where memories stand close together; which of the
+        # two is the default is a matter of nextpnr's version.
         place = (
             f"--{part.device}", "--package", part.package, "--speed", part.speed,
-            "--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", *common,
+            "--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", "--router", "router1", *common,
         )  # fmt: skip
         pack = ("--compress", f"{TOP}.config", BITSTREAM["ecp5"])
     elif part.family == "gowin":

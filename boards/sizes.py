@@ -19,10 +19,13 @@ eight bits with delays."""
 NARROW = replace(LIF, state_bits=16, accumulator_bits=20)
 """The same with states of 16 bits, for FPGAs with few look-up tables or multipliers."""
 
-PAIR_STDP: dict[str, Any] = {
-    "rules": 1, "code": 4, "factors": 1, "fraction": 20, "coefficient_bits": 18, "sum_bits": 28,
+ONE_RULE: dict[str, Any] = {
+    "rules": 1, "code": 8, "factors": 2, "by_weight": True, "shared": True, "sums": True,
+    "fraction": 18, "coefficient_bits": 18, "sum_bits": 27,
 }  # fmt: skip
-"""What additive pair STDP needs: one product per event, no more than 2^8 steps of the weight."""
+"""One rule of up to eight products of two factors each, among them the weight and the modulator:
+pair STDP, additive or multiplicative, and learning with a teacher. No product moves a weight by
+half a step or more per step of its factors, and no event by 2^8."""
 
 
 def sized(base: Geometry, **changes: Any) -> Geometry:
@@ -32,6 +35,6 @@ def sized(base: Geometry, **changes: Any) -> Geometry:
 
 LEARNING = sized(
     NARROW, neurons=1024, lanes=4, axons=1280, rows=1536, destinations=1536, words=2048,
-    profiles=8, accumulator_bits=18, delay_slots=2, shifts=0, plastic=2048, slots=64, **PAIR_STDP,
+    profiles=8, accumulator_bits=18, delay_slots=2, plastic=2048, slots=64, **ONE_RULE,
 )  # fmt: skip
 """1,024 neurons, 8,192 sparse synapses that stay as they are and 8,192 that learn."""

@@ -68,11 +68,10 @@ BOARDS = (
         name="ulx3s-25f-stdp",
         title="Radiona ULX3S 25F, with a core that learns",
         geometry=LEARNING,
-        clock_hz=30_000_000,
         max_payload=256,
         probes=512,
         light=("select", "salt"),
-        why="1,024 neurons with pair STDP, in 55 of 56 block RAMs",
+        why="1,024 neurons that learn, in 55 of 56 block RAMs",
     ),
     _ulx3s(
         "45f", ecp5_45f("BG381", "6"),

@@ -91,16 +91,19 @@ class BusDecoder(Component):
         """A counter of the access' cycles; writing and reading happen in the last one."""
         m = Module()
         bus = self.bus
-        region = bus.address[REGION_SHIFT:]
-        index = bus.address[INDEX_SHIFT:REGION_SHIFT]
-        column = bus.address[:COLUMN_NUMBER_BITS]
+        # The host holds it, and an access begins a cycle later: so memories, all over the chip, are
+        # addressed by a register.
+        address = Signal.like(bus.address, reset_less=True)
+        m.d.sync += address.eq(bus.address)
+        region = address[REGION_SHIFT:]
+        index = address[INDEX_SHIFT:REGION_SHIFT]
+        column = address[:COLUMN_NUMBER_BITS]
         to_memory = Signal()
         at = Signal(range(REGISTER_ACCESS))  # all ones in the last cycle
         open_ = Signal()  # an access is under way; to a memory, then the core stays idle
         write = Signal()
         m.d.comb += [
-            to_memory.eq(region != REGISTERS),
-            self.wait.eq(bus.valid & to_memory),
+            to_memory.eq(bus.address[REGION_SHIFT:] != REGISTERS),
             bus.ready.eq(open_ & at.all()),
             write.eq(bus.ready & bus.write),
             self.register_number.eq(index),
@@ -109,7 +112,9 @@ class BusDecoder(Component):
             self.data.eq(bus.data),
         ]
         begins = Signal()
-        m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | self.idle))
+        m.d.comb += begins.eq(bus.valid & ~bus.done & (~to_memory | (self.wait & self.idle)))
+        # A register, too: all that the core may begin depends on it.
+        m.d.sync += self.wait.eq(bus.valid & to_memory & ~bus.ready)
         m.d.sync += [bus.done.eq(bus.ready), at.eq(at + 1)]
         with m.If(~open_):
             m.d.sync += [
