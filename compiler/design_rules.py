@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from .fit import FitRow
 from .ir import Finding, Graph
 from .learning_limits import delay_limits
 from .microcode import MAX_FACTORS, Changes
+from .program import LINEAR, MASK, RESET_SUBTRACT
 from .target import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOSTLY_ZERO = 0.9
 """A dense matrix with more zeros than this share is cheaper as a sparse one, at any width."""
@@ -124,6 +128,62 @@ def receptor_exists(ir: Graph, target: Target) -> Iterator[Outcome]:
                 "use receptor 0, or a target with two receptors",
                 FitRow("receptors", edge.post, edge.receptor + 1, target.receptors, "neuron"),
             )
+
+
+_PARTS: dict[str, tuple[Callable[[Any], NDArray[np.bool_]], str]] = {
+    "exponential": (lambda p: p["leak"] != LINEAR, "leaks exponentially"),
+    "linear": (lambda p: p["leak"] == LINEAR, "leaks linearly"),
+    "subtract": (lambda p: p["reset"] == RESET_SUBTRACT, "is reset by subtraction"),
+    "late": (lambda p: p["reset_delay"] != 0, "is reset a step late"),
+    "hold": (
+        lambda p: (p["refractory"] > 0) & (p["refractory_mode"] != MASK),
+        "holds its voltage while it is refractory",
+    ),
+    "mask": (
+        lambda p: (p["refractory"] > 0) & (p["refractory_mode"] == MASK),
+        "masks its spikes while it is refractory",
+    ),
+    "bias": (lambda p: p["bias"] != 0, "has a bias"),
+    "adaptation": (lambda p: p["adapt_step"] != 0, "adapts its threshold"),
+}
+"""Part of the neuron -> which neurons need it, and what such a one does."""
+
+
+def neuron_parts_are_there(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Neurons need no part that the target's cores are built without."""
+    for population in ir.populations:
+        for part, (needs, does) in _PARTS.items():
+            if part not in target.lacks or not needs(population.params).any():
+                continue
+            i = int(np.argmax(needs(population.params)))
+            yield Violation(
+                "neuron_parts_are_there",
+                population.origin,
+                f"population {population.name!r}: neuron {i} {does}; target {target.name!r} is "
+                f"built without ({part})",
+                f"neurons that need no {part}, or a core that is made for these: compile for "
+                f"another target, then `spikeloom build --for net.loom`",
+                FitRow(part, population.name, 1, 0, "core"),
+            )
+
+
+def refractory_period_fits(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """Refractory periods fit the target's counter."""
+    most = (1 << target.refractory_bits) - 1
+    for population in ir.populations:
+        longest = int(population.params["refractory"].max(initial=0))
+        if longest > most:
+            yield Violation(
+                "refractory_period_fits",
+                population.origin,
+                f"population {population.name!r} has a refractory period of {longest} steps; "
+                f"target {target.name!r} counts up to {most}",
+                "a shorter period, a larger dt, or a target with a wider counter",
+                FitRow(
+                    "refractory_bits", population.name, longest.bit_length(),
+                    target.refractory_bits, "core",
+                ),
+            )  # fmt: skip
 
 
 def every_population_gets_input(ir: Graph, target: Target) -> Iterator[Outcome]:
@@ -248,6 +308,8 @@ RULES: tuple[Rule, ...] = (
     delay_limits_fit_the_wheel,
     delay_fits_the_wheel,
     receptor_exists,
+    neuron_parts_are_there,
+    refractory_period_fits,
     every_population_gets_input,
     every_source_is_used,
     projection_has_synapses,

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .target import MAX_EXPONENT, MAX_SHIFT, Target
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .ir import ProjectionEdge
+    from .target import Target
 
 CANDIDATES = 64
 """Scales that are tried within an octave."""
@@ -34,18 +33,18 @@ def shift_range(scaled: NDArray[np.float64], target: Target, rounding: str) -> t
         rounding: of mantissas.
 
     Returns:
-        Both shifts; the first is ``MAX_SHIFT + MAX_EXPONENT + 1`` if there is none.
+        Both shifts; the first is ``target.most_shift + 1`` if there is none.
     """
     top, bottom = float(scaled.max()), float(scaled.min())
     low = 0
-    while low <= MAX_SHIFT + MAX_EXPONENT and not (
+    while low <= target.most_shift and not (
         whole(np.ldexp(top, -low), rounding) <= target.weight_max
         and whole(np.ldexp(bottom, -low), rounding) >= -target.weight_max - 1
     ):
         low += 1
     at_low = np.ldexp(scaled, -low)
     rounded = np.rint(at_low)
-    if low > MAX_SHIFT + MAX_EXPONENT or (at_low != rounded).any():
+    if low > target.most_shift or (at_low != rounded).any():
         return low, low
     common = int(np.bitwise_or.reduce(np.abs(rounded).astype(np.int64)))
     return low, low + (common & -common).bit_length() - 1

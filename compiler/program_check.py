@@ -32,7 +32,7 @@ from .program import (
 )
 from .program_check_rules import check_rules, worst_weights
 from .program_file import weight_dtype
-from .target import MAX_EXPONENT, MAX_SHIFT, TAG_BITS, Target
+from .target import TAG_BITS, Target
 
 _NAME_LIMIT = 1000
 
@@ -193,7 +193,7 @@ def _check_profiles(profiles: NDArray[np.void], target: Target, where: str) -> N
     top = target.state_max
     for name, low, high in (
         ("spiking", 0, 1),
-        ("shift", 0, MAX_SHIFT),
+        ("shift", 0, target.shifts),
         ("leak", 0, LINEAR),
         ("decay_v", 0, 4096),
         ("leak_step", 0, top),
@@ -214,7 +214,7 @@ def _check_rows(core: CoreImage, target: Target, where: str) -> None:
     for name, low, high in (
         ("kind", SPARSE, DENSE),
         ("receptor", 0, target.receptors - 1),
-        ("exponent", 0, MAX_EXPONENT),
+        ("exponent", 0, target.exponents),
         ("delay", 0, slots - 1),
         ("count", 1, 1 << 31),
     ):

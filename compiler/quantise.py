@@ -170,7 +170,7 @@ class Quantise:
         else:
             scale = explicit
         check_scale(incoming, scale)
-        chosen = choose_exponents(
+        scale, chosen = choose_exponents(
             population, incoming, scale, self.target, automatic=explicit is None,
             rounding=self.quantization.rounding, multiple_of=multiple,
         )  # fmt: skip

@@ -9,14 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CompileError
+from ..errors import CompileError, FitError
+from .fit import FitRow
 from .ir import Finding, Plastic, ProjectionEdge
+from .program_needs import rule_needs
 from .quantise_rule import quantise_rule
 from .scale import Exponents
 from .target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .microcode import LearningRule
+
+PARTS = {
+    "tags": "tags",
+    "delays": "delays of single synapses",
+    "windows": "traces by age (sl.Window)",
+    "post_delays": "post_delay",
+    "seconds": "the traces x2 and y2",
+    "thirds": "the third factor r",
+    "by_weight": "the weight as a factor",
+    "shared": "factors that all synapses of a spike share: m, the trace of the neuron that fires, "
+    "or fewer factors than other products",
+    "signs": "sgn(…)",
+    "sums": "several products of one event",
+}
+"""Part of the learning engine -> what of a rule needs it."""
 
 
 def in_network_units(
@@ -104,12 +123,45 @@ def quantise_rules(
                     f"in raw units w_min and w_max are mantissas; {given[0]:g} … {given[1]:g} "
                     f"become {limits[0]} … {limits[1]} at this scale"
                 )
+        _check_parts(edge, made.rule, target)
         if refused:
             raise _refused(edge, refused)
         learned[edge.name] = replace(plastic, limits=limits, microcode=made.rule)
         report[edge.name] = made.report
         findings += made.findings
     return report, learned, findings
+
+
+def _check_parts(edge: ProjectionEdge, rule: LearningRule, target: Target) -> None:
+    """Refuse a rule that the target's learning engine is not built for.
+
+    Raises:
+        FitError: naming every part that is missing.
+    """
+    needs = rule_needs((rule,), target, target.factors, target.fraction)
+    needs["delays"] = int(rule.needs_delays)
+    rows = [
+        (FitRow(part, edge.name, 1, 0, "rule"), what)
+        for part, what in PARTS.items()
+        if needs[part] and part in target.lacks
+    ]
+    factors = FitRow("factors", edge.name, needs["factors"], target.factors, "rule")
+    if not factors.fits:
+        rows.append(
+            (factors, f"{factors.needed} factors in a product, where it has {target.factors}")
+        )
+    if not rows:
+        return
+    assert edge.plastic is not None
+    error = FitError(
+        f"projection {edge.name!r}: target {target.name!r} is built without what its rule needs",
+        found="; ".join(what for _, what in rows),
+        where=edge.plastic.rule.origin,
+        remedy="a rule without it, or a core that is made for this one: compile for another "
+        "target, then `spikeloom build --for net.loom`",
+    )
+    error.table = tuple(row.to_dict() for row, _ in rows)
+    raise error
 
 
 def _refused(edge: ProjectionEdge, refused: list[str]) -> CompileError:

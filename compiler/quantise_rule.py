@@ -17,7 +17,6 @@ from .learning import TEXTS, TRACES, Rule
 from .learning_limits import delay_limits, post_delay_steps
 from .microcode import (
     MAX_COEFFICIENT,
-    MAX_GROUP_SHIFT,
     TAG_MAX,
     Changes,
     Factor,
@@ -107,7 +106,7 @@ def quantise_rule(
     groups: list[Group] = []
     entries: list[dict[str, Any]] = []
     for when, changes, terms in _grouped(rule, edge.base_delay * dt):
-        made = _group(rule, when, changes, terms, scales, refused.append)
+        made = _group(rule, when, changes, terms, scales, target, refused.append)
         if made is None:
             continue
         groups.append(made[0])
@@ -217,21 +216,20 @@ def _group(
     changes: Changes,
     terms: tuple[Term, ...],
     scales: Scales,
+    target: Target,
     refuse: Callable[[str], None],
 ) -> tuple[Group, tuple[float, ...]] | None:
     """The group, and the coefficients that it should have in LSBs; None where that fails."""
     destination = scales.lsb[_DESTINATION[changes]]
     wanted = tuple(t.coefficient * scales.units(t.factors) / destination for t in terms)
-    shift = _shift(wanted, [scales.largest(t.factors) for t in terms])
+    largest = [scales.largest(t.factors) for t in terms]
+    shift = _shift(wanted, largest, target)
     name = _NAME[changes]
     if shift is None:
-        worst = max(
-            range(len(terms)), key=lambda i: abs(wanted[i]) * scales.largest(terms[i].factors)
-        )
-        refuse(
-            f"{name}: {terms[worst]} is too large: up to "
-            f"{abs(wanted[worst]) * scales.largest(terms[worst].factors):.3g} steps at once"
-        )
+        worst = max(range(len(terms)), key=lambda i: abs(wanted[i]) * largest[i])
+        why = _beyond((wanted[worst],), [largest[worst]], target)
+        why = why or f"up to {abs(wanted[worst]) * largest[worst]:.3g} steps at once"
+        refuse(f"{name}: {terms[worst]} is too large: {why}")
         return None
     numbers = [round(math.ldexp(c, shift)) for c in wanted]
     for term, c, n in zip(terms, wanted, numbers, strict=True):
@@ -253,13 +251,39 @@ def _group(
     return Group(when, changes, shift, products), wanted
 
 
-def _shift(wanted: tuple[float, ...], largest: list[int]) -> int | None:
-    """The largest shift at which coefficients fit 16 bits and the sum 32; None if none does."""
-    for shift in range(MAX_GROUP_SHIFT, -1, -1):
+def _shift(wanted: tuple[float, ...], largest: list[int], target: Target) -> int | None:
+    """The largest shift at which coefficients fit 16 bits and the sum 32; None if none does.
+
+    Aligned to the target's ``fraction``, both also fit the widths that it has for them.
+    """
+    if _beyond(wanted, largest, target):
+        return None
+    for shift in range(target.fraction, -1, -1):
         scaled = [abs(c) * 2.0**shift for c in wanted]
         if max(scaled) >= MAX_COEFFICIENT + 0.5:
             continue
-        total = sum(round(c) * most for c, most in zip(scaled, largest, strict=True))
-        if total + (1 << shift) <= LARGEST_SUM:
+        numbers = [round(c) for c in scaled]
+        total = sum(n * most for n, most in zip(numbers, largest, strict=True)) + (1 << shift)
+        up = target.fraction - shift
+        if (
+            total <= LARGEST_SUM
+            and (max(numbers) << up).bit_length() < target.coefficient_bits
+            and (total << up).bit_length() < target.sum_bits
+        ):
             return shift
     return None
+
+
+def _beyond(wanted: tuple[float, ...], largest: list[int], target: Target) -> str:
+    """Why a sum is too large for the target, whatever its shift; empty where it is not."""
+    steps = sum(abs(c) * most for c, most in zip(wanted, largest, strict=True))
+    most = 2.0 ** (target.sum_bits - 1 - target.fraction) - 1
+    if steps > most and most < LARGEST_SUM:
+        return f"up to {steps:.3g} steps at once; target {target.name!r} holds {most:g}"
+    most = 2.0 ** (target.coefficient_bits - 1 - target.fraction)
+    if max(map(abs, wanted)) >= most and most < MAX_COEFFICIENT:
+        return (
+            f"{max(map(abs, wanted)):.3g} steps per least step of its factors; target "
+            f"{target.name!r} holds less than {most:g}"
+        )
+    return ""

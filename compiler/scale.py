@@ -12,7 +12,7 @@ from ..errors import CompileError, FitError
 from .bounds import Drive
 from .fit import FitRow
 from .mantissas import best_scale, shift_range, whole
-from .target import MAX_EXPONENT, MAX_SHIFT, Target
+from .target import MAX_SHIFT, Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,17 +88,18 @@ def choose_scale(
     # Neurons without synapses follow the others: nothing of theirs can lose precision.
     strongest = np.where(strongest == 0, strongest.max(), strongest)
     per_bit = target.weight_max / strongest  # scale at guard 0
+    deepest = min(MAX_SHIFT, target.most_shift)
 
     def most(limit: NDArray[np.float64]) -> int:
         """Guard bits that leave room for ``limit``; in logarithms, for any magnitude."""
         limit = np.maximum(limit, np.finfo(float).tiny)
         room = np.log2(target.state_max) - np.log2(limit) - np.log2(per_bit)
         # With a scale per neuron the best off decides; the others are held back below.
-        return min(int(np.floor(room.max())), MAX_SHIFT)
+        return min(int(np.floor(room.max())), deepest)
 
     proven, wanted = most(worst) if np.isfinite(worst).all() else -99, most(bound)
     if proven >= PROVEN_GUARD:
-        guard = min(proven, MAX_SHIFT)
+        guard = min(proven, deepest)
     else:
         guard = min(wanted, GUARD_BITS)
         if guard < TIGHT_GUARD:
@@ -125,22 +126,51 @@ def choose_exponents(
     automatic: bool,
     rounding: str,
     multiple_of: int = 1,
-) -> Exponents:
+) -> tuple[NDArray[np.float64], Exponents]:
     """Exponents and mantissas at a scale, and the proof that no accumulator overflows.
+
+    Where a larger shift of the sums would make the accumulators fit, and the target has none, an
+    automatic scale is halved instead: mantissas lose as many bits, and states one more.
 
     Args:
         population: target of the projections.
         edges: all its incoming projections.
         scale: (size,).
-        target: widths.
+        target: widths, and the largest exponent and shift.
         automatic: whether weights may lose bits to make the accumulators fit.
         rounding: of mantissas.
         multiple_of: power of two that all shifted mantissas are multiples of.
+
+    Returns:
+        (size,) the scale, and what belongs to it.
 
     Raises:
         CompileError: weights need more bits than mantissa, exponent and shift have.
         FitError: an accumulator could overflow (never when ``automatic``).
     """
+    while True:
+        chosen, sums = _at_scale(
+            population, edges, scale, target,
+            automatic=automatic, rounding=rounding, multiple_of=multiple_of,
+        )  # fmt: skip
+        if sums.max(initial=0) <= target.accumulator_max:
+            return scale, chosen
+        if not automatic:
+            raise _overflow(population, edges, sums, target)
+        scale = scale / 2
+
+
+def _at_scale(
+    population: PopulationNode,
+    edges: Sequence[ProjectionEdge],
+    scale: NDArray[np.float64],
+    target: Target,
+    *,
+    automatic: bool,
+    rounding: str,
+    multiple_of: int,
+) -> tuple[Exponents, NDArray[np.float64]]:
+    """The least shift at which the accumulators fit, else the largest there is; and their sums."""
     scaled = {e.name: e.synapses.weight * scale[e.synapses.post] for e in edges}
     # Total shifts (s + e) at which the weights fit their mantissas, and up to which they stay
     # exact. Projections without a weight but 0 go along with any.
@@ -154,21 +184,22 @@ def choose_exponents(
         if values.any()
     }
     least = multiple_of.bit_length() - 1
+    if ranges and least > target.most_shift:
+        raise _too_coarse(population, multiple_of, target)
     low = {name: max(first, least) for name, (first, _) in ranges.items()}
     for edge in edges:
-        if low.get(edge.name, 0) > MAX_SHIFT + MAX_EXPONENT:
+        if low.get(edge.name, 0) > target.most_shift:
             raise _too_large(edge, extent[edge.name], target)
     exact = min((last for _, last in ranges.values()), default=0)
-    shift = min(min(low.values(), default=0), MAX_SHIFT)
-    shift = max(shift, max(low.values(), default=0) - MAX_EXPONENT)
+    shift = min(min(low.values(), default=0), target.shifts)
+    shift = max(shift, max(low.values(), default=0) - target.exponents)
     while True:
         chosen = _round(edges, scaled, scale, low, shift, rounding, automatic)
         sums = _sums(population.size, edges, chosen)
-        if sums.max(initial=0) <= target.accumulator_max:
-            return chosen
         # A larger shift makes smaller mantissas: that costs bits, unless they are all zero.
-        if shift == MAX_SHIFT or not (automatic or shift < exact):
-            raise _overflow(population, edges, sums, target)
+        more = shift < target.shifts and (automatic or shift < exact)
+        if sums.max(initial=0) <= target.accumulator_max or not more:
+            return chosen, sums
         shift += 1
 
 
@@ -217,9 +248,19 @@ def _too_large(edge: ProjectionEdge, scaled: NDArray[np.float64], target: Target
     return CompileError(
         f"projection {edge.name!r}: weights are too large for the given scale",
         found=f"|w|·scale up to {np.abs(scaled).max():g}",
-        expected=f"at most {target.weight_max} << {MAX_SHIFT + MAX_EXPONENT}",
+        expected=f"at most {target.weight_max} << {target.most_shift}",
         where=edge.origin,
         remedy="use a smaller scale, or scale='auto'",
+    )
+
+
+def _too_coarse(population: PopulationNode, multiple_of: int, target: Target) -> CompileError:
+    return CompileError(
+        f"population {population.name!r}: mantissas cannot be multiples of {multiple_of}",
+        found=f"target {target.name!r} shifts them by at most {target.most_shift} bits",
+        expected=f"at least {multiple_of.bit_length() - 1}",
+        where=population.origin,
+        remedy="a smaller multiple_of, or a target with larger exponents or shifts",
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..errors import CompileError
+from .microcode import MAX_FACTORS, MAX_GROUP_SHIFT
 
 MAX_NEURONS_PER_CORE = 4096
 MAX_CORES = 65535
@@ -13,6 +14,16 @@ MAX_CORE_BITS = 1 << 32
 """More synapse memory than any core of hardware has."""
 MAX_EXPONENT = 15
 MAX_SHIFT = 15
+REFRACTORY_BITS = 16
+NEURON_PARTS = (
+    "exponential", "linear", "subtract", "late", "hold", "mask", "bias", "adaptation",
+)  # fmt: skip
+"""Parts of the neuron that a core can be built without."""
+RULE_PARTS = (
+    "tags", "delays", "windows", "post_delays", "seconds", "thirds", "by_weight", "shared", "signs",
+    "sums", "scattered",
+)  # fmt: skip
+"""Parts of the learning engine that a core can be built without."""
 TAG_BITS = 8
 """Width of a synapse's tag, where the rule has tags."""
 
@@ -39,6 +50,15 @@ class Target:
             projection, and 8 where its rule has tags.
         trace_bits: width of the (unsigned) learning traces in bits (2 to 8).
         products: products per learning rule; 0 means that the target cannot learn.
+        exponents: largest exponent of a row group (0 to 15).
+        shifts: largest shift of a profile's sums (0 to 15).
+        refractory_bits: width of the refractory counter (0 to 16).
+        factors: factors of a learning rule's product (1 to 3).
+        fraction: largest shift of a rule's group of products (1 to 24), to which the core aligns
+            all coefficients and sums.
+        coefficient_bits, sum_bits: widths of aligned coefficients and sums, signed (2 to 41, and
+            up to 56).
+        lacks: parts that its cores are built without, of ``NEURON_PARTS`` and ``RULE_PARTS``.
     """
 
     name: str = "core"
@@ -56,9 +76,19 @@ class Target:
     synapse_bits: int = 4 << 20
     trace_bits: int = 7
     products: int = 8
+    exponents: int = MAX_EXPONENT
+    shifts: int = MAX_SHIFT
+    refractory_bits: int = REFRACTORY_BITS
+    factors: int = MAX_FACTORS
+    fraction: int = MAX_GROUP_SHIFT
+    coefficient_bits: int = 17 + MAX_GROUP_SHIFT
+    sum_bits: int = 32 + MAX_GROUP_SHIFT
+    lacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
+        if isinstance(self.lacks, (list, tuple)):  # a list in a file
+            object.__setattr__(self, "lacks", tuple(self.lacks))
         if type(self.name) is not str or not 0 < len(self.name) <= 100:
             raise CompileError("a target's name must be a short text", found=repr(self.name)[:100])
         for name, low, high in (
@@ -75,6 +105,13 @@ class Target:
             ("synapse_bits", 0, 1 << 48),
             ("trace_bits", 2, 8),
             ("products", 0, 64),
+            ("exponents", 0, MAX_EXPONENT),
+            ("shifts", 0, MAX_SHIFT),
+            ("refractory_bits", 0, REFRACTORY_BITS),
+            ("factors", 1, MAX_FACTORS),
+            ("fraction", 1, MAX_GROUP_SHIFT),
+            ("coefficient_bits", 2, 17 + MAX_GROUP_SHIFT),
+            ("sum_bits", 2, 32 + MAX_GROUP_SHIFT),
         ):
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
@@ -89,6 +126,13 @@ class Target:
                 raise CompileError(
                     f"target {self.name!r}: {name} must be a power of two", found=value
                 )
+        parts = (*NEURON_PARTS, *RULE_PARTS)
+        if type(self.lacks) is not tuple or any(part not in parts for part in self.lacks):
+            raise CompileError(
+                f"target {self.name!r}: lacks names something that is no part of a core",
+                found=repr(self.lacks)[:100],
+                expected="some of " + ", ".join(parts),
+            )
         if (
             len(self.mesh) != 2
             or any(type(side) is not int or side < 1 for side in self.mesh)
@@ -123,6 +167,11 @@ class Target:
         return width + plastic + TAG_BITS * tagged
 
     @property
+    def most_shift(self) -> int:
+        """How far a mantissa can be shifted, by its row's exponent and the profile's shift."""
+        return self.exponents + self.shifts
+
+    @property
     def weight_max(self) -> int:
         """Largest weight mantissa; the smallest is ``-weight_max - 1``."""
         return (1 << (self.weight_bits - 1)) - 1
@@ -147,9 +196,21 @@ class Target:
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a manifest; the inverse of ``Target(**data)``."""
-        return {**asdict(self), "mesh": list(self.mesh)}
+        """Plain data for a manifest; the inverse of ``Target(**data)``.
 
+        Limits that only some cores have are told only where they differ from the machine's own.
+        """
+        told = {**asdict(self), "mesh": list(self.mesh), "lacks": list(self.lacks)}
+        for field in fields(self):
+            if field.name in _OF_SOME and getattr(self, field.name) == field.default:
+                del told[field.name]
+        return told
+
+
+_OF_SOME = frozenset(
+    {"exponents", "shifts", "refractory_bits", "factors", "fraction", "coefficient_bits",
+     "sum_bits", "lacks"}
+)  # fmt: skip
 
 TARGETS: dict[str, Target] = {
     "core": Target(),

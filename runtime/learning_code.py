@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..compiler.microcode import Factor, When
-from ..compiler.program_check_rules import largest_factor
 from ..hdl.learning_tables import (
     ABOVE,
     BELOW,
@@ -25,7 +24,6 @@ from ..hdl.learning_tables import (
 
 if TYPE_CHECKING:
     from ..compiler.microcode import Product
-    from ..compiler.program import Program
     from ..hdl.geometry import Geometry
     from ..hdl.layout import Table
 
@@ -48,33 +46,6 @@ def code_of(factor: int, when: When) -> int:
     plain = Factor(int(factor) & ~Factor.SIGN)
     places = {**_SYNAPSE, **(_COLUMN if when == When.POST else _ROW)}
     return places[plain] + (SIGN if int(factor) & Factor.SIGN else 0)
-
-
-def codes_used(program: Program) -> set[int]:
-    """The factors that a Program's rules have."""
-    return {
-        code_of(factor, group.when)
-        for rule in program.rules
-        for group in rule.groups
-        for product in group.products
-        for factor in product.factors
-    }
-
-
-def aligned_bits(program: Program, fraction: int) -> tuple[int, int]:
-    """Widths of coefficients and of sums with so many bits behind the point."""
-    coefficient = total = 0
-    for rule in program.rules:
-        for group in rule.groups:
-            worst = 0
-            for product in group.products:
-                aligned = abs(product.coefficient) << fraction - group.shift
-                coefficient = max(coefficient, aligned)
-                for factor in product.factors:
-                    aligned *= largest_factor(rule, factor, program.target)
-                worst += aligned
-            total = max(total, worst + (1 << fraction))
-    return coefficient.bit_length() + 1, total.bit_length() + 1
 
 
 def encode_product(

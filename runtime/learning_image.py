@@ -9,26 +9,18 @@ import numpy as np
 
 from ..compiler.microcode import WINDOW, Changes, Rounding, TraceKind, When
 from ..compiler.program import DENSE, SPARSE
+from ..compiler.program_needs import rule_needs, traces
 from ..counter_hash import LEARNING, TRACE_DECAY, key_term, salt
 from ..hdl.geometry import index_bits
 from ..hdl.learning_tables import (
-    ABOVE,
-    BELOW,
     HISTORY,
     INDEX_BITS,
-    OWN2,
-    OWN_THIRD,
     SALTS,
-    SHARED,
-    SHARED2,
-    SHARED_THIRD,
-    SIGN,
     TRACES,
-    WEIGHT,
     WHENS,
 )
 from .backend import CoreWeights, LearningState
-from .learning_code import aligned_bits, codes_used, encode_product
+from .learning_code import encode_product
 from .row_plan import sparse_layers, turns
 
 if TYPE_CHECKING:
@@ -36,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..compiler.microcode import LearningRule, Trace
+    from ..compiler.microcode import LearningRule
     from ..compiler.program import Program
     from ..hdl.geometry import Geometry
     from ..hdl.layout import Table
@@ -152,37 +144,14 @@ class LearningImage:
     def needs_with(self, factors: int, fraction: int) -> dict[str, int]:
         """``needs`` of a core with so many factors and bits behind the binary point."""
         rules = self.program.rules
-        groups = [group for rule in rules for group in rule.groups]
-        products = [p for group in groups for p in group.products]
-        most = max((len(p.factors) for p in products), default=1)
-        codes = codes_used(self.program)
-        plain = {code % SIGN for code in codes}
-        kinds = {i % 2 for rule in rules for i, t in enumerate(_traces(rule)) if t.kind}
-        point = max(1, *(group.shift for group in groups))
-        coefficient_bits, sum_bits = aligned_bits(self.program, max(point, fraction))
-        uneven = any(len(p.factors) < max(most, factors) for p in products)
         return {
             "rules": len(rules),
             "plastic": self.squares * self.geometry.lanes,
             "slots": self.slots,
-            "code": len(products),
-            "factors": most,
-            "tags": int(any(rule.needs_tags for rule in rules)),
+            "code": sum(len(group.products) for rule in rules for group in rule.groups),
             "delays": int(self._needs_delays()),
-            "windows": int(
-                any(t.kind == TraceKind.WINDOW for rule in rules for t in _traces(rule))
-            ),
-            "post_delays": int(any(rule.post_delay for rule in rules)),
-            "seconds": int(1 in kinds or bool(plain & {OWN2, SHARED2})),
-            "thirds": int(bool(plain & {OWN_THIRD, SHARED_THIRD})),
-            "by_weight": int(bool(plain & {WEIGHT, ABOVE, BELOW})),
-            "shared": int(uneven or max(plain, default=0) >= SHARED),
-            "signs": int(any(code >= SIGN for code in codes)),
-            "sums": int(any(len(group.products) > 1 for group in groups)),
             "scattered": int(self._scattered()),
-            "fraction": point,
-            "coefficient_bits": coefficient_bits,
-            "sum_bits": sum_bits,
+            **rule_needs(rules, self.program.target, factors, fraction),
         }
 
     def _scattered(self) -> bool:
@@ -239,7 +208,7 @@ class LearningImage:
     def _encode_rule(
         self, values: dict[str, Any], number: int, rule: LearningRule, place: RulePlace
     ) -> None:
-        used = [trace.kind != TraceKind.NONE for trace in _traces(rule)]
+        used = [trace.kind != TraceKind.NONE for trace in traces(rule)]
         passes = sum(1 << i for i, one in enumerate(used) if one) | (rule.post_delay > 0) << 4
         passes |= not (used[0] or used[1])  # rows forget the step's spikes in any case
         table = values["rule"]
@@ -313,13 +282,13 @@ class LearningImage:
         walk["delay"][at[real]] = delay[row[real]]
 
     def _encode_traces(self, values: dict[str, Any], number: int, rule: LearningRule) -> None:
-        traces = _traces(rule)
-        for i, trace in enumerate(traces):
+        of_rule = traces(rule)
+        for i, trace in enumerate(of_rule):
             at = number * len(TRACES) + i
             for name, value in {
                 "kind": int(trace.kind), "replace": trace.replace, "impulse": trace.impulse,
                 "length": len(trace.table),
-                "clear": i == (1 if traces[1].kind != TraceKind.NONE else 0),
+                "clear": i == (1 if of_rule[1].kind != TraceKind.NONE else 0),
             }.items():  # fmt: skip
                 values["decay"][name][at] = value
             if trace.table and "window" in values:
@@ -330,7 +299,7 @@ class LearningImage:
         """The list of exponential traces; the entry behind it has no groups."""
         at = 0
         for rule, place in zip(self.program.rules, self.places, strict=True):
-            for which, trace in enumerate(_traces(rule)):
+            for which, trace in enumerate(traces(rule)):
                 if trace.kind != TraceKind.EXPONENTIAL:
                     continue
                 table["which"][at], table["keep"][at] = which, 4096 - trace.decay
@@ -394,7 +363,7 @@ class LearningImage:
             y = state.y[y_at : y_at + len(place.members)].astype(np.int64)
             entries = (self.entry[place.rows],) * 2 + (place.members,) * 2
             stored = (x[:, 0], x[:, 1], y[:, 0], y[:, 1])
-            for name, trace, at, found in zip(TRACES, _traces(rule), entries, stored, strict=True):
+            for name, trace, at, found in zip(TRACES, traces(rule), entries, stored, strict=True):
                 if name not in values:
                     continue
                 values[name]["value"][at] = values[name]["ahead"][at] = trace.values(
@@ -427,7 +396,7 @@ class LearningImage:
         for number, (rule, place) in enumerate(zip(program.rules, self.places, strict=True)):
             x_at, y_at = program.trace_start[number].tolist()
             own_y = slice(y_at, y_at + len(place.members))
-            for i, trace in enumerate(_traces(rule)):
+            for i, trace in enumerate(traces(rule)):
                 if TRACES[i] not in decoded:
                     continue
                 name = "history" if trace.kind == TraceKind.WINDOW else "value"
@@ -464,10 +433,6 @@ def changes_of(rule: LearningRule, when: When) -> int:
     groups = [group for group in rule.groups if group.when == when]
     random = rule.rounding == Rounding.STOCHASTIC and any(group.shift for group in groups)
     return len(groups) if random else 0
-
-
-def _traces(rule: LearningRule) -> tuple[Trace, Trace, Trace, Trace]:
-    return rule.x1, rule.x2, rule.y1, rule.y2
 
 
 assert WINDOW == HISTORY

@@ -461,7 +461,7 @@ def test_the_selftest_learns_where_the_device_does(here):
     from spikeloom.selftest.learned import learned_check, network
 
     target = sl.TARGETS["core"].with_(lanes=2, state_bits=16, delay_slots=2, receptors=1)
-    sl.compile(network(), target=target).save("net.loom")
+    sl.compile(network(Geometry(subtract=True)), target=target).save("net.loom")
     with served("rtl", "--for", "net.loom", "--pty") as told:
         text, facts = learned_check(told["url"], Geometry(**told["geometry"]), 2)
     assert text.startswith("20 images learned, ")

@@ -14,8 +14,8 @@ from .backends.rtl.fit import geometry_for
 from .boards import counts, estimate
 from .boards.design import Design
 from .compiler.pipeline import compile_with_trace
-from .compiler.target import Target
-from .errors import CompileError, InputError, SpikeloomError, UnsupportedError
+from .compiler.target import NEURON_PARTS, RULE_PARTS, Target
+from .errors import CompileError, FitError, InputError, SpikeloomError, UnsupportedError
 from .hdl.cycles import StepWork, step_cycles
 from .hdl.geometry import waiting_rows
 from .runtime.mesh_image import mesh_images
@@ -58,12 +58,43 @@ def target_of(geometry: Geometry, name: str) -> Target:
         receptors=geometry.receptors,
         profiles=geometry.profiles,
         products=min(MOST_PRODUCTS, geometry.code),
+        exponents=geometry.exponents,
+        shifts=geometry.shifts,
+        refractory_bits=geometry.refractory_bits,
     )
+    parts = NEURON_PARTS
+    if geometry.rules:
+        parts = NEURON_PARTS + RULE_PARTS
+        target = target.with_(
+            factors=geometry.factors,
+            fraction=geometry.fraction,
+            coefficient_bits=geometry.coefficient_bits,
+            sum_bits=geometry.sum_bits,
+        )
+    target = target.with_(lacks=tuple(part for part in parts if not getattr(geometry, part)))
     # Memories are in words of all lanes; the compiler counts bits of single synapses, of both kinds
     # together. Whether each kind finds room is asked when the Program is loaded.
     bits = target.sparse_synapse_bits
     plastic = geometry.plastic * (bits + 1 + 8 * geometry.tags)
     return target.with_(synapse_bits=geometry.lanes * (geometry.words * bits + plastic))
+
+
+def check_board(program: Program, board: Board) -> None:
+    """Whether the core that a board comes with holds a Program, as the device itself will ask.
+
+    Raises:
+        FitError: with everything that does not fit.
+    """
+    try:
+        mesh_images(program, board.geometry)
+    except FitError as error:
+        raise FitError(
+            f"the core of board {board.name!r} does not hold the program",
+            found=error.found,
+            expected="what `spikeloom boards " + board.name + "` lists",
+            remedy="a smaller network, or a core that is made for it: compile for target 'core', "
+            f"then `spikeloom build --board {board.name} --for net.loom`",
+        ) from None
 
 
 MOST_PRODUCTS = 64
@@ -276,6 +307,10 @@ def _held(program: Program, target: Target) -> Program:
 
 def _roomy(board: Board) -> Target:
     """The widths of the board's own core, and room for whatever its FPGA may hold, in one core."""
-    return target_of(board.geometry, "board").with_(
-        mesh=(1, 1), neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30
-    )
+    g = board.geometry
+    return Target(
+        name="board",
+        neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30,
+        lanes=g.lanes, state_bits=g.state_bits, weight_bits=g.weight_bits,
+        accumulator_bits=g.accumulator_bits, delay_slots=g.delay_slots, receptors=g.receptors,
+    )  # fmt: skip

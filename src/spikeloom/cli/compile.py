@@ -19,6 +19,7 @@ from ..regular_file import replacing
 from .output import Waiting, print_json, print_warnings, report_text
 
 if TYPE_CHECKING:
+    from ..boards.board import Board
     from ..compiler.network import Network
     from ..compiler.program import Program
     from ..compiler.target import Target
@@ -118,22 +119,26 @@ def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, di
     if options.scale is not None or options.per_neuron:
         scale = "auto" if options.scale is None else options.scale
         quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
-    target = _target(options.target)
+    board, target = _target(options.target)
     program, trace = compile_with_trace(
         network, target, quantization, mapping=options.mapping, dump=options.dump
     )
+    if board is not None:
+        from ..board_fit import check_board
+
+        check_board(program, board)
     return program, trace.seconds
 
 
-def _target(name: str) -> str | Target:
+def _target(name: str) -> tuple[Board | None, str | Target]:
     """A board's name stands for the core that it comes with."""
     from ..boards.catalogue import BOARDS
 
     if name not in BOARDS:
-        return name
+        return None, name
     from ..board_fit import target_of
 
-    return target_of(BOARDS[name].geometry, name)
+    return BOARDS[name], target_of(BOARDS[name].geometry, name)
 
 
 def network_of(options: argparse.Namespace) -> Network:

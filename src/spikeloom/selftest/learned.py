@@ -50,15 +50,13 @@ def learned_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[
         raise UnsupportedError("the core is built without learning")
     data, labels = load()
     try:
-        # What rules and plastic memory hold the device is asked when the Program is loaded.
-        target = target_of(geometry, "selftest").with_(products=8, synapse_bits=1 << 30)
-        program = compile(network(geometry.subtract), target=target)
+        program = compile(network(geometry), target=target_of(geometry, "selftest"))
     except CompileError as error:
         raise _lacks(error) from None
     count = min(1200, PER_IMAGE * images)
     with open_device(url) as device, open_device("emulator") as emulator:
         found, right = (
-            _learn(each, program, (data[:count], labels[:count]), data[1200:][:images])
+            learn(each, program, (data[:count], labels[:count]), data[1200:][:images])
             for each in (device, emulator)
         )
     for what, mine, other in zip(("spikes", "weights", "answers"), found, right, strict=True):
@@ -73,14 +71,19 @@ def learned_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[
     )
 
 
-def network(subtract: bool = True) -> Network:
-    """The delta rule with spikes: a teacher's spike adds a share of the trace, an own one takes."""
+def network(geometry: Geometry) -> Network:
+    """The delta rule with spikes: a teacher's spike adds a share of the trace, an own one takes.
+
+    How much is the modulator's to say, where the core has it, and neurons are reset by subtraction
+    if it can do that.
+    """
     net = Network(dt=DT, name="digits, learned", seed=0)
     pixels = net.source("pixels", 64)
-    cells = LIF(tau_mem=7e-3, v_threshold=1.0, reset="subtract" if subtract else "value")
+    cells = LIF(tau_mem=7e-3, v_threshold=1.0, reset="subtract" if geometry.subtract else "value")
     digits = net.population("digits", 10, cells)
+    share = f"{_ETA}*m" if geometry.shared and geometry.factors > 1 else f"{_ETA * _FULL}"
     rule = Rule(
-        dw=f"{_ETA}*m*x1*t0 - {_ETA}*m*x1*y0",
+        dw=f"{share}*x1*t0 - {share}*x1*y0",
         traces={"x1": Trace(6e-3)},
         w_min=-_W_MAX,
         w_max=_W_MAX,
@@ -96,7 +99,7 @@ def _lacks(error: CompileError) -> UnsupportedError:
     return UnsupportedError(f"the core does not hold it: {error.found or error.problem}")
 
 
-def _learn(
+def learn(
     device: Device,
     program: Program,
     learned: tuple[NDArray[np.float64], NDArray[np.int64]],
