@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .board import Adapter, Board, Pin, Programmer
 from .part import xc7a35t, xc7a100t
-from .sizes import LIF, sized
+from .sizes import LEARNING, LIF, sized
 
 if TYPE_CHECKING:
     from ..hdl.geometry import Geometry
@@ -43,11 +44,21 @@ def _arty(size: str, part: Part, geometry: Geometry, why: str) -> Board:
     )
 
 
+_35T = _arty(
+    "35t", xc7a35t("icsg324", "1L"),
+    sized(LIF, neurons=512, axons=1024, rows=1024, destinations=1024, words=2048),
+    "eight lanes by yosys' counts; the clock is not proved without Vivado",
+)  # fmt: skip
 BOARDS = (
-    _arty(
-        "35t", xc7a35t("icsg324", "1L"),
-        sized(LIF, neurons=512, axons=1024, rows=1024, destinations=1024, words=2048),
-        "eight lanes by yosys' counts; the clock is not proved without Vivado",
+    _35T,
+    replace(
+        _35T,
+        name="arty-a7-35t-stdp",
+        title="Digilent Arty A7-35T, with a core that learns",
+        geometry=sized(LEARNING, words=4096, plastic=4096, slots=128, delay_slots=4),
+        clock_hz=45_000_000,
+        max_payload=256,
+        why="1,024 neurons that learn, by yosys' counts; the clock is not proved without Vivado",
     ),
     _arty(
         "100t", xc7a100t("csg324"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CompileError, UnsupportedError
 from .chip_fields import FIELDS, TABLES
@@ -143,7 +143,7 @@ class Chip:
         names = [f"core.{name}" for name in _LIMITS]
         self.require([*names, "mesh.rows", "mesh.columns"], "mapping a network")
         rows, columns = (a * b for a, b in zip(self.tiles, self.tile_shape, strict=True))
-        limits = {name: self.count(f"core.{name}") for name in _LIMITS}
+        limits: dict[str, Any] = {name: self.count(f"core.{name}") for name in _LIMITS}
         return Target(name=self.name, mesh=(rows, columns), **limits)
 
     def check(self, program: Program) -> None:

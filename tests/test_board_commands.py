@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -17,6 +18,8 @@ from support.served import served
 
 import spikeloom as sl
 from spikeloom import cli
+from spikeloom.backends.rtl.fit import geometry_for
+from spikeloom.board_fit import step_times
 from spikeloom.boards import vivado
 from spikeloom.boards.catalogue import BOARDS
 from spikeloom.boards.design import Design
@@ -111,21 +114,72 @@ def test_fit_of_a_program_on_another_core_says_what_is_missing(spikeloom):
     assert fit["geometry"]["state_bits"] == 24
 
 
-def test_fit_of_a_network_that_learns_says_what_can_be_done(spikeloom):
-    rule = 'reshape(4, 8), learning=sl.Rule(dw="0.1*y0", w_max=1.0))'
-    text = NETWORK.replace("reshape(4, 8))", rule)
-    Path("learns.py").write_text(text)
-    assert spikeloom("compile", "learns.py:net", "-o", "learns.loom")[0] == 0
-    for network in ("learns.py:net", "learns.loom"):
-        code, out, _ = spikeloom("fit", network, "--board", "ulx3s-85f", "--json")
-        (fit,) = json.loads(out)["boards"]
-        assert (code, fit["fits"]) == (5, "no")
-        assert fit["why"] == (
-            "the network learns, and the size of a core that learns is not estimated; "
-            "spikeloom build --for net.loom makes one and tells"
-        )
+LEARNS = """
+import numpy as np
+import spikeloom as sl
+
+def made(inputs, cells, rule):
+    net = sl.Network(dt=1e-3)
+    source = net.source("inputs", inputs)
+    post = net.population("cells", cells, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
+    net.connect(source, post, weights=np.full((inputs, cells), 0.1), learning=rule)
+    return net
+
+small = made(64, 32, sl.STDP(w_max=1.0))
+tags = made(64, 32, sl.RewardSTDP(w_max=1.0, dt=1e-3))
+wide = made(512, 256, sl.STDP(w_max=1.0))
+"""
+
+
+def test_fit_of_networks_that_learn(spikeloom):
+    Path("learns.py").write_text(LEARNS)
+    boards = ("ulx3s-25f", "ulx3s-25f-stdp", "ulx3s-85f", "icebreaker")
+    asked = [word for board in boards for word in ("--board", board)]
+    told = {}
+    for name in ("small", "tags", "wide"):
+        code, out, _ = spikeloom("fit", f"learns.py:{name}", *asked, "--json")
+        assert code == 0
+        told[name] = {fit["board"]: fit for fit in json.loads(out)["boards"]}
+    fits = {name: [fit["fits"] for fit in of.values()] for name, of in told.items()}
+    assert fits == {
+        "small": ["built", "yes", "built", "no"],
+        "tags": ["built", "built", "built", "no"],
+        "wide": ["no", "no", "built", "no"],
+    }
+    assert told["small"]["ulx3s-25f"]["why"] == "products: 2 needed, 0 there"
+    assert told["small"]["ulx3s-85f"]["geometry"]["rules"] == 1
+    assert told["tags"]["ulx3s-25f-stdp"]["why"] == "tags: 1 needed, 0 there"
+    assert re.fullmatch(r"LUT: \d+ needed, 5280 there; .*", told["small"]["icebreaker"]["why"])
+    # A core that is made for a Program is the one that is estimated.
+    assert spikeloom("compile", "learns.py:small", "-o", "learns.loom")[0] == 0
+    code, out, _ = spikeloom("fit", "learns.loom", "--board", "ulx3s-85f", "--json")
+    (fit,) = json.loads(out)["boards"]
     sizes = {field.name: None for field in dataclasses.fields(Geometry)}
-    assert geometry_of(argparse.Namespace(**sizes, program="learns.loom")).rules == 1
+    asked = geometry_of(argparse.Namespace(**sizes, program="learns.loom"))
+    assert (code, fit["fits"]) == (0, "built")
+    assert Geometry(**fit["geometry"]) == asked
+
+
+def test_steps_of_a_network_that_learns_take_what_the_emulator_counts():
+    """The quietest and the fullest one: nobody fires, or everybody in every step."""
+    for rule in (
+        sl.STDP(w_max=1.0),
+        sl.Rule(dw="0.01*x1*y0", traces={"x1": sl.Trace(20e-3)}, w_max=1.0, post_delay=3e-3),
+        sl.Rule(dw="-0.001*u*x1", traces={"x1": sl.Trace(20e-3)}, w_max=1.0),
+    ):
+        net = sl.Network(dt=1e-3)
+        source = net.source("inputs", 24)
+        cells = net.population("cells", 16, sl.LIF(tau_mem=20e-3, v_threshold=0.1))
+        net.connect(source, cells, weights=np.full((24, 16), 0.9), learning=rule)
+        program = sl.compile(net)
+        image = HardwareImage(program, geometry_for(program))
+        with sl.open("emulator") as device:
+            device.load(program)
+            quiet = device.run(20).cycles
+            device.reset()
+            full = device.run(20, {"inputs": np.ones((20, 24), bool)})
+        found = step_times(image)
+        assert (found[0], found[2]) == (quiet[-1], full.cycles[-1])
 
 
 def test_fit_of_what_no_board_holds(spikeloom):

@@ -16,8 +16,10 @@ from .boards.design import Design
 from .compiler.pipeline import compile_with_trace
 from .compiler.target import NEURON_PARTS, RULE_PARTS, Target
 from .errors import CompileError, FitError, InputError, SpikeloomError, UnsupportedError
-from .hdl.cycles import StepWork, step_cycles
+from .hdl.cycles import LEARN, StepWork, step_cycles
 from .hdl.geometry import waiting_rows
+from .runtime.backend import Events, LearningState
+from .runtime.learning_work import LearningWork
 from .runtime.mesh_image import mesh_images
 from .runtime.timing import Timing, mesh_rows
 
@@ -100,11 +102,6 @@ def check_board(program: Program, board: Board) -> None:
 MOST_PRODUCTS = 64
 """Of a rule, that a ``Target`` can have; those of a core are of all its rules together."""
 
-LEARNS = (
-    "the network learns, and the size of a core that learns is not estimated; "
-    "spikeloom build --for net.loom makes one and tells"
-)
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -161,8 +158,6 @@ def fit_boards(network: Network | Program, boards: Iterable[Board]) -> list[Fit]
             raise found
         return found
 
-    if _learns(network):
-        return [Fit(board, "no", LEARNS, None, None, board.clock_hz) for board in boards]
     weights = _weights(network)
     return [_fit(board, weights, program_for) for board in boards]
 
@@ -201,14 +196,6 @@ def _reason(error: SpikeloomError) -> str:
     return "; ".join(short) or str(error.found or error.problem)
 
 
-def _learns(network: Network | Program) -> bool:
-    from .compiler.program import Program
-
-    if isinstance(network, Program):
-        return bool(network.rules)
-    return any(projection.learning is not None for projection in network.projections.values())
-
-
 def _weights(network: Network | Program) -> int:
     """How many synapses there are, in whatever form."""
     from .compiler.program import Program
@@ -231,6 +218,9 @@ def _times(program: Program, geometry: Geometry) -> tuple[int, int, int]:
 def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]:
     """Cycles of a quiet step, of one in which a share of all senders spikes, of one with all.
 
+    Where something learns, it is on, the same neurons fire in every step, and no epoch ends, unless
+    one ends in every step.
+
     Args:
         image: of the Program on a geometry.
         busy: the share, evenly spread.
@@ -247,6 +237,7 @@ def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]
         graded=np.zeros(3, np.int64),
         groups=max(1, -(-core.neurons // g.update_lanes)),
         generator_groups=-(-len(program.generators) // g.update_lanes),
+        **_learning(image, np.split(senders[0], np.cumsum(sent[0])[:-1])),
     )
     quiet, some, full = (int(cycles) for cycles in step_cycles(work))
     return quiet, some, full
@@ -288,6 +279,23 @@ def _three_steps(kinds: Senders, busy: float) -> tuple[Senders, NDArray[np.int64
     return (first, second, third), sent
 
 
+def _learning(image: HardwareImage, fired: list[NDArray[np.int32]]) -> dict[str, Any]:
+    """What ``StepWork`` has to know of learning, where so many neurons fire in every step."""
+    program = image.program
+    state = LearningState.initial(program)
+    if state is None:
+        return {"learned": LEARN if image.geometry.rules else 0}
+    work = LearningWork(program, image.geometry.lanes)
+    late = max(rule.post_delay for rule in program.rules)  # y0 is as late
+    learned = []
+    for neurons in fired:
+        steps = np.repeat(np.arange(late + 1), len(neurons))
+        spikes = steps, np.tile(neurons, late + 1)
+        found = work.cycles(-late, late + 1, spikes, Events.none(), state.fired_before, True)
+        learned.append(int(found[-1]))
+    return {"on": True, "learned": np.array(learned, np.int64), "fading": work.fading}
+
+
 def _program(network: Network | Program, target: Target) -> Program:
     from .compiler.program import Program
 
@@ -311,6 +319,7 @@ def _roomy(board: Board) -> Target:
     return Target(
         name="board",
         neurons=4096, axons=1 << 16, rows=1 << 16, profiles=256, synapse_bits=1 << 30,
+        products=MOST_PRODUCTS,
         lanes=g.lanes, state_bits=g.state_bits, weight_bits=g.weight_bits,
         accumulator_bits=g.accumulator_bits, delay_slots=g.delay_slots, receptors=g.receptors,
     )  # fmt: skip
