@@ -92,6 +92,20 @@ GENERATOR = np.dtype(
 )
 """One source neuron that the device drives itself."""
 
+SYNAPSE = np.dtype(
+    [
+        ("slot", "<i8"),
+        ("axon", "<i8"),
+        ("projection", "<i8"),
+        ("receptor", "<i8"),
+        ("exponent", "<i8"),
+        ("delay", "<i8"),
+        ("weight", "<i8"),
+        ("rule", "<i8"),
+    ]
+)
+"""One synapse of a core."""
+
 
 def _no_bits() -> NDArray[np.uint8]:
     return np.zeros(0, np.uint8)
@@ -148,6 +162,26 @@ class CoreImage:
     def axons(self) -> int:
         """Used axons."""
         return len(self.axon_start) - 1
+
+    def synapse_table(self) -> NDArray[np.void]:
+        """(k,) of SYNAPSE: every synapse as a spike finds it, row by row."""
+        rows = self.rows
+        count = rows["count"].astype(np.int64)
+        row = np.repeat(np.arange(len(rows)), count)
+        turn = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        found = np.zeros(len(row), SYNAPSE)
+        found["axon"] = np.repeat(np.arange(self.axons), np.diff(self.axon_start))[row]
+        for name in ("projection", "receptor", "exponent", "rule"):
+            found[name] = rows[name][row]
+        at = rows["offset"][row] + turn
+        dense = rows["kind"][row] == DENSE
+        found["slot"][dense] = rows["base"][row[dense]] + turn[dense]
+        found["delay"][dense] = rows["delay"][row[dense]]
+        found["weight"][dense] = self.dense_weight[at[dense]]
+        found["slot"][~dense] = self.sparse_target[at[~dense]]
+        found["delay"][~dense] = self.sparse_delay[at[~dense]]
+        found["weight"][~dense] = self.sparse_weight[at[~dense]]
+        return found
 
     def synapse_rules(self, kind: int) -> NDArray[np.int64]:
         """(k,) of each SPARSE or DENSE synapse that may change 1 + its rule's index; else 0."""
@@ -267,6 +301,58 @@ class Program:
         return len(self.channel_start) - 1
 
     @cached_property
+    def twin_of(self) -> NDArray[np.int64]:
+        """(neurons,) global number of the neuron that each is a twin of; of all others their own.
+
+        A twin is a slot without a name that has the key of a neuron of its core. Both are equal
+        for ever; the compiler makes twins where a neuron sends to more cores than the target can.
+        """
+        found = np.arange(self.neurons)
+        named = np.zeros(self.neurons, np.bool_)
+        for population in self.populations:
+            named[self.global_neurons(population)] = True
+        for number in np.unique(np.searchsorted(self.core_base, np.flatnonzero(~named), "right")):
+            base = int(self.core_base[number - 1])
+            key, own = self.cores[number - 1].key, named[base : self.core_base[number]]
+            known, others = np.flatnonzero(own), np.flatnonzero(~own)
+            known = known[np.argsort(key[known], kind="stable")]
+            if len(known):
+                at = np.minimum(np.searchsorted(key[known], key[others]), len(known) - 1)
+                same = key[known][at] == key[others]
+                found[base + others[same]] = base + known[at[same]]
+        return found
+
+    @cached_property
+    def twins(self) -> NDArray[np.int64]:
+        """Global numbers of all twins, ascending."""
+        return np.flatnonzero(self.twin_of != np.arange(self.neurons))
+
+    def with_twins(
+        self, neurons: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Neurons, each followed by its twins.
+
+        Args:
+            neurons: (k,) global numbers, none of a twin.
+
+        Returns:
+            Which of ``neurons`` each is or is a twin of, and its global number.
+        """
+        order, count = self._families
+        times = count[neurons]
+        which = np.repeat(np.arange(len(neurons)), times)
+        turn = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
+        return which, order[(np.cumsum(count) - count)[neurons][which] + turn]
+
+    @cached_property
+    def _families(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All neurons, twins after their originals; and how many there are of each original."""
+        is_twin = self.twin_of != np.arange(self.neurons)
+        return np.lexsort((is_twin, self.twin_of)), np.bincount(
+            self.twin_of, minlength=self.neurons
+        )
+
+    @cached_property
     def wheel_depth(self) -> int:
         """Slots of the delay wheel that are in use: the largest wheel delay + 1."""
         deepest = 0
@@ -282,10 +368,16 @@ class Program:
 
     @cached_property
     def synapses(self) -> NDArray[np.int64]:
-        """(projections,) number of synapses of each projection."""
+        """(projections,) number of synapses of each projection, without those onto twins."""
         counts = np.zeros(len(self.projections), np.int64)
-        for core in self.cores:
+        for number, core in enumerate(self.cores):
             np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))
+            twins = self.twins - self.core_base[number]
+            twins = twins[(twins >= 0) & (twins < core.neurons)]
+            if len(twins):
+                table = core.synapse_table()
+                own = np.isin(table["slot"], twins)
+                np.subtract.at(counts, table["projection"][own], 1)
         return counts
 
     def source(self, name: str) -> SourceSymbol | None:

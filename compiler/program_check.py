@@ -31,6 +31,7 @@ from .program import (
     Program,
 )
 from .program_check_rules import check_rules, worst_weights
+from .program_check_twins import check_fans, check_twins
 from .program_file import weight_dtype
 from .target import MAX_EXPONENT, MAX_SHIFT, TAG_BITS, Target
 
@@ -48,7 +49,9 @@ def verify(program: Program) -> None:
     for index, core in enumerate(program.cores):
         _check_core(core, program, f"core {index}")
     _check_places(program)
+    check_twins(program, _require)
     _check_destinations(program)
+    check_fans(program, _require)
     _check_generators(program)
     check_rules(program, _require)
     owner = _axon_owners(program)
@@ -243,7 +246,7 @@ def _check_rows(core: CoreImage, target: Target, where: str) -> None:
 
 
 def _check_places(program: Program) -> None:
-    """Every slot belongs to exactly one neuron of one population."""
+    """Every slot belongs to exactly one neuron of one population, or is a twin of one."""
     taken = [np.zeros(0, dtype=np.int64)]
     for population in program.populations:
         where = f"population {population.name!r}"
@@ -258,6 +261,8 @@ def _check_places(program: Program) -> None:
         _require(bool((np.isfinite(scale) & (scale > 0)).all()), where, "a scale is not positive")
         taken.append(program.global_neurons(population))
     counts = np.bincount(np.concatenate(taken), minlength=program.neurons)
+    if (counts <= 1).all():
+        counts[program.twins] = 1
     _require(bool((counts == 1).all()), "populations", "a slot has no owner, or more than one")
 
 
@@ -328,6 +333,11 @@ def _check_row_symbols(
     population_of = np.full(core.neurons, -1)
     for number, population in enumerate(program.populations):
         population_of[population.slot[population.core == index]] = number
+    first = int(program.core_base[index])
+    of = program.twin_of[first : first + core.neurons] - first
+    population_of = population_of[of]
+    # What a twin sends to is its original's.
+    senders = np.concatenate([np.arange(program.channels), program.channels + program.twin_of])
     numbers = {p.name: i for i, p in enumerate(program.populations)}
     for number in np.unique(rows["projection"]):
         projection = program.projections[number]
@@ -341,7 +351,7 @@ def _check_row_symbols(
         pre = rows["pre"][own]
         _check_range(pre, 0, len(origins) - 1, where, f"pre of projection {projection.name!r}")
         _require(
-            bool((owner[axon[own]] == origins[pre]).all()),
+            bool((senders[owner[axon[own]]] == origins[pre]).all()),
             where, f"a row of projection {projection.name!r} hangs on another neuron's axon",
         )  # fmt: skip
         _require(

@@ -16,6 +16,9 @@ MAX_SHIFT = 15
 TAG_BITS = 8
 """Width of a synapse's tag, where the rule has tags."""
 
+FANS = ("fan_in", "fan_out", "axons_out")
+"""Limits that only some chips have."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -39,6 +42,9 @@ class Target:
             projection, and 8 where its rule has tags.
         trace_bits: width of the (unsigned) learning traces in bits (2 to 8).
         products: products per learning rule; 0 means that the target cannot learn.
+        fan_in: synapses onto one neuron at most; None: as many as the core's memory holds.
+        fan_out: cores that a neuron's spike goes to at most; None: any number.
+        axons_out: messages of a core's neurons, if all fire, at most; None: any number.
     """
 
     name: str = "core"
@@ -56,6 +62,9 @@ class Target:
     synapse_bits: int = 4 << 20
     trace_bits: int = 7
     products: int = 8
+    fan_in: int | None = None
+    fan_out: int | None = None
+    axons_out: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
@@ -75,8 +84,13 @@ class Target:
             ("synapse_bits", 0, 1 << 48),
             ("trace_bits", 2, 8),
             ("products", 0, 64),
+            ("fan_in", 1, 1 << 30),
+            ("fan_out", 1, MAX_CORES),
+            ("axons_out", 1, 1 << 30),
         ):
             value = getattr(self, name)
+            if value is None and name in FANS:
+                continue
             if type(value) is not int or not low <= value <= high:
                 raise CompileError(
                     f"target {self.name!r}: {name} is out of range",
@@ -148,7 +162,8 @@ class Target:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a manifest; the inverse of ``Target(**data)``."""
-        return {**asdict(self), "mesh": list(self.mesh)}
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return {**known, "mesh": list(self.mesh)}
 
 
 TARGETS: dict[str, Target] = {

@@ -18,7 +18,7 @@ PROGRAM = {
     for name in (
         *("microcode", "program", "program_file", "program_check", "target"),
         *("program_rules", "program_check_rules", "program_weights", "program_part"),
-        *("chip", "chip_fields", "chip_file", "chip_fit"),
+        *("chip", "chip_fields", "chip_file", "chip_fields"),
     )
 }
 INTERFACE = {"runtime.backend", "runtime.timing", "backends.source_checksum"}

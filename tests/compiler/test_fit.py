@@ -114,7 +114,7 @@ def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[st
     parts.verify()
     for usage in parts.usage:
         assert all(usage[name] <= limits[name] for name in RESOURCES)
-    counter = _Counter(ir)
+    counter = _Counter(Doubled.single(ir))
     first = 0
     for size in np.bincount(parts.part)[:-1].tolist():
         larger = counter.usage(first, first + size + 1)

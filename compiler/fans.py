@@ -1,0 +1,123 @@
+"""What neurons receive and send, where a target limits it, and why it does not fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import FitError
+from .twins import cores_reached
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .mapped import Flat
+    from .twins import Doubled
+
+
+def name_of(ir: Flat, neuron: int) -> str:
+    """Population and index of a neuron of a network without twins."""
+    for population in ir.graph.populations:
+        if neuron < population.first + population.size:
+            return f"{population.name}[{neuron - population.first}]"
+    raise IndexError(neuron)
+
+
+def check_fan_in(ir: Flat) -> None:
+    """Synapses onto each neuron.
+
+    Raises:
+        FitError: a neuron has more than the target can.
+    """
+    most = ir.target.fan_in
+    if most is None:
+        return
+    synapses = np.zeros(ir.neurons, np.int64)
+    for edge in ir.graph.projections:
+        node = ir.population(edge.post)
+        own = slice(node.first, node.first + node.size)
+        synapses[own] += np.bincount(edge.synapses.post, minlength=node.size)
+    if synapses.max(initial=0) <= most:
+        return
+    neuron, beyond = int(synapses.argmax()), int((synapses > most).sum())
+    needed = int(synapses[neuron])
+    raise _error(
+        ir,
+        "synapses onto one neuron",
+        "its parts would have to send each other sums, and cores send spikes",
+        ("fan_in", name_of(ir, neuron), needed, most),
+        beyond,
+        f"leave out {needed - most:,} of this neuron's synapses, the weakest or by a sparser "
+        f"connector; or a layer between of {-(-needed // most):,} neurons or more for it, each "
+        "with a part of its inputs, which is another network; or a target without this limit",
+    )
+
+
+def check_twins(net: Doubled) -> None:
+    """Whether each neuron that needs twins can have them.
+
+    Raises:
+        FitError: synapses that learn lead to one.
+    """
+    ir = net.flat
+    needs = net.copies > 1
+    for edge in ir.graph.plastic:
+        post = ir.population(edge.post)
+        taught = post.first + edge.synapses.post
+        if not needs[taught].any():
+            continue
+        own = np.unique(taught[needs[taught]])
+        neuron = int(own[0])
+        most = ir.target.fan_out or 1
+        raise _error(
+            ir,
+            "cores that one neuron sends to",
+            f"synapses of {edge.name!r}, which learn, lead to it, and a twin would have to learn "
+            "the same",
+            ("fan_out", name_of(ir, neuron), int(net.copies[neuron] - 1) * most + 1, most),
+            len(own),
+            "a population between, which this one sends to one to one with a weight that makes it "
+            "fire, a step later: its neurons can have twins; or "
+            'mapping="best", which puts the targets of a neuron on fewer cores',
+        )
+
+
+def endless(net: Doubled, part: NDArray[np.int64]) -> FitError:
+    """The error when each partition asks for more twins than it has room for."""
+    target = net.flat.target
+    reach = cores_reached(net.flat, part)
+    neuron = int(reach.argmax())
+    most = target.fan_out or target.axons_out or 1
+    return _error(
+        net.flat,
+        "cores that one neuron sends to",
+        "with each partition its targets were on more cores, since their twins take room, too",
+        ("fan_out", name_of(net.flat, neuron), int(reach[neuron]), most),
+        int((reach > most * net.copies).sum()),
+        'mapping="best", which puts the targets of a neuron on fewer cores; or a target with '
+        "larger cores",
+    )
+
+
+def _error(
+    ir: Flat,
+    what: str,
+    why: str,
+    row: tuple[str, str, int, int],
+    beyond: int,
+    remedy: str,
+) -> FitError:
+    resource, where, needed, available = row
+    more = f"; {beyond:,} are beyond the limit" if beyond > 1 else ""
+    error = FitError(
+        f"network {ir.graph.name!r} does not fit target {ir.target.name!r}: {what}\n"
+        f"  why it is not split: {why}",
+        found=f"{'at least ' if resource == 'fan_out' else ''}{needed:,}{more}",
+        expected=f"at most {available:,}",
+        where=where,
+        remedy=remedy,
+    )
+    names = {"resource": resource, "population": where, "per": "core"}
+    error.table = ({**names, "needed": needed, "available": available},)
+    return error
