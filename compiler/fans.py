@@ -45,12 +45,14 @@ def check_fan_in(ir: Flat) -> None:
     raise _error(
         ir,
         "synapses onto one neuron",
-        "its parts would have to send each other sums, and cores send spikes",
+        "a neuron adds up all that it gets before it leaks, resets and saturates; its parts would "
+        "have to send each other sums, and cores send spikes",
         ("fan_in", name_of(ir, neuron), needed, most),
         beyond,
-        f"leave out {needed - most:,} of this neuron's synapses, the weakest or by a sparser "
-        f"connector; or a layer between of {-(-needed // most):,} neurons or more for it, each "
-        "with a part of its inputs, which is another network; or a target without this limit",
+        f"leave out {needed - most:,} of this neuron's synapses (a sparser connector, or the "
+        f"weakest); or a layer between, of {-(-needed // most):,} neurons or more for this one, each "
+        "with a part of its inputs, which is another network and is trained as such; or another "
+        "target",
     )
 
 

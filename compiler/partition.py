@@ -246,7 +246,7 @@ def _no_fit(net: Doubled, usage: list[dict[str, int]], oversized: list[FitRow]) 
     error = FitError(
         f"network {ir.graph.name!r} does not fit target {target.name!r}\n{format_fit(table)}",
         found=f"{twins:,} of these neurons are twins, since a spike goes to at most "
-        f"{target.fan_out:,} cores" if twins else None,
+        f"{target.fan_out:,} core{'s' if target.fan_out != 1 else ''}" if twins else None,
         remedy=remedies(table),
     )  # fmt: skip
     error.table = tuple(row.to_dict() for row in table)

@@ -149,13 +149,18 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
     row["base"] = np.where(found.dense, slot[found.start], 0)
     row["count"] = found.count
     row["projection"] = edge.index
-    row["pre"] = pre[found.start]
-    before = ir.graph.graph.nodes[edge.pre]["node"]
-    if isinstance(before, PopulationNode):  # without twins, which the user does not know
-        row["pre"] = ir.key[before.first + pre[found.start]] - ir.key[before.first]
+    row["pre"] = _as_named(ir, edge)[pre[found.start]]
     if edge.plastic is not None:
         row["rule"] = 1 + [e.index for e in ir.graph.plastic].index(edge.index)
     return _Found(groups, slot, weight, delay, enable)
+
+
+def _as_named(ir: Placed, edge: ProjectionEdge) -> NDArray[np.int32]:
+    """(n,) index of each presynaptic neuron in the user's network, which has no twins."""
+    node = ir.graph.graph.nodes[edge.pre]["node"]
+    if isinstance(node, PopulationNode):
+        return ir.key[node.first : node.first + node.size] - ir.key[node.first]
+    return np.arange(node.size, dtype=np.int32)
 
 
 def _twin(ir: Placed, groups: NDArray[np.void]) -> NDArray[np.int64]:
