@@ -56,8 +56,8 @@ def check_fan_in(ir: Flat) -> None:
     )
 
 
-def check_twins(net: Doubled) -> None:
-    """Whether each neuron that needs twins can have them.
+def check_twins(net: Doubled, part: NDArray[np.int64]) -> None:
+    """Whether each neuron that needs twins, for a partition, can have them.
 
     Raises:
         FitError: synapses that learn lead to one.
@@ -77,7 +77,7 @@ def check_twins(net: Doubled) -> None:
             "cores that one neuron sends to",
             f"synapses of {edge.name!r}, which learn, lead to it, and a twin would have to learn "
             "the same",
-            ("fan_out", name_of(ir, neuron), int(net.copies[neuron] - 1) * most + 1, most),
+            ("fan_out", name_of(ir, neuron), int(cores_reached(ir, part)[neuron]), most),
             len(own),
             "a population between, which this one sends to one to one with a weight that makes it "
             "fire, a step later: its neurons can have twins; or "
@@ -85,21 +85,19 @@ def check_twins(net: Doubled) -> None:
         )
 
 
-def endless(net: Doubled, part: NDArray[np.int64]) -> FitError:
-    """The error when each partition asks for more twins than it has room for."""
+def endless(net: Doubled, parts: int) -> FitError:
+    """The error when each partition asks for more twins, or more room, than it has."""
     target = net.flat.target
-    reach = cores_reached(net.flat, part)
-    neuron = int(reach.argmax())
-    most = target.fan_out or target.axons_out or 1
-    return _error(
-        net.flat,
-        "cores that one neuron sends to",
-        "with each partition its targets were on more cores, since their twins take room, too",
-        ("fan_out", name_of(net.flat, neuron), int(reach[neuron]), most),
-        int((reach > most * net.copies).sum()),
-        'mapping="best", which puts the targets of a neuron on fewer cores; or a target with '
-        "larger cores",
+    error = FitError(
+        f"network {net.flat.graph.name!r} does not fit target {target.name!r}: twins and messages "
+        "take room on more and more cores, which asks for more of them",
+        found=f"{int((net.copies - 1).sum()):,} twins on {parts:,} cores, and not enough",
+        remedy='mapping="best", which puts the targets of a neuron on fewer cores; or a target '
+        "with larger cores",
     )
+    row = {"resource": "cores", "population": "(all)", "per": "total"}
+    error.table = ({**row, "needed": parts + 1, "available": target.cores},)
+    return error
 
 
 def _error(
@@ -115,7 +113,7 @@ def _error(
     error = FitError(
         f"network {ir.graph.name!r} does not fit target {ir.target.name!r}: {what}\n"
         f"  why it is not split: {why}",
-        found=f"{'at least ' if resource == 'fan_out' else ''}{needed:,}{more}",
+        found=f"{needed:,}{more}",
         expected=f"at most {available:,}",
         where=where,
         remedy=remedy,

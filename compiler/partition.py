@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 24
-"""Partitions that are made at most; more than a few are hardly ever needed."""
+"""How often room is made for more twins; more than a few times are hardly ever needed."""
 SHOWN = 8
 """Neurons that fit no core are listed up to this many."""
 
@@ -55,16 +55,15 @@ class Partition:
         """
         check_fan_in(ir)
         rate = self.mapping.rate(ir)
-        net = Doubled.single(ir)
-        for _ in range(ROUNDS):
-            found = self._part(net, rate)
-            more = net.after(found.part)
-            if more is net:
-                break
-            check_twins(more)
+        net, rounds = Doubled.single(ir), 0
+        found = self._part(net, rate)
+        while (more := net.after(found.part)) is not net:
+            check_twins(more, found.part)
+            rounds += 1
+            if rounds > ROUNDS:
+                raise endless(net, len(found.usage))
             net = more
-        else:
-            raise endless(net, found.part)
+            found = self._part(net, rate)
         whole, usage = net.whole, found.usage
         if whole is not ir:
             net = net.trimmed(found.part)

@@ -388,17 +388,11 @@ class _Run:
             found[p.name] = program.channels + program.global_neurons(p)
         return found
 
-    def _spikes(self, collector: Collector) -> dict[str, NDArray[Any]]:
+    def _spikes(self, collector: Collector) -> dict[str, Any]:
         """Single spikes by their user's names: with its twins' messages a spike is one."""
-        step, sender, fired, latency = (
-            np.concatenate([np.zeros(0, kind), *parts])
-            for kind, parts in (
-                (np.int64, collector.step),
-                (np.int64, collector.sender),
-                (np.float64, collector.fired),
-                (np.float64, collector.latency),
-            )
-        )
+        whole, none = np.zeros(0, np.int64), np.zeros(0)
+        step, sender = (np.concatenate([whole, *p]) for p in (collector.step, collector.sender))
+        fired, latency = (np.concatenate([none, *p]) for p in (collector.fired, collector.latency))
         channels = self.program.channels
         if len(self.program.twins) and len(sender):
             own = sender >= channels

@@ -15,8 +15,8 @@ from spikeloom.compiler.import_network import ImportNetwork
 from spikeloom.compiler.mapped import Flat
 from spikeloom.compiler.mapping import Mapping
 from spikeloom.compiler.partition import Partition, _Counter
-from spikeloom.compiler.twins import Doubled
 from spikeloom.compiler.quantise import Quantise, Quantization
+from spikeloom.compiler.twins import Doubled
 from spikeloom.compiler.usage import RESOURCES
 
 

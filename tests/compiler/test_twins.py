@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from support.networks import (
@@ -20,6 +22,7 @@ from support.networks import (
 from support.sanafe import with_numbers
 
 import spikeloom as sl
+from spikeloom.compiler.pipeline import passes
 from spikeloom.compiler.program import Program
 from spikeloom.compiler.report import format_report
 from spikeloom.compiler.twins import cores_reached
@@ -35,13 +38,17 @@ SEEDS = st.integers(0, 1 << 20)
 
 
 def fan(neurons: int, targets: int, **more: Any) -> sl.Network:
-    """A layer that drives another one, all to all, and itself in a ring; thresholds adapt."""
+    """A layer that drives another one, all to all, and itself in a ring; thresholds adapt.
+
+    Its input is sparse, its output dense.
+    """
     rng = np.random.default_rng(0)
     net = sl.Network(dt=1e-3, seed=5)
-    cell = sl.LIF(tau_mem=20e-3, v_threshold=1.0, threshold_step=0.05, threshold_tau=30e-3)
+    cell = sl.LIF(tau_mem=20e-3, v_threshold=1.0, threshold_step=0.05, tau_threshold=30e-3)
     host = net.source("host", 12)
     first, second = net.population("first", neurons, cell), net.population("second", targets, cell)
-    net.connect(host, first, weights=rng.uniform(0, 0.5, (12, neurons)))
+    drive = rng.uniform(0.01, 0.7, (12, neurons)) * (rng.random((12, neurons)) < 0.7)
+    net.connect(host, first, weights=scipy.sparse.csr_matrix(drive))
     ring = np.arange(neurons)
     net.connect(first, first, weights=sl.Synapses(ring, np.roll(ring, 1), 0.3, 2e-3))
     net.connect(first, second, weights=rng.normal(0.1, 0.2, (neurons, targets)), **more)
@@ -72,7 +79,7 @@ def ran(program: Program, inputs: Any, steps: int = 40, device: str = "emulator"
         return opened.run(steps, inputs=inputs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=SEEDS,
     fan_out=st.integers(1, 3),
@@ -127,7 +134,7 @@ def test_a_network_that_did_not_fit_truenorth() -> None:
     told = program.report["mapping"]["twins"]
     number = len(program.twins)
     assert told["populations"] == {"first": {"neurons": 24, "twins": number}}
-    assert told["synapses"] == number * (12 + 1)
+    assert told["synapses"] * 24 == number * int(program.synapses[:2].sum())
     assert number == 24 * (len(program.cores) - 1)
     text = (
         f"\ntwins, since a spike goes to at most 1 core: {number} of 24 neurons of first; "
@@ -192,8 +199,7 @@ def test_what_the_host_writes_reaches_twins() -> None:
             changed = weights.raw.copy()
             changed[order] = [3, -50, 70, 9, 100]
             device.write_weights("twice", raw=changed)
-            dense = device.read_weights("host->first").toarray()
-            device.write_weights("host->first", np.roll(dense, 1, axis=0))
+            device.write_weights("host->first", 0.8 * device.read_weights("host->first").values)
             assert device.read_weights("twice").raw[order].tolist() == [3, -50, 70, 9, 100]
             device.read_program().verify()
             results.append(device.run(30, inputs))
@@ -239,13 +245,13 @@ def test_a_neuron_that_learns_has_no_twins() -> None:
         sl.compile(learning("in"), CHIP.with_(fan_out=1))
     assert str(caught.value) == (
         "network 'network' does not fit target 'chip': cores that one neuron sends to\n"
-        "  why it is not split: synapses of 'host->first', which learn, lead to it, and a twin would "
-        "have to learn the same\n"
-        "  found: at least 2; 5 are beyond the limit\n"
+        "  why it is not split: synapses of 'host->first', which learn, lead to it, and a twin "
+        "would have to learn the same\n"
+        "  found: 2; 5 are beyond the limit\n"
         "  expected: at most 1\n"
         "  where: first[0]\n"
-        "  remedy: a population between, which this one sends to one to one with a weight that makes "
-        "it fire, a step later: its neurons can have twins; or "
+        "  remedy: a population between, which this one sends to one to one with a weight that "
+        "makes it fire, a step later: its neurons can have twins; or "
         'mapping="best", which puts the targets of a neuron on fewer cores'
     )
 
@@ -258,12 +264,22 @@ def test_twins_that_do_not_fit() -> None:
     with pytest.raises(sl.FitError) as caught:
         sl.compile(net, CHIP.with_(fan_out=1, neurons=4, mesh=(3, 3)))
     message = str(caught.value)
-    assert "network 'network' does not fit target 'chip'\n" in message
-    assert (
-        "\nneurons       cells[0] and 7 twins            8          4  core   does not fit"
-        in message
+    assert message.startswith("network 'network' does not fit target 'chip'\n")
+    assert re.search(r"\nneurons +cells\[0\] and 7 twins +8 +4 +core +does not fit\n", message)
+    assert "are twins, since a spike goes to at most 1 core\n" in message
+
+
+def test_a_search_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spikeloom.compiler.partition.ROUNDS", 0)
+    with pytest.raises(sl.FitError) as caught:
+        sl.compile(fan(6, 60), CHIP.with_(fan_out=1))
+    assert str(caught.value) == (
+        "network 'network' does not fit target 'chip': twins and messages take room on more and "
+        "more cores, which asks for more of them\n"
+        "  found: 0 twins on 3 cores, and not enough\n"
+        '  remedy: mapping="best", which puts the targets of a neuron on fewer cores; or a target '
+        "with larger cores"
     )
-    assert message.count("of these neurons are twins, since a spike goes to at most 1 core\n") == 1
 
 
 def test_messages_of_a_core_are_spread() -> None:
@@ -285,9 +301,8 @@ def test_messages_of_a_core_are_spread() -> None:
 def test_more_messages_than_a_core_may_send_are_told() -> None:
     with pytest.raises(sl.FitError) as caught:
         sl.compile(fan(1, 200), CHIP.with_(axons_out=4), mapping="sequential")
-    assert "axons_out     first[0]           9          4  core   does not fit\n" in str(
-        caught.value
-    )
+    message = str(caught.value)
+    assert re.search(r"\naxons_out +first\[0\] +9 +4 +core +does not fit\n", message)
 
 
 def damaged(program: Program, change: Any) -> Program:
@@ -342,7 +357,7 @@ def test_damaged_twins_are_found(change: Any, told: str) -> None:
 def test_limits_of_a_program_are_checked() -> None:
     program = sl.compile(fan(6, 60), CHIP)
     for limits, told in (
-        ({"fan_in": 17}, "a neuron has more synapses than it can"),
+        ({"fan_in": 3}, "a neuron has more synapses than it can"),
         ({"fan_out": 2}, "a spike goes to more cores than it can"),
         ({"axons_out": 17}, "its neurons send too many messages"),
     ):
@@ -381,8 +396,6 @@ def _named(report: Any, sender: Any) -> tuple[list[str], list[int]]:
 def test_cores_reached_counts_a_neurons_own_core() -> None:
     net = fan(6, 60)
     program = sl.compile(net, CHIP)
-    from spikeloom.compiler.pipeline import passes
-
     state: Any = net
     for name, step in passes(CHIP, sl.Quantization()):
         state = step.apply(state)
