@@ -33,15 +33,17 @@ def check_fan_in(ir: Flat) -> None:
     most = ir.target.fan_in
     if most is None:
         return
-    synapses = np.zeros(ir.neurons, np.int64)
+    synapses, silent = np.zeros(ir.neurons, np.int64), np.zeros(ir.neurons, np.int64)
     for edge in ir.graph.projections:
-        node = ir.population(edge.post)
+        node, table = ir.population(edge.post), edge.synapses
         own = slice(node.first, node.first + node.size)
-        synapses[own] += np.bincount(edge.synapses.post, minlength=node.size)
+        synapses[own] += np.bincount(table.post, minlength=node.size)
+        silent[own] += np.bincount(table.post, table.weight == 0, node.size).astype(np.int64)
     if synapses.max(initial=0) <= most:
         return
     neuron, beyond = int(synapses.argmax()), int((synapses > most).sum())
-    needed = int(synapses[neuron])
+    needed, zeros = int(synapses[neuron]), int(silent[neuron])
+    sparse = f"a SciPy sparse matrix without the {zeros:,} synapses of weight 0; or " if zeros else ""
     raise _error(
         ir,
         "synapses onto one neuron",
@@ -49,10 +51,10 @@ def check_fan_in(ir: Flat) -> None:
         "have to send each other sums, and cores send spikes",
         ("fan_in", name_of(ir, neuron), needed, most),
         beyond,
-        f"leave out {needed - most:,} of this neuron's synapses (a sparser connector, or the "
-        f"weakest); or a layer between, of {-(-needed // most):,} neurons or more for this one, each "
-        "with a part of its inputs, which is another network and is trained as such; or another "
-        "target",
+        f"{sparse}leave out {needed - most:,} of this neuron's synapses (a sparser connector, or "
+        f"the weakest); or a layer between, of {-(-needed // most):,} neurons or more for this "
+        "one, each with a part of its inputs, which is another network and is trained as such; "
+        "or another target",
     )
 
 
