@@ -43,7 +43,7 @@ def check_fan_in(ir: Flat) -> None:
         return
     neuron, beyond = int(synapses.argmax()), int((synapses > most).sum())
     needed, zeros = int(synapses[neuron]), int(silent[neuron])
-    sparse = f"a SciPy sparse matrix without the {zeros:,} synapses of weight 0; or " if zeros else ""
+    sparse = f"a SciPy sparse matrix without the {zeros:,} synapses of weight 0; or "
     raise _error(
         ir,
         "synapses onto one neuron",
@@ -51,7 +51,7 @@ def check_fan_in(ir: Flat) -> None:
         "have to send each other sums, and cores send spikes",
         ("fan_in", name_of(ir, neuron), needed, most),
         beyond,
-        f"{sparse}leave out {needed - most:,} of this neuron's synapses (a sparser connector, or "
+        f"{sparse if zeros else ''}leave out {needed - most:,} of this neuron's synapses (a sparser connector, or "
         f"the weakest); or a layer between, of {-(-needed // most):,} neurons or more for this "
         "one, each with a part of its inputs, which is another network and is trained as such; "
         "or another target",
@@ -87,18 +87,19 @@ def check_twins(net: Doubled, part: NDArray[np.int64]) -> None:
         )
 
 
-def endless(net: Doubled, parts: int) -> FitError:
+def endless(net: Doubled) -> FitError:
     """The error when each partition asks for more twins, or more room, than it has."""
-    target = net.flat.target
+    target, twins = net.flat.target, int((net.copies - 1).sum())
     error = FitError(
         f"network {net.flat.graph.name!r} does not fit target {target.name!r}: twins and messages "
         "take room on more and more cores, which asks for more of them",
-        found=f"{int((net.copies - 1).sum()):,} twins on {parts:,} cores, and not enough",
+        found=f"{twins:,} twins, and not enough",
         remedy='mapping="best", which puts the targets of a neuron on fewer cores; or a target '
         "with larger cores",
     )
-    row = {"resource": "cores", "population": "(all)", "per": "total"}
-    error.table = ({**row, "needed": parts + 1, "available": target.cores},)
+    row = {"resource": "neurons", "population": "(all)", "per": "total"}
+    available = target.neurons * target.cores
+    error.table = ({**row, "needed": net.flat.neurons + twins, "available": available},)
     return error
 
 

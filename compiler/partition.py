@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 24
-"""How often room is made for more twins; more than a few times are hardly ever needed."""
+"""Partitions that are made at most; more than a few are hardly ever needed."""
 SHOWN = 8
 """Neurons that fit no core are listed up to this many."""
 
@@ -55,23 +55,22 @@ class Partition:
         """
         check_fan_in(ir)
         rate = self.mapping.rate(ir)
-        net, rounds = Doubled.single(ir), 0
-        found = self._part(net, rate)
-        while (more := net.after(found.part)) is not net:
-            check_twins(more, found.part)
-            rounds += 1
-            if rounds > ROUNDS:
-                raise endless(net, len(found.usage))
-            net = more
+        net = Doubled.single(ir)
+        for _ in range(ROUNDS):
             found = self._part(net, rate)
-        whole, usage = net.whole, found.usage
-        if whole is not ir:
-            net = net.trimmed(found.part)
-            whole, usage = net.whole, net.usage(found.part)
+            needed = net.needed(found.part)
+            check_twins(needed, found.part)
+            usage = found.usage if needed is net else needed.usage(found.part)
+            if needed is net or needed.fits(found.part, usage):
+                break
+            net = net.joined(needed)
+        else:
+            raise endless(net)
+        copies = needed.copies
         told = {"method": found.method, "traffic": found.traffic}
         return Partitioned(
-            **whole.fields(), part=np.repeat(found.part, net.copies).astype(np.int32), usage=usage,
-            rate=np.repeat(rate, net.copies), mapping=told,
+            **needed.whole.fields(), part=np.repeat(found.part, copies).astype(np.int32),
+            usage=usage, rate=np.repeat(rate, copies), mapping=told,
         )  # fmt: skip
 
     def _part(self, net: Doubled, rate: NDArray[np.float64]) -> Found:

@@ -327,6 +327,11 @@ class Program:
         """Global numbers of all twins, ascending."""
         return np.flatnonzero(self.twin_of != np.arange(self.neurons))
 
+    def twins_on(self, core: int) -> NDArray[np.int64]:
+        """Slots of a core's twins, ascending."""
+        low, high = np.searchsorted(self.twins, self.core_base[core : core + 2])
+        return self.twins[low:high] - self.core_base[core]
+
     def with_twins(
         self, neurons: NDArray[np.integer[Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -372,8 +377,7 @@ class Program:
         counts = np.zeros(len(self.projections), np.int64)
         for number, core in enumerate(self.cores):
             np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))
-            twins = self.twins - self.core_base[number]
-            twins = twins[(twins >= 0) & (twins < core.neurons)]
+            twins = self.twins_on(number)
             if len(twins):
                 table = core.synapse_table()
                 own = np.isin(table["slot"], twins)

@@ -307,7 +307,10 @@ def _check_generators(program: Program) -> None:
 
 
 def _axon_owners(program: Program) -> list[NDArray[np.int64]]:
-    """For each core, each axon's origin: channel c as c, global neuron g as channels + g."""
+    """For each core, each axon's origin: channel c as c, global neuron g as channels + g.
+
+    What a twin sends to is its original's.
+    """
     owner = [np.full(core.axons, -1, dtype=np.int64) for core in program.cores]
 
     def note(starts: NDArray[np.int32], table: NDArray[np.void], first: int) -> None:
@@ -319,6 +322,9 @@ def _axon_owners(program: Program) -> list[NDArray[np.int64]]:
     note(program.channel_start, program.channel_to, 0)
     for index, core in enumerate(program.cores):
         note(core.spike_start, core.spike_to, program.channels + int(program.core_base[index]))
+    for own in owner:
+        neurons = own >= program.channels
+        own[neurons] = program.channels + program.twin_of[own[neurons] - program.channels]
     return owner
 
 
@@ -336,8 +342,6 @@ def _check_row_symbols(
     first = int(program.core_base[index])
     of = program.twin_of[first : first + core.neurons] - first
     population_of = population_of[of]
-    # What a twin sends to is its original's.
-    senders = np.concatenate([np.arange(program.channels), program.channels + program.twin_of])
     numbers = {p.name: i for i, p in enumerate(program.populations)}
     for number in np.unique(rows["projection"]):
         projection = program.projections[number]
@@ -351,7 +355,7 @@ def _check_row_symbols(
         pre = rows["pre"][own]
         _check_range(pre, 0, len(origins) - 1, where, f"pre of projection {projection.name!r}")
         _require(
-            bool((senders[owner[axon[own]]] == origins[pre]).all()),
+            bool((owner[axon[own]] == origins[pre]).all()),
             where, f"a row of projection {projection.name!r} hangs on another neuron's axon",
         )  # fmt: skip
         _require(

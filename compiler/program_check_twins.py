@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def check_twins(program: Program, require: Callable[..., None]) -> None:
     """Each twin has one original, on its core, and all that this has."""
-    twins = program.twins
-    base = program.core_base
-    for number in np.unique(np.searchsorted(base, twins, side="right") - 1).tolist():
-        core, where = program.cores[number], f"core {number}, twins"
-        own = twins[(twins >= base[number]) & (twins < base[number + 1])]
-        twin, of = own - base[number], program.twin_of[own] - base[number]
+    for number, core in enumerate(program.cores):
+        twin, where = program.twins_on(number), f"core {number}, twins"
+        if not len(twin):
+            continue
+        base = program.core_base[number]
+        of = program.twin_of[base + twin] - base
         _check_originals(program, number, of, require, where)
         for name in ("profile", "threshold", "bias", "v_init"):
             values = getattr(core, name)
@@ -35,11 +35,9 @@ def _check_originals(
     program: Program, number: int, of: Any, require: Callable[..., None], where: str
 ) -> None:
     """A key that twins have belongs to one neuron that has a name."""
-    base = int(program.core_base[number])
     key = program.cores[number].key
     named = np.ones(len(key), np.bool_)
-    twins = program.twins - base
-    named[twins[(twins >= 0) & (twins < len(key))]] = False
+    named[program.twins_on(number)] = False
     values, counts = np.unique(key[named], return_counts=True)
     require(
         bool((counts[np.searchsorted(values, key[of])] == 1).all()),

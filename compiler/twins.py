@@ -62,29 +62,27 @@ class Doubled:
         sent = np.bincount(part, self.messages)
         return fits(self.whole, usage) and (most is None or bool((sent <= most).all()))
 
-    def after(self, part: NDArray[np.int64]) -> Doubled:
-        """What a partition asks for; ``self`` where it has all of it."""
+    def needed(self, part: NDArray[np.int64]) -> Doubled:
+        """The network with the twins that a partition asks for; ``self`` where it has just them."""
         target = self.flat.target
         if target.fan_out is None and target.axons_out is None:
             return self
-        reach = cores_reached(self.flat, part)
-        copies = np.maximum(-(-reach // (target.fan_out or 1 << 30)), 1)
-        most = target.axons_out
-        crowded = most is not None and (np.bincount(part, reach) > most).any()
-        if (copies <= self.copies).all() and not crowded:
+        messages = cores_reached(self.flat, part)
+        copies = np.maximum(-(-messages // (target.fan_out or 1 << 30)), 1)
+        crowded = np.bincount(part, messages) > (target.axons_out or 1 << 60)
+        if (copies == self.copies).all() and not crowded.any():
             return self
-        return replace(
-            self,
-            copies=np.maximum(copies, self.copies),
-            messages=np.maximum(reach, self.messages) if crowded else self.messages,
-        )
+        if target.axons_out is None:
+            messages = self.messages
+        return Doubled(self.flat, copies, messages)
 
-    def trimmed(self, part: NDArray[np.int64]) -> Doubled:
-        """Without the twins that a partition has no use for, if it fits without them, too."""
-        reach = cores_reached(self.flat, part)
-        copies = np.maximum(-(-reach // (self.flat.target.fan_out or 1 << 30)), 1)
-        less = replace(self, copies=copies)
-        return less if less.fits(part, less.usage(part)) else self
+    def joined(self, other: Doubled) -> Doubled:
+        """The same network with room for what either needs."""
+        return Doubled(
+            self.flat,
+            np.maximum(self.copies, other.copies),
+            np.maximum(self.messages, other.messages),
+        )
 
 
 def cores_reached(ir: Flat, part: NDArray[Any]) -> NDArray[np.int64]:

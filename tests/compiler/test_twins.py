@@ -270,13 +270,13 @@ def test_twins_that_do_not_fit() -> None:
 
 
 def test_a_search_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spikeloom.compiler.partition.ROUNDS", 0)
+    monkeypatch.setattr("spikeloom.compiler.partition.ROUNDS", 1)
     with pytest.raises(sl.FitError) as caught:
         sl.compile(fan(6, 60), CHIP.with_(fan_out=1))
     assert str(caught.value) == (
         "network 'network' does not fit target 'chip': twins and messages take room on more and "
         "more cores, which asks for more of them\n"
-        "  found: 0 twins on 3 cores, and not enough\n"
+        "  found: 12 twins, and not enough\n"
         '  remedy: mapping="best", which puts the targets of a neuron on fewer cores; or a target '
         "with larger cores"
     )
@@ -351,6 +351,19 @@ def test_damaged_twins_are_found(change: Any, told: str) -> None:
     program = compiled(fan(6, 60), CHIP.with_(fan_out=1))
     program.verify()
     with pytest.raises(sl.FileError, match=told):
+        damaged(program, change).verify()
+
+
+def test_a_twin_of_two_neurons_is_found() -> None:
+    program = compiled(fan(6, 60), CHIP.with_(neurons=30, fan_out=1))
+
+    def change(core: Any, twin: int, of: int) -> Any:
+        lonely = [slot for slot, key in enumerate(core.key) if (core.key == key).sum() == 1]
+        key = core.key.copy()
+        key[lonely[0]] = key[of]
+        return replace(core, key=key)
+
+    with pytest.raises(sl.FileError, match="it is not clear whose twin a neuron is"):
         damaged(program, change).verify()
 
 
