@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 ROUNDS = 24
 """Partitions that are made at most; more than a few are hardly ever needed."""
+PATIENCE, SPARE = 3, 12
+"""After so many, each core keeps one of so many slots for twins that the next one asks for: where
+one core is cut a little later, others are, too, and some neurons reach one more."""
 SHOWN = 8
 """Neurons that fit no core are listed up to this many."""
 
@@ -56,14 +59,14 @@ class Partition:
         check_fan_in(ir)
         rate = self.mapping.rate(ir)
         net = Doubled.single(ir)
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
             found = self._part(net, rate)
             needed = net.needed(found.part)
             check_twins(needed, found.part)
             usage = found.usage if needed is net else needed.usage(found.part)
             if needed is net or needed.fits(found.part, usage):
                 break
-            net = net.joined(needed)
+            net = net.joined(needed, ir.target.neurons // SPARE if turn >= PATIENCE else 0)
         else:
             raise endless(net)
         copies = needed.copies
@@ -103,12 +106,12 @@ def _sequential(net: Doubled) -> tuple[Found | None, FitError | None]:
     oversized: list[FitRow] = []
     first = 0
     while first < whole.neurons:
-        last = _largest(counter, first, whole.neurons, limits)
+        last = _largest(counter, first, whole.neurons, limits | {"neurons": net.room})
         if last < whole.neurons:
             last = int(begin[family[last]])  # twins stay together
         if last == first:  # not even one neuron: note it and go on, to tell everything at once
             last = first + int(net.copies[family[first]])
-            if len(oversized) < SHOWN:
+            if len(oversized) < SHOWN and not counter.fits(first, last, limits):
                 oversized += _misfits(net, int(family[first]), counter.usage(first, last), limits)
         part[family[first:last]] = len(usage)
         usage.append(counter.usage(first, last))

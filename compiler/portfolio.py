@@ -151,7 +151,7 @@ def need(net: Doubled) -> NDArray[np.float64]:
         own = slice(node.first, node.first + node.size)
         wide = max(width(ir, edge, dense=kind) for kind in (False, True))
         bits[own] += wide * np.bincount(edge.synapses.post, minlength=node.size)
-    room = np.maximum(1 / ir.target.neurons, bits / max(1, ir.target.synapse_bits))
+    room = np.maximum(1 / net.room, bits / max(1, ir.target.synapse_bits))
     return np.maximum(room * net.copies, net.messages / (ir.target.axons_out or 1 << 30))
 
 

@@ -35,11 +35,13 @@ class Doubled:
         flat: without twins.
         copies: (n,) int64, each neuron and its twins, from 1.
         messages: (n,) int64, cores that each sends to; 0 where nobody counts them.
+        spare: slots of a core that a search leaves free, for twins that its result asks for.
     """
 
     flat: Flat
     copies: NDArray[np.int64]
     messages: NDArray[np.int64]
+    spare: int = 0
 
     @staticmethod
     def single(ir: Flat) -> Doubled:
@@ -76,12 +78,18 @@ class Doubled:
             messages = self.messages
         return Doubled(self.flat, copies, messages)
 
-    def joined(self, other: Doubled) -> Doubled:
+    @property
+    def room(self) -> int:
+        """Slots of a core that a search may take."""
+        return self.flat.target.neurons - self.spare
+
+    def joined(self, other: Doubled, spare: int) -> Doubled:
         """The same network with room for what either needs."""
         return Doubled(
             self.flat,
             np.maximum(self.copies, other.copies),
             np.maximum(self.messages, other.messages),
+            spare,
         )
 
 
