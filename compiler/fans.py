@@ -51,10 +51,11 @@ def check_fan_in(ir: Flat) -> None:
         "have to send each other sums, and cores send spikes",
         ("fan_in", name_of(ir, neuron), needed, most),
         beyond,
-        f"{sparse if zeros else ''}leave out {needed - most:,} of this neuron's synapses (a sparser connector, or "
-        f"the weakest); or a layer between, of {-(-needed // most):,} neurons or more for this "
-        "one, each with a part of its inputs, which is another network and is trained as such; "
-        "or another target",
+        (sparse if zeros else "")
+        + f"leave out {needed - most:,} of this neuron's synapses (a sparser connector, or the "
+        f"weakest); or a layer between, of {-(-needed // most):,} neurons or more for this one, "
+        "each with a part of its inputs, which is another network and is trained as such; or "
+        "another target",
     )
 
 

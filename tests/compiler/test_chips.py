@@ -128,6 +128,11 @@ def test_synapses_onto_a_neuron_are_limited():
         "is another network and is trained as such; or another target"
     )
     assert caught.value.table[0]["needed"] == 4
+    net = small()
+    net.connect(net.populations["cells"], net.populations["cells"], np.eye(4), name="self")
+    with pytest.raises(sl.FitError, match="remedy: a SciPy sparse matrix without the 3 synapses of "
+                       "weight 0; or leave out 5 of this neuron's synapses"):  # fmt: skip
+        sl.compile(net, chip.target)
     chip = with_numbers(chip, core_fan_in=4)
     chip.check(sl.compile(small(), chip.target))
 

@@ -24,8 +24,10 @@ from support.sanafe import with_numbers
 import spikeloom as sl
 from spikeloom.compiler.pipeline import passes
 from spikeloom.compiler.program import Program
+from spikeloom.compiler.program_part import Kept, part_of
 from spikeloom.compiler.report import format_report
 from spikeloom.compiler.twins import cores_reached
+from spikeloom.runtime.backend import State
 
 # Random networks may run away, or have neurons that barely reach their threshold.
 pytestmark = [
@@ -205,6 +207,30 @@ def test_what_the_host_writes_reaches_twins() -> None:
             results.append(device.run(30, inputs))
     assert_same(*results)
     assert len(results[0].spikes["first"])
+
+
+def test_part_of_a_program_keeps_twins_with_their_originals() -> None:
+    program = compiled(fan(6, 60), CHIP.with_(fan_out=1))
+    kept = Kept.everything(program)
+    first = program.global_neurons(program.populations[0])
+    kept.neurons[first[0]] = False
+    part = part_of(program, kept)
+    assert part.populations[0].size == 5
+    assert len(part.twins) == 5 * len(program.twins) // 6
+    kept = Kept.everything(program)
+    kept.neurons[first] = False
+    assert not len(part_of(program, kept).twins)
+
+
+def test_states_that_are_written_reach_twins() -> None:
+    carry = pytest.importorskip("spikeloom.pynn.carry", reason="PyNN is not installed")
+    program = compiled(fan(6, 60), CHIP.with_(fan_out=1))
+    for variable in ("v", "u0", "u1"):
+        index, values = np.array([0, 4]), np.array([0.25, -0.5])
+        state = carry.with_values(State.initial(program), program, "first", variable, index, values)
+        written = state.v if variable == "v" else state.u[int(variable == "u1")]
+        assert np.count_nonzero(written) == 2 * (1 + len(program.twins) // 6)
+        np.testing.assert_array_equal(written, written[program.twin_of])
 
 
 def learning(on: str) -> sl.Network:
