@@ -94,14 +94,14 @@ GENERATOR = np.dtype(
 
 SYNAPSE = np.dtype(
     [
-        ("slot", "<i8"),
-        ("axon", "<i8"),
-        ("projection", "<i8"),
-        ("receptor", "<i8"),
-        ("exponent", "<i8"),
-        ("delay", "<i8"),
-        ("weight", "<i8"),
-        ("rule", "<i8"),
+        ("slot", "<u2"),
+        ("axon", "<i4"),
+        ("projection", "<i4"),
+        ("receptor", "u1"),
+        ("exponent", "u1"),
+        ("delay", "u1"),
+        ("weight", "<i2"),
+        ("rule", "<u2"),
     ]
 )
 """One synapse of a core."""
@@ -163,25 +163,29 @@ class CoreImage:
         """Used axons."""
         return len(self.axon_start) - 1
 
-    def synapse_table(self) -> NDArray[np.void]:
-        """(k,) of SYNAPSE: every synapse as a spike finds it, row by row."""
-        rows = self.rows
-        count = rows["count"].astype(np.int64)
-        row = np.repeat(np.arange(len(rows)), count)
-        turn = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-        found = np.zeros(len(row), SYNAPSE)
-        found["axon"] = np.repeat(np.arange(self.axons), np.diff(self.axon_start))[row]
-        for name in ("projection", "receptor", "exponent", "rule"):
-            found[name] = rows[name][row]
-        at = rows["offset"][row] + turn
-        dense = rows["kind"][row] == DENSE
-        found["slot"][dense] = rows["base"][row[dense]] + turn[dense]
-        found["delay"][dense] = rows["delay"][row[dense]]
-        found["weight"][dense] = self.dense_weight[at[dense]]
-        found["slot"][~dense] = self.sparse_target[at[~dense]]
-        found["delay"][~dense] = self.sparse_delay[at[~dense]]
-        found["weight"][~dense] = self.sparse_weight[at[~dense]]
-        return found
+    def synapses_onto(self, wanted: NDArray[np.bool_]) -> NDArray[np.void]:
+        """(k,) of SYNAPSE: those whose target slot is one of the wanted, (n,)."""
+        axon = np.repeat(np.arange(self.axons), np.diff(self.axon_start))
+        parts = []
+        for kind in (SPARSE, DENSE):
+            row = np.flatnonzero(self.rows["kind"] == kind)
+            row = row[np.argsort(self.rows["offset"][row], kind="stable")]
+            count = self.rows["count"][row].astype(np.int64)
+            slot = self.sparse_target
+            if kind == DENSE:
+                first = self.rows["base"][row] - (np.cumsum(count) - count)
+                slot = np.repeat(first, count) + np.arange(count.sum())
+            own = np.flatnonzero(wanted[slot])
+            row = np.repeat(row, count)[own]
+            found = np.zeros(len(own), SYNAPSE)
+            found["slot"], found["axon"] = slot[own], axon[row]
+            for name in ("projection", "receptor", "exponent", "rule"):
+                found[name] = self.rows[name][row]
+            sparse = kind == SPARSE
+            found["delay"] = self.sparse_delay[own] if sparse else self.rows["delay"][row]
+            found["weight"] = (self.sparse_weight if sparse else self.dense_weight)[own]
+            parts.append(found)
+        return np.concatenate(parts)
 
     def synapse_rules(self, kind: int) -> NDArray[np.int64]:
         """(k,) of each SPARSE or DENSE synapse that may change 1 + its rule's index; else 0."""
@@ -379,9 +383,9 @@ class Program:
             np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))
             twins = self.twins_on(number)
             if len(twins):
-                table = core.synapse_table()
-                own = np.isin(table["slot"], twins)
-                np.subtract.at(counts, table["projection"][own], 1)
+                wanted = np.zeros(core.neurons, np.bool_)
+                wanted[twins] = True
+                np.subtract.at(counts, core.synapses_onto(wanted)["projection"], 1)
         return counts
 
     def source(self, name: str) -> SourceSymbol | None:

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .program import DENSE
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .program import CoreImage, Program
 
 
@@ -49,10 +53,9 @@ def _check_synapses(
     core: CoreImage, twin: Any, of: Any, require: Callable[..., None], where: str
 ) -> None:
     """All synapses of a twin are its original's, and none of them learns."""
-    table = core.synapse_table()
     involved = np.zeros(core.neurons, np.bool_)
     involved[twin] = involved[of] = True
-    table = np.sort(table[involved[table["slot"]]])
+    table = np.sort(core.synapses_onto(involved))
     require(not table["rule"].any(), where, "a synapse that learns leads to a neuron with twins")
     count = np.bincount(table["slot"], minlength=core.neurons)
     first = np.cumsum(count) - count
@@ -72,8 +75,7 @@ def check_fans(program: Program, require: Callable[..., None]) -> None:
     for number, core in enumerate(program.cores):
         where = f"core {number}"
         if target.fan_in is not None:
-            onto = np.bincount(core.synapse_table()["slot"], minlength=1)
-            found = int(onto.max())
+            found = int(_synapses_per_neuron(core).max(initial=0))
             require(found <= target.fan_in, where, "a neuron has more synapses than it can", found)
         if target.fan_out is not None:
             found = int(np.diff(core.spike_start).max(initial=0))
@@ -81,3 +83,13 @@ def check_fans(program: Program, require: Callable[..., None]) -> None:
         if target.axons_out is not None:
             found = len(core.spike_to)
             require(found <= target.axons_out, where, "its neurons send too many messages", found)
+
+
+def _synapses_per_neuron(core: CoreImage) -> NDArray[np.int64]:
+    """(n,) synapses onto each neuron of a core."""
+    dense = core.rows[core.rows["kind"] == DENSE]
+    change = np.zeros(core.neurons + 1, np.int64)
+    np.add.at(change, dense["base"].astype(np.int64), 1)
+    np.add.at(change, dense["base"].astype(np.int64) + dense["count"], -1)
+    sparse = np.bincount(core.sparse_target, minlength=core.neurons)
+    return sparse + np.cumsum(change)[: core.neurons]
