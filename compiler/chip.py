@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CompileError, UnsupportedError
 from .chip_fields import FIELDS, TABLES
-from .target import Target
+from .target import FANS, Target
 
 if TYPE_CHECKING:
     from .program import Program
@@ -143,15 +143,15 @@ class Chip:
         names = [f"core.{name}" for name in _LIMITS]
         self.require([*names, "mesh.rows", "mesh.columns"], "mapping a network")
         rows, columns = (a * b for a, b in zip(self.tiles, self.tile_shape, strict=True))
-        limits: dict[str, Any] = {name: self.count(f"core.{name}") for name in _LIMITS}
+        fans = [name for name in FANS if self.has(f"core.{name}")]
+        limits: dict[str, Any] = {name: self.count(f"core.{name}") for name in (*_LIMITS, *fans)}
         return Target(name=self.name, mesh=(rows, columns), **limits)
 
     def check(self, program: Program) -> None:
-        """Whether a Program was compiled for this chip and keeps the limits that no pass knows.
+        """Whether a Program was compiled for this chip.
 
         Raises:
             CompileError: it was compiled for another target.
-            FitError: a neuron has more synapses, or sends to more cores, than the chip can.
         """
         if program.target != self.target:
             raise CompileError(
@@ -161,9 +161,6 @@ class Chip:
                 remedy=f"compile the network for it: sl.compile(net, target={self.name!r}), or "
                 f"spikeloom compile net.py --target {self.name}",
             )
-        from .chip_fit import check_fans
-
-        check_fans(program, self)
 
 
 def chip_names() -> list[str]:

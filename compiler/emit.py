@@ -26,7 +26,7 @@ from .usage import RESOURCES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .ir import Graph
+    from .ir import Graph, PopulationNode
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,7 @@ class Emit:
             channel_to=to[: start[channels]].copy(),
             generators=_generators(graph),
             sources=tuple(SourceSymbol(s.name, s.size, s.kind, s.first) for s in graph.sources),
-            populations=tuple(
-                PopulationSymbol(
-                    p.name,
-                    ir.core[p.first : p.first + p.size].copy(),
-                    ir.slot[p.first : p.first + p.size].copy(),
-                    p.scale,
-                )
-                for p in graph.populations
-            ),
+            populations=tuple(_symbol(ir, p) for p in graph.populations),
             projections=tuple(
                 ProjectionSymbol(e.name, e.pre, e.post, e.receptor, e.base_delay)
                 for e in graph.projections
@@ -76,6 +68,12 @@ class Emit:
             report=_report(ir),
             shapes=dict(graph.shapes),
         )
+
+
+def _symbol(ir: Routed, node: PopulationNode) -> PopulationSymbol:
+    """Where a population's neurons are; twins have no name."""
+    own = node.first + np.flatnonzero(ir.original[node.first : node.first + node.size])
+    return PopulationSymbol(node.name, ir.core[own], ir.slot[own], node.scale[own - node.first])
 
 
 def _image(
@@ -103,7 +101,7 @@ def _image(
         threshold=ir.threshold[mine],
         bias=ir.bias[mine],
         v_init=ir.v_init[mine],
-        key=mine.astype(np.uint32),
+        key=ir.key[mine].astype(np.uint32),
         profiles=ir.profiles[used],
         axon_start=np.searchsorted(axon, np.arange(axons + 1)).astype(np.int32),
         rows=rows,

@@ -39,6 +39,7 @@ class Expand:
             np.ascontiguousarray(params["threshold"]),
             np.ascontiguousarray(params["bias"]),
             np.ascontiguousarray(params["v_init"]),
+            np.arange(len(params), dtype=np.int32),
         )
 
 

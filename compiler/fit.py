@@ -15,6 +15,8 @@ REMEDIES = {
     "profiles": "fewer distinct parameter sets, or scales per population instead of per neuron",
     "synapse_bits": "fewer synapses or fewer weight bits, sparse matrices instead of mostly-zero "
     "dense ones, one delay per row, or a target with more synapse memory",
+    "axons_out": "fewer targets of this neuron, or a target with larger cores, so that they are on "
+    "fewer of them",
 }
 """Way out by resource."""
 

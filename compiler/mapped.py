@@ -34,6 +34,8 @@ class Flat:
         profiles: (m,) of PROFILE, distinct, in the order of first use.
         profile: (n,) int32, row of ``profiles``.
         threshold, bias, v_init: (n,) int32.
+        key: (n,) int32, the number of each neuron in the user's network: its address in the
+            counter hash. Twins (``twins.py``) have that of their original and follow it.
     """
 
     graph: Graph
@@ -43,6 +45,12 @@ class Flat:
     threshold: NDArray[np.int32]
     bias: NDArray[np.int32]
     v_init: NDArray[np.int32]
+    key: NDArray[np.int32]
+
+    @property
+    def original(self) -> NDArray[np.bool_]:
+        """(n,) whether a neuron is one of the user's, and not a twin of the one before it."""
+        return np.diff(self.key, prepend=-1) != 0
 
     @property
     def neurons(self) -> int:
@@ -69,9 +77,11 @@ class Flat:
             CompileError: a pass produced an invalid mapping (a bug in the pass).
         """
         n = self.graph.neurons
-        for name in ("profile", "threshold", "bias", "v_init"):
+        for name in ("profile", "threshold", "bias", "v_init", "key"):
             require(getattr(self, name).shape == (n,), "flat", f"shape of {name}")
         require(self.profiles.dtype == PROFILE, "flat", "type of profiles")
+        step = np.diff(self.key, prepend=-1)
+        require(bool(((step == 0) | (step == 1)).all()), "flat", "order of keys")
         used = np.unique(self.profile)
         require(np.array_equal(used, np.arange(len(self.profiles))), "flat", "profiles in use")
 
@@ -120,6 +130,8 @@ class Partitioned(Flat):
         require(len(self.usage) == self.parts, "partition", "usage of parts")
         require(sizes.max(initial=0) <= self.target.neurons, "partition", "a part is too large")
         require(self.parts <= self.target.cores, "partition", "more parts than cores")
+        apart = (np.diff(self.part) != 0) & ~self.original[1:]
+        require(not apart.any(), "partition", "a twin is not where its original is")
 
     def _lines(self) -> list[str]:
         sizes = np.bincount(self.part)

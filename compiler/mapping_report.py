@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .mapped import Routed
+    from .mapped import Flat, Routed
 
 SHOWN = 5
 """Busiest cores and links that are named."""
@@ -44,6 +44,30 @@ def mapping_report(ir: Routed) -> dict[str, Any]:
             for i in np.argsort(-load, kind="stable")[:SHOWN].tolist()
             if load[i] > 0
         ],
+        **({} if ir.original.all() else {"twins": twins(ir)}),
+    }
+
+
+def twins(ir: Flat) -> dict[str, Any]:
+    """Plain data: how many twins, of how many neurons, by population, and synapses onto them."""
+    copies = np.bincount(ir.key)[ir.key]
+    twin = ~ir.original
+    by_population = {}
+    for node in ir.graph.populations:
+        own = slice(node.first, node.first + node.size)
+        if twin[own].any():
+            split = int((ir.original[own] & (copies[own] > 1)).sum())
+            by_population[node.name] = {"neurons": split, "twins": int(twin[own].sum())}
+    synapses = sum(
+        int(twin[ir.population(edge.post).first + edge.synapses.post].sum())
+        for edge in ir.graph.projections
+    )
+    return {
+        "neurons": sum(entry["neurons"] for entry in by_population.values()),
+        "twins": int(twin.sum()),
+        "synapses": synapses,
+        "fan_out": ir.target.fan_out,
+        "populations": by_population,
     }
 
 

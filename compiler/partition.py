@@ -2,7 +2,9 @@
 
 Cores are filled one after the other in the order of declaration. What a part needs grows with
 every neuron, so the largest part that fits is found by bisection. That is one of several
-partitions, if others are asked for (``portfolio.py``), or if it does not fit.
+partitions, if others are asked for (``portfolio.py``), or if it does not fit. Where the target
+limits what a neuron or a core sends, a partition says how many twins (``twins.py``) each neuron
+needs, and the next partition has room for them, until one has room for what it asks for.
 """
 
 from __future__ import annotations
@@ -14,18 +16,25 @@ import numpy as np
 
 from ..errors import FitError
 from .connectors import stable_order
+from .fans import check_fan_in, check_twins, endless, name_of
 from .fit import FitRow, format_fit, remedies
 from .mapped import Flat, Partitioned
 from .mapping import Mapping
 from .portfolio import Found, choose
 from .rows import row_groups
 from .traffic import Reach
+from .twins import Doubled
 from .usage import RESOURCES, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+ROUNDS = 24
+"""Partitions that are made at most; more than a few are hardly ever needed."""
+PATIENCE, SPARE = 3, 12
+"""After so many, each core keeps one of so many slots for twins that the next one asks for: where
+one core is cut a little later, others are, too, and some neurons reach one more."""
 SHOWN = 8
 """Neurons that fit no core are listed up to this many."""
 
@@ -41,13 +50,36 @@ class Partition:
     mapping: Mapping = field(default_factory=Mapping)
 
     def apply(self, ir: Flat) -> Partitioned:
-        """The neurons in parts.
+        """The neurons in parts, with the twins that they need.
 
         Raises:
-            FitError: with the fit table, when cores run out or a neuron fits no core.
+            FitError: with the fit table, when cores run out or a neuron fits no core, or has more
+                synapses, or would need more twins, than there can be.
         """
-        method, rate = self.mapping.method, self.mapping.rate(ir)
-        found, no_fit = _sequential(ir)
+        check_fan_in(ir)
+        rate = self.mapping.rate(ir)
+        net = Doubled.single(ir)
+        for turn in range(ROUNDS):
+            found = self._part(net, rate)
+            needed = net.needed(found.part)
+            check_twins(needed, found.part)
+            usage = found.usage if needed is net else needed.usage(found.part)
+            if needed is net or needed.fits(found.part, usage):
+                break
+            net = net.joined(needed, ir.target.neurons // SPARE if turn >= PATIENCE else 0)
+        else:
+            raise endless(net)
+        copies = needed.copies
+        told = {"method": found.method, "traffic": found.traffic}
+        return Partitioned(
+            **needed.whole.fields(), part=np.repeat(found.part, copies).astype(np.int32),
+            usage=usage, rate=np.repeat(rate, copies), mapping=told,
+        )  # fmt: skip
+
+    def _part(self, net: Doubled, rate: NDArray[np.float64]) -> Found:
+        """One partition that fits, ``part`` (n,) of the neurons without twins."""
+        method = self.mapping.method
+        found, no_fit = _sequential(net)
         alone = method == "sequential" or (found is not None and method == "auto")
         if not alone and (found is None or len(found.usage) > 1):
             extra = {}
@@ -55,36 +87,37 @@ class Partition:
                 from .kahypar import kahypar
 
                 extra["mtkahypar"] = kahypar
-            found = choose(ir, found, Reach.of(ir, rate), extra)
+            found = choose(net, found, Reach.of(net.flat, rate), extra)
         if found is None:
             assert no_fit is not None
             raise no_fit
-        told = {"method": found.method, "traffic": found.traffic}
-        return Partitioned(
-            **ir.fields(), part=found.part.astype(np.int32), usage=found.usage, rate=rate,
-            mapping=told,
-        )  # fmt: skip
+        return found
 
 
-def _sequential(ir: Flat) -> tuple[Found | None, FitError | None]:
+def _sequential(net: Doubled) -> tuple[Found | None, FitError | None]:
     """Core after core; or why that does not fit."""
-    counter = _Counter(ir)
-    limits = {name: getattr(ir.target, name) for name in RESOURCES}
-    part = np.zeros(ir.neurons, np.int64)
+    whole = net.whole
+    counter = _Counter(net)
+    limits = {name: getattr(whole.target, name) for name in RESOURCES}
+    begin = np.cumsum(net.copies) - net.copies  # of each neuron's copies
+    family = np.repeat(np.arange(len(begin)), net.copies)
+    part = np.zeros(len(begin), np.int64)
     usage: list[dict[str, int]] = []
     oversized: list[FitRow] = []
     first = 0
-    while first < ir.neurons:
-        last = _largest(counter, first, ir.neurons, limits)
+    while first < whole.neurons:
+        last = _largest(counter, first, whole.neurons, limits | {"neurons": net.room})
+        if last < whole.neurons:
+            last = int(begin[family[last]])  # twins stay together
         if last == first:  # not even one neuron: note it and go on, to tell everything at once
-            last = first + 1
-            if len(oversized) < SHOWN:
-                oversized += _misfits(ir, first, counter.usage(first, last), limits)
-        part[first:last] = len(usage)
+            last = first + int(net.copies[family[first]])
+            if len(oversized) < SHOWN and not counter.fits(first, last, limits):
+                oversized += _misfits(net, int(family[first]), counter.usage(first, last), limits)
+        part[family[first:last]] = len(usage)
         usage.append(counter.usage(first, last))
         first = last
-    if oversized or len(usage) > ir.target.cores:
-        return None, _no_fit(ir, usage, oversized)
+    if oversized or len(usage) > whole.target.cores:
+        return None, _no_fit(net, usage, oversized)
     return Found(part, tuple(usage), "sequential"), None
 
 
@@ -106,8 +139,11 @@ def _largest(counter: _Counter, first: int, end: int, limits: dict[str, int]) ->
 class _Counter:
     """Counts what a range of neurons needs of a core."""
 
-    def __init__(self, ir: Flat) -> None:
-        self.ir = ir
+    def __init__(self, net: Doubled) -> None:
+        self.ir = ir = net.whole
+        sent = np.zeros(ir.neurons, np.int64)
+        sent[ir.original] = net.messages
+        self.messages = np.concatenate([[0], np.cumsum(sent)])
         fan_in = np.zeros(ir.neurons, np.int64)
         for edge in ir.graph.projections:
             node = ir.population(edge.post)
@@ -123,6 +159,9 @@ class _Counter:
     def fits(self, first: int, last: int, limits: dict[str, int]) -> bool:
         """Whether neurons ``first:last`` fit; exact only where the quick bound does not decide."""
         most = int(self.synapses[last] - self.synapses[first])
+        sent, allowed = self.messages[last] - self.messages[first], self.ir.target.axons_out
+        if allowed is not None and sent > allowed:
+            return False
         if (
             last - first <= min(limits["neurons"], limits["profiles"])
             and most <= min(limits["axons"], limits["rows"])
@@ -174,25 +213,27 @@ class _Counter:
         return np.sort(order[start[low] : start[high]])
 
 
-def _owner(ir: Flat, neuron: int) -> tuple[str, int]:
-    """Population and index of a neuron."""
-    for population in ir.graph.populations:
-        if neuron < population.first + population.size:
-            return population.name, neuron - population.first
-    raise IndexError(neuron)
-
-
-def _misfits(ir: Flat, neuron: int, usage: dict[str, int], limits: dict[str, int]) -> list[FitRow]:
-    name, index = _owner(ir, neuron)
-    return [
-        FitRow(resource, f"{name}[{index}]", usage[resource], limits[resource], "core")
+def _misfits(
+    net: Doubled, neuron: int, usage: dict[str, int], limits: dict[str, int]
+) -> list[FitRow]:
+    """Why a neuron of the user's fits no core, with its twins."""
+    where = name_of(net.flat, neuron)
+    if net.copies[neuron] > 1:
+        where += f" and {net.copies[neuron] - 1:,} twins"
+    rows = [
+        FitRow(resource, where, usage[resource], limits[resource], "core")
         for resource in RESOURCES
         if usage[resource] > limits[resource]
     ]
+    most = net.flat.target.axons_out
+    if most is not None and net.messages[neuron] > most:
+        rows.append(FitRow("axons_out", where, int(net.messages[neuron]), most, "core"))
+    return rows
 
 
-def _no_fit(ir: Flat, usage: list[dict[str, int]], oversized: list[FitRow]) -> FitError:
+def _no_fit(net: Doubled, usage: list[dict[str, int]], oversized: list[FitRow]) -> FitError:
     """The error with the table: cores, totals by resource, the largest consumers, misfits."""
+    ir = net.whole
     target = ir.target
     table = [FitRow("cores", "(all)", len(usage), target.cores, "total")]
     for resource in RESOURCES:
@@ -200,24 +241,27 @@ def _no_fit(ir: Flat, usage: list[dict[str, int]], oversized: list[FitRow]) -> F
         available = getattr(target, resource) * target.cores
         table.append(FitRow(resource, "(all)", needed, available, "total"))
         if needed > available and resource in ("neurons", "synapse_bits"):
-            table += _by_population(ir, resource, available)
+            table += _by_population(net, resource, available)
     table += oversized
+    twins = int((net.copies - 1).sum())
     error = FitError(
         f"network {ir.graph.name!r} does not fit target {target.name!r}\n{format_fit(table)}",
+        found=f"{twins:,} of these neurons are twins, since a spike goes to at most "
+        f"{target.fan_out:,} core{'s' if target.fan_out != 1 else ''}" if twins else None,
         remedy=remedies(table),
-    )
+    )  # fmt: skip
     error.table = tuple(row.to_dict() for row in table)
     return error
 
 
-def _by_population(ir: Flat, resource: str, available: int) -> list[FitRow]:
+def _by_population(net: Doubled, resource: str, available: int) -> list[FitRow]:
     """Each population's own need of a resource that is too small in total."""
     rows = []
-    for population in ir.graph.populations:
+    for population in net.whole.graph.populations:
         if resource == "neurons":
             needed = population.size
         else:
-            counter = _Counter(ir)
+            counter = _Counter(net)
             needed = counter.usage(population.first, population.first + population.size)[resource]
         rows.append(FitRow(resource, population.name, needed, available, "total"))
     return rows

@@ -17,7 +17,7 @@ import numpy as np
 from .multilevel import PASSES, multilevel
 from .refine import Level, refine
 from .traffic import Reach
-from .usage import fits, usage_of, width
+from .usage import width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .mapped import Flat
     from .multilevel import Joined
+    from .twins import Doubled
 
     Partitioner: TypeAlias = Callable[[Level, int], NDArray[np.int64]]
 JOINED = {"joined": (30, 1 / 12), "grouped": (4, 1 / 2), "finely joined": (60, 1 / 24)}
@@ -61,7 +61,7 @@ class Found:
 
 
 def choose(
-    ir: Flat,
+    net: Doubled,
     sequential: Found | None,
     reach: Reach,
     extra: dict[str, Partitioner] | None = None,
@@ -69,7 +69,7 @@ def choose(
     """The partition with the least traffic; the sequential one where none has less.
 
     Args:
-        ir: the network.
+        net: the network; twins stay with their originals.
         sequential: cores filled one after the other, or None if that does not fit.
         reach: who sends to whom, and how often.
         extra: other partitioners by name, ``(level, parts)`` to (n,) parts.
@@ -81,10 +81,10 @@ def choose(
     best, least = sequential, np.inf
     if sequential is not None:
         least = traffic["sequential"] = reach.traffic(sequential.part)
-    weight = need(ir)
+    weight = need(net)
     if weight.max(initial=0) <= 1:
         level = Level(reach.pins, reach.wires, reach.rate, weight)
-        for name, part, usage in _candidates(ir, sequential, level, traffic, extra or {}):
+        for name, part, usage in _candidates(net, sequential, level, traffic, extra or {}):
             found = traffic[name] = reach.traffic(part)
             if found < least:
                 best, least = Found(part, usage, name), found
@@ -94,7 +94,7 @@ def choose(
 
 
 def _candidates(
-    ir: Flat,
+    net: Doubled,
     sequential: Found | None,
     level: Level,
     traffic: dict[str, float],
@@ -108,45 +108,51 @@ def _candidates(
         if name != "finely joined" or level.pins.nnz <= MANY
     }
     for name, method in {**joined, **extra}.items():
-        found = _with_cores(ir, level, method)
+        found = _with_cores(net, level, method)
         if found is not None:
             yield name, *found
     if sequential is None or traffic["sequential"] > HOPELESS * min(traffic.values()):
         return
     part = _numbered(refine(level, sequential.part, len(sequential.usage), PASSES))
-    usage = usage_of(ir, part)
-    if fits(ir, usage):
+    usage = net.usage(part)
+    if net.fits(part, usage):
         yield "refined", part, usage
 
 
 def _with_cores(
-    ir: Flat, level: Level, method: Partitioner
+    net: Doubled, level: Level, method: Partitioner
 ) -> tuple[NDArray[np.int64], tuple[dict[str, int], ...]] | None:
     """A partition that fits, on as few cores as may be tried; None if there is none."""
     fewest = max(1, int(np.ceil(level.weight.sum() - 1e-9)))
-    parts = min(int(np.ceil(level.weight.sum() / SLACK)), ir.target.cores)
+    target = net.flat.target
+    parts = min(int(np.ceil(level.weight.sum() / SLACK)), target.cores)
     for _ in range(TRIES):
-        if parts < fewest or ir.neurons * parts > LARGEST:
+        if parts < fewest or net.flat.neurons * parts > LARGEST:
             return None
         part = _numbered(method(level, parts))
-        usage = usage_of(ir, part)
-        if fits(ir, usage):
+        usage = net.usage(part)
+        if net.fits(part, usage):
             return part, usage
-        if parts == ir.target.cores:
+        if parts == target.cores:
             return None
-        parts = min(max(parts + 1, parts * 5 // 4), ir.target.cores)
+        parts = min(max(parts + 1, parts * 5 // 4), target.cores)
     return None
 
 
-def need(ir: Flat) -> NDArray[np.float64]:
-    """(n,) how much of a core each neuron takes at most: of its slots, or of its synapse memory."""
+def need(net: Doubled) -> NDArray[np.float64]:
+    """(n,) how much of a core each neuron and its twins take at most.
+
+    That is of its slots, of its synapse memory, or of its messages.
+    """
+    ir = net.flat
     bits = np.zeros(ir.neurons)
     for edge in ir.graph.projections:
         node = ir.population(edge.post)
         own = slice(node.first, node.first + node.size)
         wide = max(width(ir, edge, dense=kind) for kind in (False, True))
         bits[own] += wide * np.bincount(edge.synapses.post, minlength=node.size)
-    return np.maximum(1 / ir.target.neurons, bits / max(1, ir.target.synapse_bits))
+    room = np.maximum(1 / net.room, bits / max(1, ir.target.synapse_bits))
+    return np.maximum(room * net.copies, net.messages / (ir.target.axons_out or 1 << 30))
 
 
 def _numbered(part: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -92,6 +92,20 @@ GENERATOR = np.dtype(
 )
 """One source neuron that the device drives itself."""
 
+SYNAPSE = np.dtype(
+    [
+        ("slot", "<u2"),
+        ("axon", "<i4"),
+        ("projection", "<i4"),
+        ("receptor", "u1"),
+        ("exponent", "u1"),
+        ("delay", "u1"),
+        ("weight", "<i2"),
+        ("rule", "<u2"),
+    ]
+)
+"""One synapse of a core."""
+
 
 def _no_bits() -> NDArray[np.uint8]:
     return np.zeros(0, np.uint8)
@@ -148,6 +162,30 @@ class CoreImage:
     def axons(self) -> int:
         """Used axons."""
         return len(self.axon_start) - 1
+
+    def synapses_onto(self, wanted: NDArray[np.bool_]) -> NDArray[np.void]:
+        """(k,) of SYNAPSE: those whose target slot is one of the wanted, (n,)."""
+        axon = np.repeat(np.arange(self.axons), np.diff(self.axon_start))
+        parts = []
+        for kind in (SPARSE, DENSE):
+            row = np.flatnonzero(self.rows["kind"] == kind)
+            row = row[np.argsort(self.rows["offset"][row], kind="stable")]
+            count = self.rows["count"][row].astype(np.int64)
+            slot = self.sparse_target
+            if kind == DENSE:
+                first = self.rows["base"][row] - (np.cumsum(count) - count)
+                slot = np.repeat(first, count) + np.arange(count.sum())
+            own = np.flatnonzero(wanted[slot])
+            row = np.repeat(row, count)[own]
+            found = np.zeros(len(own), SYNAPSE)
+            found["slot"], found["axon"] = slot[own], axon[row]
+            for name in ("projection", "receptor", "exponent", "rule"):
+                found[name] = self.rows[name][row]
+            sparse = kind == SPARSE
+            found["delay"] = self.sparse_delay[own] if sparse else self.rows["delay"][row]
+            found["weight"] = (self.sparse_weight if sparse else self.dense_weight)[own]
+            parts.append(found)
+        return np.concatenate(parts)
 
     def synapse_rules(self, kind: int) -> NDArray[np.int64]:
         """(k,) of each SPARSE or DENSE synapse that may change 1 + its rule's index; else 0."""
@@ -267,6 +305,63 @@ class Program:
         return len(self.channel_start) - 1
 
     @cached_property
+    def twin_of(self) -> NDArray[np.int64]:
+        """(neurons,) global number of the neuron that each is a twin of; of all others their own.
+
+        A twin is a slot without a name that has the key of a neuron of its core. Both are equal
+        for ever; the compiler makes twins where a neuron sends to more cores than the target can.
+        """
+        found = np.arange(self.neurons)
+        named = np.zeros(self.neurons, np.bool_)
+        for population in self.populations:
+            named[self.global_neurons(population)] = True
+        for number in np.unique(np.searchsorted(self.core_base, np.flatnonzero(~named), "right")):
+            base = int(self.core_base[number - 1])
+            key, own = self.cores[number - 1].key, named[base : self.core_base[number]]
+            known, others = np.flatnonzero(own), np.flatnonzero(~own)
+            known = known[np.argsort(key[known], kind="stable")]
+            if len(known):
+                at = np.minimum(np.searchsorted(key[known], key[others]), len(known) - 1)
+                same = key[known][at] == key[others]
+                found[base + others[same]] = base + known[at[same]]
+        return found
+
+    @cached_property
+    def twins(self) -> NDArray[np.int64]:
+        """Global numbers of all twins, ascending."""
+        return np.flatnonzero(self.twin_of != np.arange(self.neurons))
+
+    def twins_on(self, core: int) -> NDArray[np.int64]:
+        """Slots of a core's twins, ascending."""
+        low, high = np.searchsorted(self.twins, self.core_base[core : core + 2])
+        return self.twins[low:high] - self.core_base[core]
+
+    def with_twins(
+        self, neurons: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Neurons, each followed by its twins.
+
+        Args:
+            neurons: (k,) global numbers, none of a twin.
+
+        Returns:
+            Which of ``neurons`` each is or is a twin of, and its global number.
+        """
+        order, count = self._families
+        times = count[neurons]
+        which = np.repeat(np.arange(len(neurons)), times)
+        turn = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
+        return which, order[(np.cumsum(count) - count)[neurons][which] + turn]
+
+    @cached_property
+    def _families(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All neurons, twins after their originals; and how many there are of each original."""
+        is_twin = self.twin_of != np.arange(self.neurons)
+        return np.lexsort((is_twin, self.twin_of)), np.bincount(
+            self.twin_of, minlength=self.neurons
+        )
+
+    @cached_property
     def wheel_depth(self) -> int:
         """Slots of the delay wheel that are in use: the largest wheel delay + 1."""
         deepest = 0
@@ -282,10 +377,15 @@ class Program:
 
     @cached_property
     def synapses(self) -> NDArray[np.int64]:
-        """(projections,) number of synapses of each projection."""
+        """(projections,) number of synapses of each projection, without those onto twins."""
         counts = np.zeros(len(self.projections), np.int64)
-        for core in self.cores:
+        for number, core in enumerate(self.cores):
             np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))
+            twins = self.twins_on(number)
+            if len(twins):
+                wanted = np.zeros(core.neurons, np.bool_)
+                wanted[twins] = True
+                np.subtract.at(counts, core.synapses_onto(wanted)["projection"], 1)
         return counts
 
     def source(self, name: str) -> SourceSymbol | None:

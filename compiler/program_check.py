@@ -31,6 +31,7 @@ from .program import (
     Program,
 )
 from .program_check_rules import check_rules, worst_weights
+from .program_check_twins import check_fans, check_twins
 from .program_file import weight_dtype
 from .target import TAG_BITS, Target
 
@@ -48,7 +49,9 @@ def verify(program: Program) -> None:
     for index, core in enumerate(program.cores):
         _check_core(core, program, f"core {index}")
     _check_places(program)
+    check_twins(program, _require)
     _check_destinations(program)
+    check_fans(program, _require)
     _check_generators(program)
     check_rules(program, _require)
     owner = _axon_owners(program)
@@ -243,7 +246,7 @@ def _check_rows(core: CoreImage, target: Target, where: str) -> None:
 
 
 def _check_places(program: Program) -> None:
-    """Every slot belongs to exactly one neuron of one population."""
+    """Every slot belongs to exactly one neuron of one population, or is a twin of one."""
     taken = [np.zeros(0, dtype=np.int64)]
     for population in program.populations:
         where = f"population {population.name!r}"
@@ -258,6 +261,8 @@ def _check_places(program: Program) -> None:
         _require(bool((np.isfinite(scale) & (scale > 0)).all()), where, "a scale is not positive")
         taken.append(program.global_neurons(population))
     counts = np.bincount(np.concatenate(taken), minlength=program.neurons)
+    if (counts <= 1).all():
+        counts[program.twins] = 1
     _require(bool((counts == 1).all()), "populations", "a slot has no owner, or more than one")
 
 
@@ -302,7 +307,10 @@ def _check_generators(program: Program) -> None:
 
 
 def _axon_owners(program: Program) -> list[NDArray[np.int64]]:
-    """For each core, each axon's origin: channel c as c, global neuron g as channels + g."""
+    """For each core, each axon's origin: channel c as c, global neuron g as channels + g.
+
+    What a twin sends to is its original's.
+    """
     owner = [np.full(core.axons, -1, dtype=np.int64) for core in program.cores]
 
     def note(starts: NDArray[np.int32], table: NDArray[np.void], first: int) -> None:
@@ -314,6 +322,9 @@ def _axon_owners(program: Program) -> list[NDArray[np.int64]]:
     note(program.channel_start, program.channel_to, 0)
     for index, core in enumerate(program.cores):
         note(core.spike_start, core.spike_to, program.channels + int(program.core_base[index]))
+    for own in owner:
+        neurons = own >= program.channels
+        own[neurons] = program.channels + program.twin_of[own[neurons] - program.channels]
     return owner
 
 
@@ -328,6 +339,9 @@ def _check_row_symbols(
     population_of = np.full(core.neurons, -1)
     for number, population in enumerate(program.populations):
         population_of[population.slot[population.core == index]] = number
+    first = int(program.core_base[index])
+    of = program.twin_of[first : first + core.neurons] - first
+    population_of = population_of[of]
     numbers = {p.name: i for i, p in enumerate(program.populations)}
     for number in np.unique(rows["projection"]):
         projection = program.projections[number]

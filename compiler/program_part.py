@@ -53,6 +53,7 @@ def part_of(program: Program, kept: Kept) -> Program:
     Raises:
         FileError: nothing is left that would be a valid Program.
     """
+    kept = replace(kept, neurons=kept.neurons[program.twin_of])
     cores = [_Core(program, kept, number) for number in range(len(program.cores))]
     used = np.array([core.slots.any() for core in cores], np.bool_)
     core_number = np.cumsum(used) - 1

@@ -23,6 +23,8 @@ def format_report(report: Mapping[str, Any]) -> str:
     ]
     if report["projections"]:
         parts.append(_projections(report["projections"]))
+    if "twins" in report.get("mapping", {}):
+        parts.append(_twins(report["mapping"]["twins"]))
     parts += [_rule(name, entry) for name, entry in report["rules"].items()]
     for kind in ("warnings", "notes"):
         if report[kind]:
@@ -109,6 +111,18 @@ def _projections(projections: Mapping[str, Any]) -> str:
             )
         )
     return _table(rows)
+
+
+def _twins(entry: Mapping[str, Any]) -> str:
+    """What the limit of cores per spike costs."""
+    of = ", ".join(
+        f"{told['twins']:,} of {told['neurons']:,} neurons of {name}"
+        for name, told in entry["populations"].items()
+    )
+    return (
+        f"twins, since a spike goes to at most {entry['fan_out']:,} "
+        f"core{'s' if entry['fan_out'] > 1 else ''}: {of}; {entry['synapses']:,} more synapses"
+    )
 
 
 def _rule(name: str, entry: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .connectors import stable_order
-from .ir import ProjectionEdge
+from .ir import PopulationNode, ProjectionEdge, require
 from .mapped import GROUP, Placed, Routed
 from .program import DENSE, SPARSE
 from .rows import row_groups
@@ -29,6 +29,7 @@ class Route:
         """The routed network."""
         found = [_groups(ir, edge) for edge in ir.graph.projections if len(edge.synapses)]
         groups = np.concatenate([np.zeros(0, GROUP), *(f.groups for f in found)])
+        groups["sender"] += _twin(ir, groups)
         order = np.lexsort((groups["row"]["projection"], groups["sender"], groups["core"]))
         groups = groups[order]
         row = groups["row"]
@@ -148,10 +149,36 @@ def _groups(ir: Placed, edge: ProjectionEdge) -> _Found:
     row["base"] = np.where(found.dense, slot[found.start], 0)
     row["count"] = found.count
     row["projection"] = edge.index
-    row["pre"] = pre[found.start]
+    row["pre"] = _as_named(ir, edge)[pre[found.start]]
     if edge.plastic is not None:
         row["rule"] = 1 + [e.index for e in ir.graph.plastic].index(edge.index)
     return _Found(groups, slot, weight, delay, enable)
+
+
+def _as_named(ir: Placed, edge: ProjectionEdge) -> NDArray[np.int32]:
+    """(n,) index of each presynaptic neuron in the user's network, which has no twins."""
+    node = ir.graph.graph.nodes[edge.pre]["node"]
+    if isinstance(node, PopulationNode):
+        return ir.key[node.first : node.first + node.size] - ir.key[node.first]
+    return np.arange(node.size, dtype=np.int32)
+
+
+def _twin(ir: Placed, groups: NDArray[np.void]) -> NDArray[np.int64]:
+    """(g,) which twin of its sender sends to each group's core; 0 is the sender itself."""
+    limit, neurons = ir.target.fan_out, ir.neurons
+    if limit is None or ir.original.all():
+        return np.zeros(len(groups), np.int64)
+    senders = ir.graph.channels + neurons
+    ways, which = np.unique(  # by sender, then by core
+        groups["sender"] * ir.parts + groups["core"], return_inverse=True
+    )
+    sender = ways // ir.parts
+    rank = np.arange(len(ways)) - np.searchsorted(sender, sender)
+    copies = np.ones(senders, np.int64)  # a channel sends to any number of cores
+    copies[ir.graph.channels :] = np.bincount(ir.key)[ir.key]
+    turn = np.where(sender < ir.graph.channels, 0, rank // limit)
+    require(bool((turn < copies[sender]).all()), "route", "more cores than twins")
+    return turn[which.reshape(-1)]
 
 
 def _rows(pre: NDArray[Any], core: NDArray[Any] | None) -> NDArray[np.int64]:

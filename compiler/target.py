@@ -27,6 +27,9 @@ RULE_PARTS = (
 TAG_BITS = 8
 """Width of a synapse's tag, where the rule has tags."""
 
+FANS = ("fan_in", "fan_out", "axons_out")
+"""Limits that only some chips have."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -59,6 +62,9 @@ class Target:
         coefficient_bits, sum_bits: widths of aligned coefficients and sums, signed (2 to 41, and
             up to 56).
         lacks: parts that its cores are built without, of ``NEURON_PARTS`` and ``RULE_PARTS``.
+        fan_in: synapses onto one neuron at most; None: as many as the core's memory holds.
+        fan_out: cores that a neuron's spike goes to at most; None: any number.
+        axons_out: messages of a core's neurons, if all fire, at most; None: any number.
     """
 
     name: str = "core"
@@ -84,6 +90,9 @@ class Target:
     coefficient_bits: int = 17 + MAX_GROUP_SHIFT
     sum_bits: int = 32 + MAX_GROUP_SHIFT
     lacks: tuple[str, ...] = ()
+    fan_in: int | None = None
+    fan_out: int | None = None
+    axons_out: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mesh", tuple(self.mesh))
@@ -112,8 +121,13 @@ class Target:
             ("fraction", 1, MAX_GROUP_SHIFT),
             ("coefficient_bits", 2, 17 + MAX_GROUP_SHIFT),
             ("sum_bits", 2, 32 + MAX_GROUP_SHIFT),
+            ("fan_in", 1, 1 << 30),
+            ("fan_out", 1, MAX_CORES),
+            ("axons_out", 1, 1 << 30),
         ):
             value = getattr(self, name)
+            if value is None and name in FANS:
+                continue
             if type(value) is not int or not low <= value <= high:
                 raise CompileError(
                     f"target {self.name!r}: {name} is out of range",
@@ -209,7 +223,7 @@ class Target:
 
 _OF_SOME = frozenset(
     {"exponents", "shifts", "refractory_bits", "factors", "fraction", "coefficient_bits",
-     "sum_bits", "lacks"}
+     "sum_bits", "lacks", *FANS}
 )  # fmt: skip
 
 TARGETS: dict[str, Target] = {

@@ -14,6 +14,8 @@ import numpy as np
 import scipy.sparse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from .mapped import Flat
@@ -76,6 +78,17 @@ def flow_between(
 ) -> NDArray[np.float64]:
     """(parts, parts) messages from part to part."""
     flow = np.zeros((parts, parts))
+    for own, reached in reached_in_parts(ir, part, parts):
+        messages = reached * rate[own, None]
+        flow += np.asarray(membership(part[own], parts).T @ messages)
+    np.fill_diagonal(flow, 0.0)
+    return flow
+
+
+def reached_in_parts(
+    ir: Flat, part: NDArray[Any], parts: int
+) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+    """Neurons that send anything, some at a time, and (neurons, parts) whether each reaches it."""
     step = max(1, _TABLE // max(1, parts))
     for population in ir.graph.populations:
         edges = [
@@ -91,11 +104,7 @@ def flow_between(
                 sender = np.repeat(np.arange(high - low), np.diff(start))
                 target = edge.synapses.post[start[0] : start[-1]]
                 reached[sender, part[ir.population(edge.post).first + target]] = True
-            own = slice(population.first + low, population.first + high)
-            messages = reached * rate[own, None]
-            flow += np.asarray(membership(part[own], parts).T @ messages)
-    np.fill_diagonal(flow, 0.0)
-    return flow
+            yield slice(population.first + low, population.first + high), reached
 
 
 def membership(label: NDArray[Any], labels: int) -> Sparse:

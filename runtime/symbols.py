@@ -58,6 +58,8 @@ class Symbols:
             neurons = self._globals[population.name]
             self.owner[neurons] = number
             self.index[neurons] = np.arange(population.size)
+        # A twin goes by the name of the neuron that it is equal to.
+        self.owner, self.index = self.owner[program.twin_of], self.index[program.twin_of]
         nobody = len(program.sources)
         self._channel_owner = np.full(program.channels, nobody, np.min_scalar_type(nobody))
         self._channel_index = np.zeros(program.channels, np.int64)
@@ -161,6 +163,9 @@ class Symbols:
             raw = self._graded_raw(self._population[name], events, values)
             graded.append((events[:, 0], self._globals[name][events[:, 1]], raw))
         graded_step, neuron, value = _merge(graded)
+        if len(self.program.twins):
+            which, neuron = self.program.with_twins(neuron)
+            graded_step, value = graded_step[which], value[which]
         return Events(step, channel, graded_step, neuron.astype(np.int32), value, **learning)
 
     def _encode_learning(self, stimulus: Stimulus) -> dict[str, NDArray[Any]]:

@@ -65,7 +65,10 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The synapses that one core holds of a projection, in the order of their memory."""
+    """The synapses that one core holds of a projection, in the order of their memory.
+
+    Those of a twin (``twin`` is its global number, and 1) follow its original's.
+    """
 
     core: int
     kind: int
@@ -75,6 +78,8 @@ class _Part:
     exponent: NDArray[np.int64]
     delay: NDArray[np.int64]
     enabled: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    twin: NDArray[np.int64]
 
 
 class WeightMap:
@@ -104,12 +109,21 @@ class WeightMap:
         core = _join(np.full(len(p.pre), p.core) for p in parts)
         kind = _join(np.full(len(p.pre), p.kind) for p in parts)
         position = _join(p.position for p in parts)
-        pre, post, delay, exponent, enabled = (
+        pre, post, delay, exponent, enabled, weight, twin = (
             _join(getattr(p, name) for p in parts)
-            for name in ("pre", "post", "delay", "exponent", "enabled")
+            for name in ("pre", "post", "delay", "exponent", "enabled", "weight", "twin")
         )
         # One key: memory is nearly in this order already, which a stable sort makes use of.
-        order = np.argsort((pre * self.shape[1] + post) * 128 + delay, kind="stable")
+        key = (pre * self.shape[1] + post) * 128 + delay
+        order = np.argsort(key, kind="stable")
+        self._twins = np.zeros((0, 4), np.int64)
+        if twin.any():
+            order = np.lexsort((twin, weight, key))
+            following, order = order[twin[order] > 0], order[twin[order] == 0]
+            which = _leaders(key, weight, order, following)
+            self._twins = np.stack(
+                [core[following], kind[following], position[following], which], axis=1
+            )
         self._core, self._kind, self._position = core[order], kind[order], position[order]
         self.pre, self.post = pre[order], post[order]
         self.delay, self.exponent = delay[order], exponent[order]
@@ -152,6 +166,10 @@ class WeightMap:
         for core, kind, here in self._places():
             memory = weights[core].sparse if kind == SPARSE else weights[core].dense
             memory[self._position[here]] = raw[here]
+        for core, own in enumerate(weights):
+            for kind, memory in ((SPARSE, own.sparse), (DENSE, own.dense)):
+                here = self._twins[(self._twins[:, 0] == core) & (self._twins[:, 1] == kind)]
+                memory[here[:, 2]] = raw[here[:, 3]]
 
     def _places(self) -> list[tuple[int, int, NDArray[np.intp]]]:
         if not len(self.pre):
@@ -317,6 +335,7 @@ def _parts(
         if not len(rows):
             continue
         enable = image.sparse_enable if kind == SPARSE else image.dense_enable
+        memory = image.sparse_weight if kind == SPARSE else image.dense_weight
         place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         position = np.repeat(rows["offset"], count) + place
         if kind == SPARSE:
@@ -335,9 +354,32 @@ def _parts(
                 np.repeat(rows["exponent"].astype(np.int64), count),
                 wheel.astype(np.int64) + base_delay,
                 enable[position].astype(np.int64) if len(enable) else np.zeros_like(position),
+                memory[position].astype(np.int64),
+                np.where(program.twin_of[base + slot] == base + slot, 0, base + slot + 1),
             )
         )
     return parts
+
+
+def _leaders(
+    key: NDArray[np.int64],
+    weight: NDArray[np.int64],
+    leading: NDArray[np.int64],
+    following: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Of each synapse onto a twin, which of the ``leading`` ones it is equal to.
+
+    Both are sorted by key and weight, the following ones also by twin. Of several synapses that are
+    alike each twin has as many.
+    """
+    pairs = np.stack([key, weight], axis=1)
+    _, number = np.unique(pairs, axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    lead, follow = number[leading], number[following]
+    first = np.searchsorted(lead, follow)
+    alike = np.searchsorted(lead, follow, side="right") - first
+    turn = np.arange(len(follow)) - np.searchsorted(follow, follow)
+    return first + turn % alike
 
 
 def _join(parts: Any) -> NDArray[np.int64]:

@@ -17,9 +17,8 @@ PROGRAM = {
     f"compiler.{name}"
     for name in (
         *("microcode", "program", "program_file", "program_check", "target"),
-        *("program_rules", "program_check_rules", "program_needs"),
-        *("program_weights", "program_part"),
-        *("chip", "chip_fields", "chip_file", "chip_fit"),
+        *("program_rules", "program_check_rules", "program_check_twins", "program_needs"),
+        *("program_weights", "program_part", "chip", "chip_fields", "chip_file"),
     )
 }
 INTERFACE = {"runtime.backend", "runtime.timing", "backends.source_checksum"}

@@ -128,15 +128,20 @@ class _Run:
     def activity(
         self, routes: Routes, window: Result, updated: NDArray[np.bool_] | None
     ) -> Activity:
-        """A window's spikes by sender."""
+        """A window's spikes by sender; a twin fires with its original."""
         program = self.program
-        neurons = _merged(
+        step, neurons = _merged(
             (window.spikes[p.name], program.global_neurons(p)) for p in program.populations
         )
+        if len(program.twins):
+            which, neurons = program.with_twins(neurons)
+            step = step[which]
+            order = np.lexsort((neurons, step))
+            step, neurons = step[order], neurons[order]
         channels = _merged(
             (window.spikes[s.name], s.first_channel + np.arange(s.size)) for s in program.sources
         )
-        return Activity.of(routes, window.steps, neurons, channels, updated)
+        return Activity.of(routes, window.steps, (step, neurons), channels, updated)
 
     def updated(
         self, window: Result, before: NDArray[np.bool_], bias: NDArray[np.bool_]
@@ -151,6 +156,8 @@ class _Run:
             found[:, neurons] = (states["u0"].raw != 0) | (states["u1"].raw != 0)
             events = window.spikes[population.name]
             found[events[:, 0], neurons[events[:, 1]]] = True
+        if len(program.twins):
+            volts, found = volts[:, program.twin_of], found[:, program.twin_of]
         found |= volts | bias
         found[1:] |= volts[:-1]
         found[0] |= before
@@ -355,10 +362,7 @@ class _Run:
             synaptic_events=occurred["synapse_dense"] + occurred["synapse_sparse"],
             counts=occurred,
             step_seconds=step_seconds,
-            spike_step=np.concatenate([none.astype(int), *collector.step]),
-            spike_sender=np.concatenate([none.astype(int), *collector.sender]),
-            spike_fired=np.concatenate([none, *collector.fired]),
-            spike_latency=np.concatenate([none, *collector.latency]),
+            **self._spikes(collector),
             distortion={
                 "mean": collector.distortion_sum / pairs,
                 "max": collector.distortion_max,
@@ -392,6 +396,26 @@ class _Run:
         for p in program.populations:
             found[p.name] = program.channels + program.global_neurons(p)
         return found
+
+    def _spikes(self, collector: Collector) -> dict[str, Any]:
+        """Single spikes by their user's names: with its twins' messages a spike is one."""
+        whole, none = np.zeros(0, np.int64), np.zeros(0)
+        step, sender = (np.concatenate([whole, *p]) for p in (collector.step, collector.sender))
+        fired, latency = (np.concatenate([none, *p]) for p in (collector.fired, collector.latency))
+        channels = self.program.channels
+        if len(self.program.twins) and len(sender):
+            own = sender >= channels
+            sender[own] = channels + self.program.twin_of[sender[own] - channels]
+            order = np.lexsort((sender, step))
+            new = (np.diff(step[order], prepend=-1) != 0) | (
+                np.diff(sender[order], prepend=-1) != 0
+            )
+            begins = np.flatnonzero(new)
+            done = np.maximum.reduceat((fired + latency)[order], begins)
+            fired = np.minimum.reduceat(fired[order], begins)
+            step, sender, latency = step[order][begins], sender[order][begins], done - fired
+        found = {"step": step, "sender": sender, "fired": fired, "latency": latency}
+        return {f"spike_{name}": values for name, values in found.items()}
 
     def _missing(self) -> dict[str, str]:
         chip = self.chip

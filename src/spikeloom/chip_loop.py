@@ -309,7 +309,8 @@ class ClosedLoop:
         for population in self.program.populations:
             index = window.spikes[population.name][:, 1]
             found.append(self.program.global_neurons(population)[index])
-        senders = np.sort(np.concatenate(found)) + self.timer.routes.channels
+        _, neurons = self.program.with_twins(np.concatenate(found))
+        senders = np.sort(neurons) + self.timer.routes.channels
         if len(senders):
             now = (window.start + 1) * self.program.dt
             self._send(journey, senders, np.full(len(senders), now), window.start)

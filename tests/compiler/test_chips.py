@@ -112,64 +112,29 @@ def test_an_unknown_chip_is_told():
         sl.load_chip("loihi3")
 
 
-def test_fans_are_limited():
+def test_synapses_onto_a_neuron_are_limited():
     chip = with_numbers(sl.load_chip("loihi"), core_fan_in=3)
     with pytest.raises(sl.FitError) as caught:
-        chip.check(sl.compile(small(), chip.target))
+        sl.compile(small(), chip.target)
     assert str(caught.value) == (
-        "the Program is too much for chip 'loihi': synapses of one neuron\n"
-        "  why it is not split: parts of a neuron would have to send each other sums within a "
-        "step, and cores send spikes\n"
+        "network 'network' does not fit target 'loihi': synapses onto one neuron\n"
+        "  why it is not split: a neuron adds up all that it gets before it leaks, resets and "
+        "saturates; its parts would have to send each other sums, and cores send spikes\n"
         "  found: 4; 4 are beyond the limit\n"
         "  expected: at most 3\n"
         "  where: cells[0]\n"
-        "  remedy: fewer synapses onto this neuron; or populations of its own that sum up parts of "
-        "its inputs, which is another network"
+        "  remedy: leave out 1 of this neuron's synapses (a sparser connector, or the weakest); or "
+        "a layer between, of 2 neurons or more for this one, each with a part of its inputs, which "
+        "is another network and is trained as such; or another target"
     )
     assert caught.value.table[0]["needed"] == 4
-    with_numbers(chip, core_fan_in=4).check(sl.compile(small(), chip.target))
-
-
-def test_a_neuron_sends_to_as_many_cores_as_there_are_words():
-    """Each core that a spike goes to is an entry of its own; a chip may limit them."""
-    chip = with_numbers(sl.load_chip("loihi"), core_neurons=2, core_fan_out=3)
-    net = sl.Network(dt=1e-3)
-    cells = net.population("cells", 8, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
-    post = np.arange(8)
-    net.connect(cells, cells, weights=sl.Synapses(np.full(8, 5), post, 0.2))
-    program = sl.compile(net, chip.target)
-    with pytest.raises(sl.FitError) as caught:
-        chip.check(program)
-    assert str(caught.value) == (
-        "the Program is too much for chip 'loihi': cores that one neuron sends to\n"
-        "  why it is not split: a relay's spikes would come a step later, and the results would "
-        "depend on the mapping\n"
-        "  found: 4\n"
-        "  expected: at most 3\n"
-        "  where: cells[5]\n"
-        '  remedy: mapping="best", which puts the targets of a neuron on fewer cores; or two '
-        "neurons of the same inputs and parameters, each with a part of the targets"
-    )
-    assert caught.value.table[0]["population"] == "cells[5]"
-    with_numbers(chip, core_fan_out=4).check(program)
-
-
-def test_messages_of_a_core_are_limited():
-    chip = with_numbers(sl.load_chip("loihi"), core_neurons=4, core_axons_out=7)
-    net = sl.Network(dt=1e-3)
-    cells = net.population("cells", 8, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
-    net.connect(cells, cells, weights=0.1, connector=sl.AllToAll())
-    with pytest.raises(sl.FitError) as caught:
-        chip.check(sl.compile(net, chip.target))
-    assert str(caught.value) == (
-        "the Program is too much for chip 'loihi': messages of one core's neurons\n"
-        "  why it is not split: each of these neurons may send to several cores already; their sum "
-        "is too large\n"
-        "  found: 8; 2 are beyond the limit\n"
-        "  expected: at most 7\n"
-        "  where: core 0\n"
-        '  remedy: mapping="best", which needs fewer messages; or fewer neurons per core'
-    )
+    net = small()
+    net.connect(net.populations["cells"], net.populations["cells"], np.eye(4), name="self")
+    with pytest.raises(sl.FitError, match="remedy: a SciPy sparse matrix without the 3 synapses of "
+                       "weight 0; or leave out 5 of this neuron's synapses"):  # fmt: skip
+        sl.compile(net, chip.target)
+    chip = with_numbers(chip, core_fan_in=4)
+    chip.check(sl.compile(small(), chip.target))
 
 
 def test_a_program_for_another_target_is_refused():

@@ -16,6 +16,7 @@ from spikeloom.compiler.mapped import Flat
 from spikeloom.compiler.mapping import Mapping
 from spikeloom.compiler.partition import Partition, _Counter
 from spikeloom.compiler.quantise import Quantise, Quantization
+from spikeloom.compiler.twins import Doubled
 from spikeloom.compiler.usage import RESOURCES
 
 
@@ -114,7 +115,7 @@ def test_parts_fit_and_none_could_take_another_neuron(seed: int, limits: dict[st
     parts.verify()
     for usage in parts.usage:
         assert all(usage[name] <= limits[name] for name in RESOURCES)
-    counter = _Counter(ir)
+    counter = _Counter(Doubled.single(ir))
     first = 0
     for size in np.bincount(parts.part)[:-1].tolist():
         larger = counter.usage(first, first + size + 1)

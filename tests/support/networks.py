@@ -115,22 +115,63 @@ def random_input(net: sl.Network, seed: int, steps: int) -> dict[str, Any]:
 def decode(program: Program) -> dict[str, np.ndarray]:
     """Every projection's synapses, found as spikes find them: sender, destination, axon, row.
 
+    What a neuron's twins send counts as what it sends; what they get must be what it gets.
+
     Returns:
         Projection name to an array of SYNAPSE, sorted.
     """
+    return _decoded(program, 0)
+
+
+def twins_of(program: Program) -> dict[tuple[int, int], tuple[int, int]]:
+    """Core and slot of each neuron without a name to those of the named one of its key there."""
+    named: dict[tuple[int, int], int] = {}
+    for population in program.populations:
+        for core, slot in zip(population.core.tolist(), population.slot.tolist(), strict=True):
+            key = core, int(program.cores[core].key[slot])
+            assert key not in named, f"two neurons of one key: {key}"
+            named[key] = slot
+    return {
+        (core, slot): (core, named[core, int(image.key[slot])])
+        for core, image in enumerate(program.cores)
+        for slot in range(image.neurons)
+        if named.get((core, int(image.key[slot]))) != slot
+    }
+
+
+def received_by_twins(program: Program) -> list[dict[str, np.ndarray]]:
+    """As ``decode``, but for synapses onto a neuron's first twin, its second one, and so on.
+
+    Synapses onto neurons without so many twins count as they are.
+    """
+    copies: dict[tuple[int, int], int] = {}
+    for of in twins_of(program).values():
+        copies[of] = copies.get(of, 0) + 1
+    return [_decoded(program, turn) for turn in range(1, max(copies.values(), default=0) + 1)]
+
+
+def _decoded(program: Program, turn: int) -> dict[str, np.ndarray]:
     owner: dict[tuple[int, int], tuple[str, int]] = {}  # core, slot -> population, index
     for population in program.populations:
         for index in range(population.size):
             place = int(population.core[index]), int(population.slot[index])
             assert place not in owner, f"two neurons at {place}"
             owner[place] = population.name, index
+    sender = dict(owner)
+    turns: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for place, of in twins_of(program).items():
+        sender[place] = owner[of]
+        turns.setdefault(of, []).append(place)
+    chosen = {places[turn - 1]: of for of, places in turns.items() if 0 < turn <= len(places)}
+    for place, of in chosen.items():
+        owner[place] = owner.pop(of)
     found: dict[str, list[tuple[int, ...]]] = {p.name: [] for p in program.projections}
     for source in program.sources:
         for index in range(source.size):
             channel = source.first_channel + index
             first, last = program.channel_start[channel : channel + 2]
             _walk(program, owner, (source.name, index), program.channel_to[first:last], found)
-    for (core, slot), name in owner.items():
+    for (core, slot), name in sender.items():
         image = program.cores[core]
         first, last = image.spike_start[slot : slot + 2]
         _walk(program, owner, name, image.spike_to[first:last], found)
@@ -158,6 +199,8 @@ def _walk(
                 else:
                     slot, delay = int(image.sparse_target[at]), int(image.sparse_delay[at])
                     mantissa = int(image.sparse_weight[at])
+                if (core, slot) not in owner:
+                    continue  # another twin's
                 population, post = owner[core, slot]
                 assert population == symbol.post
                 shift = int(image.profiles[image.profile[slot]]["shift"])

@@ -27,6 +27,7 @@ def mesh_chip(program: Program, **numbers: float) -> Chip:
     limits = {
         f"core_{field.name}": getattr(target, field.name)
         for field in fields(target)
+        if getattr(target, field.name) is not None
         if field.name not in ("name", "mesh")
     }
     sides = {"mesh_rows": target.mesh[0], "mesh_columns": target.mesh[1]}

@@ -58,7 +58,7 @@ def carry_state(
     saturations = new.saturations.copy()
     saturations[0] = old.saturations.sum(axis=0)
     return replace(
-        new,
+        _followed(new, after),
         learning=_carry_learning(old, before, new, after),
         step=old.step,
         saturations=saturations,
@@ -131,6 +131,12 @@ def _rounded(
     return raw.astype(np.int32)
 
 
+def _followed(state: State, program: Program) -> State:
+    """A copy in which twins have the state of their originals."""
+    names = ("u", "v", "adapt", "refractory", "reset_pending", "fired", "wheel", "saturated")
+    return replace(state, **{name: getattr(state, name)[..., program.twin_of] for name in names})
+
+
 def with_values(
     state: State,
     program: Program,
@@ -160,7 +166,7 @@ def with_values(
     if variable == "v":
         v = state.v.copy()
         v[neurons] = raw
-        return replace(state, v=v)
+        return _followed(replace(state, v=v), program)
     u = state.u.copy()
     u[int(variable == "u1"), neurons] = raw
-    return replace(state, u=u)
+    return _followed(replace(state, u=u), program)

@@ -99,6 +99,7 @@ def traffic(program: Program, activity: Activity | None) -> NDArray[np.int64]:
     if activity is not None:
         for population in program.populations:
             neurons[program.global_neurons(population)] = activity.spikes[population.name]
+        neurons = neurons[program.twin_of]
         for source in program.sources:
             first = source.first_channel
             channels[first : first + source.size] = activity.spikes[source.name]
