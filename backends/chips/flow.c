@@ -15,17 +15,6 @@
 #define PREFETCH(what) (void)(what)
 #endif
 
-static inline int lowest(uint64_t set)
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(set);
-#else
-    int bit = 0;
-    for (; !(set & 1); set >>= 1) bit++;
-    return bit;
-#endif
-}
-
 /* How many bits are set; without an instruction for it, which not every processor has. */
 static inline int amount(uint64_t set)
 {
@@ -33,11 +22,6 @@ static inline int amount(uint64_t set)
     set = (set & 0x3333333333333333u) + (set >> 2 & 0x3333333333333333u);
     return (int)(((set + (set >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
-
-/* The outputs that a node of a tree takes. */
-static inline uint64_t outputs_of(const uint32_t *node) { return node[0] | (uint64_t)node[1] << 32; }
-
-static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---------------------------------------------------------------------- events */
 

@@ -79,19 +79,6 @@ typedef struct {
     uint64_t used[WORDS];
 } Loose;
 
-static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static inline int lowest(uint64_t set)
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(set);
-#else
-    int bit = 0;
-    for (; !(set & 1); set >>= 1) bit++;
-    return bit;
-#endif
-}
-
 static inline Behind *behind_of(const Loose *n, const Input *in)
 {
     return &n->behind[in - n->input];
@@ -205,12 +192,6 @@ static inline int64_t send(Loose *n, const Input *from, int32_t k, const Held *p
     place->when = at + in->hop;
     if (in->in - in->out == 1) visit_later(n, k);
     return at;
-}
-
-/* The outputs that a node of a tree takes. */
-static inline uint64_t outputs_of(const uint32_t *node)
-{
-    return node[0] | (uint64_t)node[1] << 32;
 }
 
 /* The forks of the first packet of an input leave; returns as `send`, of the last one. */

@@ -13,6 +13,25 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline int lowest(uint64_t set)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(set);
+#else
+    int bit = 0;
+    for (; !(set & 1); set >>= 1) bit++;
+    return bit;
+#endif
+}
+
+/* The outputs that a node of a tree takes. */
+static inline uint64_t outputs_of(const uint32_t *node)
+{
+    return node[0] | (uint64_t)node[1] << 32;
+}
+
 /* A mesh of tiles, one router of each network in each, and the cores around them. */
 typedef struct {
     int64_t rows, columns;  /* of tiles */

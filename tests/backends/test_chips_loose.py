@@ -3,10 +3,9 @@ paper, and against the network that is exact to the tick."""
 
 import numpy as np
 import pytest
-from support.traffic import random_messages, random_packets, random_shape
+from support.traffic import line, messages_of, random_messages, random_packets, random_shape
 
 from spikeloom.backends.chips import loose, native
-from spikeloom.backends.chips.network import MESSAGE, MeshShape
 from spikeloom.backends.chips.network_run import Network
 
 needs_kernel = pytest.mark.skipif(native.library() is None, reason="the kernel was not compiled")
@@ -87,23 +86,6 @@ def test_nothing_is_lost_nor_faster_than_alone(seed, multicast):
     for core in range(len(shape.tile)):
         own = np.sort(filled[filled["target"] == core], order="done")
         assert (np.diff(own["done"]) >= own["work"][1:]).all()
-
-
-def line(tiles, **changes):
-    """One row of tiles with one core each."""
-    settings = {
-        "rows": 1, "columns": tiles, "tile": np.arange(tiles, dtype=np.int32), "networks": 1,
-        "buffer": 2, "receive": 2, "interval": 3, "inject": 2, "eject": 1, "hop": (9, 4, 9, 5),
-    }  # fmt: skip
-    return MeshShape(**{**settings, **changes})
-
-
-def messages_of(*rows):
-    """Rows of target, make, work."""
-    messages = np.zeros(len(rows), MESSAGE)
-    for name, column in zip(("target", "make", "work"), zip(*rows, strict=True), strict=True):
-        messages[name] = column
-    return messages
 
 
 @pytest.mark.parametrize("compiled", BOTH)

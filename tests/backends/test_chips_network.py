@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support.traffic import random_messages, random_packets, random_shape
+from support.traffic import line, messages_of, random_messages, random_packets, random_shape
 
 from spikeloom.backends.chips import native
-from spikeloom.backends.chips.network import MESSAGE, MeshShape, TickByTick, ports_of
+from spikeloom.backends.chips.network import MESSAGE, TickByTick, ports_of
 from spikeloom.backends.chips.network_run import Journey, Multicast, Network
 from spikeloom.backends.chips.trees import Trees
 from spikeloom.errors import InputError
@@ -123,23 +123,6 @@ def test_a_network_that_is_fed_packets_that_fork_is_its_definition(seed):
     assert sorted(message for part in found[0][0] for message in part) == list(range(count))
     assert packets == list(range(sum(map(len, parts))))
     assert count >= len(packets)
-
-
-def line(tiles, **changes):
-    """One row of tiles with one core each."""
-    settings = {
-        "rows": 1, "columns": tiles, "tile": np.arange(tiles, dtype=np.int32), "networks": 1,
-        "buffer": 2, "receive": 2, "interval": 3, "inject": 2, "eject": 1, "hop": (9, 4, 9, 5),
-    }  # fmt: skip
-    return MeshShape(**{**settings, **changes})
-
-
-def messages_of(*rows):
-    """Rows of target, make, work."""
-    messages = np.zeros(len(rows), MESSAGE)
-    for name, column in zip(("target", "make", "work"), zip(*rows, strict=True), strict=True):
-        messages[name] = column
-    return messages
 
 
 @pytest.mark.parametrize("compiled", BOTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from spikeloom.backends.chips.network import MESSAGE, MeshShape
@@ -60,3 +62,20 @@ def random_packets(
         parts.append(packet)
         groups.append(groups[-1] + len(targets))
     return np.concatenate([heads[:0], *parts]), first, np.array(groups)
+
+
+def line(tiles: int, **changes: Any) -> MeshShape:
+    """One row of tiles with one core each."""
+    settings = {
+        "rows": 1, "columns": tiles, "tile": np.arange(tiles, dtype=np.int32), "networks": 1,
+        "buffer": 2, "receive": 2, "interval": 3, "inject": 2, "eject": 1, "hop": (9, 4, 9, 5),
+    }  # fmt: skip
+    return MeshShape(**{**settings, **changes})
+
+
+def messages_of(*rows: tuple[int, int, int]) -> np.ndarray:
+    """Rows of target, make, work."""
+    messages = np.zeros(len(rows), MESSAGE)
+    for name, column in zip(("target", "make", "work"), zip(*rows, strict=True), strict=True):
+        messages[name] = column
+    return messages
