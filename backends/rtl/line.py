@@ -38,7 +38,7 @@ class LineModel:
         self,
         design: Any,
         bit: float = 0.0,
-        quiet: int = 5000,
+        quiet: int = 16_000,
         compiled: Callable[[Any, str], ctypes.CDLL] = compile_design,
     ):
         text = f"#define SL_PINS {int(bit > 0)}\n{HARNESS.read_text(encoding='utf-8')}"

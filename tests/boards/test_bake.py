@@ -36,7 +36,7 @@ def test_a_baked_network_runs_without_being_sent():
     contents = contents_of(program, geometry)
     device = Device(geometry, description(geometry, DIVISOR), contents)
     reference = ReferenceBackend()
-    with_it = RemoteBackend(InProcess(LineModel(device, bit=DIVISOR, quiet=20_000).exchange))
+    with_it = RemoteBackend(InProcess(LineModel(device, bit=DIVISOR).exchange))
     for seed in (5, 6):  # then another one, which is sent as ever
         program = program_for(NAME, seed)
         record = record_everything(program)

@@ -37,7 +37,7 @@ def board():
         geometry, build="0123456789abcdef", max_payload=256, credit=2048, divisor=DIVISOR,
         fastest=DIVISOR,
     )  # fmt: skip
-    return LineModel(Device(geometry, descriptor), bit=DIVISOR, quiet=4000)
+    return LineModel(Device(geometry, descriptor), bit=DIVISOR)
 
 
 def remote() -> RemoteBackend:

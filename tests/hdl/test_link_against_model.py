@@ -30,7 +30,7 @@ def line():
 
     from spikeloom.backends.rtl.line import LineModel
 
-    return LineModel(EchoDevice(DESCRIPTOR), quiet=4000)
+    return LineModel(EchoDevice(DESCRIPTOR))
 
 
 class Pair:

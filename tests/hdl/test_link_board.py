@@ -38,7 +38,7 @@ def board(percent: int = 0):
     from spikeloom.backends.rtl.line import LineModel
 
     design = EchoBoard(descriptor(divisor=DIVISOR))
-    return LineModel(design, bit=DIVISOR / (1 + percent / 100), quiet=4000)
+    return LineModel(design, bit=DIVISOR / (1 + percent / 100))
 
 
 def work(exchange, tries: int = 10) -> list:
