@@ -118,7 +118,8 @@ def test_the_boards_core_learns_the_digits():
     found = []
     for backend in (RtlBackend(simulator="compiled", geometry=geometry), EmulatorBackend()):
         with Device(backend) as device:
-            found.append(learn(device, program, (data[:20], labels[:20]), data[1200:1205]))
+            shown = (data[:20], labels[:20]), data[1200:1205]
+            found.append(learn(device, program, geometry, *shown))
     spikes, weights, answers = found[0]
     assert len(spikes) > 20
     assert (weights != 0).sum() > 300

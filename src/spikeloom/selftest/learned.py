@@ -56,7 +56,7 @@ def learned_check(url: str, geometry: Geometry, images: int) -> tuple[str, dict[
     count = min(1200, PER_IMAGE * images)
     with open_device(url) as device, open_device("emulator") as emulator:
         found, right = (
-            learn(each, program, (data[:count], labels[:count]), data[1200:][:images])
+            learn(each, program, geometry, (data[:count], labels[:count]), data[1200:][:images])
             for each in (device, emulator)
         )
     for what, mine, other in zip(("spikes", "weights", "answers"), found, right, strict=True):
@@ -81,7 +81,7 @@ def network(geometry: Geometry) -> Network:
     pixels = net.source("pixels", 64)
     cells = LIF(tau_mem=7e-3, v_threshold=1.0, reset="subtract" if geometry.subtract else "value")
     digits = net.population("digits", 10, cells)
-    share = f"{_ETA}*m" if geometry.shared and geometry.factors > 1 else f"{_ETA * _FULL}"
+    share = f"{_ETA}*m" if _modulated(geometry) else f"{_ETA * _FULL}"
     rule = Rule(
         dw=f"{share}*x1*t0 - {share}*x1*y0",
         traces={"x1": Trace(6e-3)},
@@ -95,6 +95,11 @@ def network(geometry: Geometry) -> Network:
     return net
 
 
+def _modulated(geometry: Geometry) -> bool:
+    """Whether the core's rules may multiply a trace by the modulator."""
+    return geometry.shared and geometry.factors > 1
+
+
 def _lacks(error: CompileError) -> UnsupportedError:
     return UnsupportedError(f"the core does not hold it: {error.found or error.problem}")
 
@@ -102,6 +107,7 @@ def _lacks(error: CompileError) -> UnsupportedError:
 def learn(
     device: Device,
     program: Program,
+    geometry: Geometry,
     learned: tuple[NDArray[np.float64], NDArray[np.int64]],
     shown: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -113,7 +119,9 @@ def learn(
     images, labels = learned
     steps = np.arange(len(labels))[:, None] * PERIOD + np.arange(STEPS)
     teacher = np.stack([steps.ravel(), np.repeat(labels, STEPS)], axis=1)
-    inputs = {"pixels": _raster(images), "digits.teacher": teacher, "modulator": ([0], [_FULL])}
+    inputs: dict[str, Any] = {"pixels": _raster(images), "digits.teacher": teacher}
+    if _modulated(geometry):
+        inputs["modulator"] = ([0], [_FULL])
     spikes = device.run(len(images) * PERIOD, inputs).spikes["digits"]
     weights = device.read_weights("pixels->digits").raw
     device.learning = False
