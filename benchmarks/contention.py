@@ -58,7 +58,8 @@ def row(python: str, neurons: int, rate: int, steps: int, seed: int) -> list[str
     routes = in_their_order(Routes.of(program, chip))
     barrier = chip.table("time.barrier", routes.tiles_in_use)
     free, theirs = free - barrier, theirs - barrier
-    activity = Activity(steps, *np.nonzero(spikes), spikes)
+    step, neuron = np.nonzero(spikes)
+    activity = Activity(steps, step, neuron, spikes)
     told = [f"{seed:>4}", f"{neurons:>8}", f"{rate:>4}", f"{theirs.sum() / free.sum():>6.2f}"]
     for mode in MODES:
         ours = StepTimer(routes, chip, mode).run(activity).duration
