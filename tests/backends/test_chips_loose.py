@@ -3,7 +3,14 @@ paper, and against the network that is exact to the tick."""
 
 import numpy as np
 import pytest
-from support.traffic import line, messages_of, random_messages, random_packets, random_shape
+from support.traffic import (
+    assert_no_faster_than_alone,
+    line,
+    messages_of,
+    random_messages,
+    random_packets,
+    random_shape,
+)
 
 from spikeloom.backends.chips import loose, native
 from spikeloom.backends.chips.network_run import Network
@@ -72,15 +79,7 @@ def test_nothing_is_lost_nor_faster_than_alone(seed, multicast):
     packets = np.arange(len(messages) + 1) if groups is None else groups
     source = np.repeat(np.arange(len(shape.tile)), np.diff(first))
     source = np.repeat(source, np.diff(packets))
-    row, column = np.divmod(shape.tile, shape.columns)
-    down = row[filled["target"]] - row[source]
-    right = column[filled["target"]] - column[source]
-    north, east, south, west = shape.hop
-    way = np.maximum(down, 0) * south + np.maximum(-down, 0) * north
-    way += np.maximum(right, 0) * east + np.maximum(-right, 0) * west
-    assert (filled["arrived"] - filled["sent"] >= shape.inject + way + shape.eject).all()
-    assert (filled["done"] - filled["arrived"] >= filled["work"]).all()
-    assert (filled["sent"] >= filled["made"]).all()
+    assert_no_faster_than_alone(shape, filled, source)
     assert (waited >= 0).all()
     # A core works on one message at a time.
     for core in range(len(shape.tile)):

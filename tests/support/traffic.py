@@ -79,3 +79,16 @@ def messages_of(*rows: tuple[int, int, int]) -> np.ndarray:
     for name, column in zip(("target", "make", "work"), zip(*rows, strict=True), strict=True):
         messages[name] = column
     return messages
+
+
+def assert_no_faster_than_alone(shape: MeshShape, filled: np.ndarray, source: np.ndarray) -> None:
+    """Messages take what their ways and their work take at least; ``source`` are their cores."""
+    row, column = np.divmod(shape.tile, shape.columns)
+    down = row[filled["target"]] - row[source]
+    right = column[filled["target"]] - column[source]
+    north, east, south, west = shape.hop
+    way = np.maximum(down, 0) * south + np.maximum(-down, 0) * north
+    way += np.maximum(right, 0) * east + np.maximum(-right, 0) * west
+    assert (filled["arrived"] - filled["sent"] >= shape.inject + way + shape.eject).all()
+    assert (filled["done"] - filled["arrived"] >= filled["work"]).all()
+    assert (filled["sent"] >= filled["made"]).all()
