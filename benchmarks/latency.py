@@ -78,6 +78,7 @@ def measure(
             times = timer.run(part)
             collector.add(times, low, np.zeros(part.steps))
             seconds += float(times.duration.sum())
+        collector.receive(timer.work)
         found.append(steps / (time.process_time() - began))
     peak = peak_bytes()
     return {"speed": statistics.median(found), "bytes": peak, "seconds": seconds / steps}

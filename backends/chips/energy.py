@@ -29,22 +29,13 @@ def count(routes: Routes, activity: Activity) -> NDArray[np.int64]:
     branches; ``message_out`` counts packets, ``message_in`` the cores that they get to. Spikes of
     channels are no cause of ``neuron_spike`` and ``message_out``, which cores pay for.
     """
-    own = routes.source[activity.sender] < routes.cores - 1
-    sums = routes.per_sender[activity.sender]
     counts = np.zeros((activity.steps, len(CAUSES)), np.int64)
     counts[:, 0] = routes.neurons.sum()
     counts[:, 1] = counts[:, 0] if activity.updated is None else activity.updated.sum(axis=1)
-
-    def add(column: int, amounts: NDArray[Any]) -> None:
-        found = np.bincount(activity.step, amounts, activity.steps)
-        counts[:, column] = np.rint(found).astype(np.int64)
-
-    add(2, own)
-    add(3, sums[:, 1])
-    add(4, sums[:, 2])
-    add(5, sums[:, 7] * own)
-    for column, amounts in enumerate(sums[:, [0, 3, 4, 5, 6]].T, 6):
-        add(column, amounts)
+    begins = np.flatnonzero(np.diff(activity.step, prepend=-1))
+    if len(begins):
+        each = np.take(routes.per_sender, activity.sender, axis=0)
+        counts[activity.step[begins], 2:] = np.add.reduceat(each, begins)
     return counts
 
 

@@ -1,222 +1,286 @@
 /* Packets on a mesh whose routers have finite buffers, loosely timed: loose.py in C, equal to it to
  * the tick.
  *
- * Time goes by in spans. Within a span each input whose first packet is due in it is visited once,
- * in whatever order, and takes all its packets on whose departures fall due; where they come to is
- * visited next. A departure is one computation: the tick from which on the packet, the output and
- * the place behind it are there. So most packets go through several routers without any event. */
+ * Time goes by in spans. Within a span inputs whose first packet is due in it are visited in rounds,
+ * one packet each; where it comes to is visited in the next round. A departure is one computation:
+ * the tick from which on the packet, the output and the place behind it are there. So there is no
+ * event for each router, and hardly a branch that is not foreseen: whether an input is to be visited
+ * in this span, later, or not at all, moves the ends of two lists by 0 or 1.
+ *
+ * A visit waits for memory from address to address, so that what it needs is next to each other, and
+ * an entry of a list says where the packet goes. Hence ticks of 32 bits; steps that have no room in
+ * them are refused. */
 
 #include "network.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDES = 4, NOBODY = -1, SLOTS = 512, WORDS = SLOTS / 64, NODE = 2 };
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define INLINE static inline
+#define FETCH(address) ((void)(address))
+#endif
+
+enum { SIDES = 4, NOBODY = -1, NODE = 2, AHEAD = 3, LINE = 64, FETCHED = 5 };
+enum { LINKS, CORES, KINDS };   /* what feeds an input */
+enum { DONE = 0, NO_MEMORY = -1, TOO_LONG = -2 };
+
+#define LATEST ((int32_t)1 << 29)   /* tick of a span, or of a packet that is made */
+#define REACH ((int64_t)1 << 30)    /* ticks that anything else may be later than that */
 
 /* A packet in a buffer, and, when it has left, the tick from which on its place is free. */
 typedef struct {
-    int64_t when;
-    uint32_t place;         /* the core that it goes to */
-    uint32_t load;          /* ticks of work; in a tree its node */
-    uint32_t number;        /* in the results */
+    int32_t when;
+    int32_t next;           /* where it goes from here, as in `to` */
+    int32_t place;          /* the core that it goes to; in a tree its node */
+    uint32_t load;          /* ticks of work */
 } Held;
 
 /* An input of a router, and the link that leads to it: a cache line, and behind it the input's
- * places. Inputs are numbered by the lines before them. */
+ * places. Inputs and doors are numbered by bytes from the first input on, and places by bytes. */
 typedef struct {
-    int64_t gone;           /* when the last packet that left was gone */
-    int64_t link_free;      /* when the link takes the next packet */
-    int64_t waited;
     uint64_t wanted;        /* inputs of the router before it that wait for a place */
-    const int32_t *to;      /* (cores,) the input behind the output to a core, or ~core */
-    uint32_t in, out;       /* packets that came and left, in all */
-    int32_t plane;          /* input 0 of its network */
-    int32_t next;           /* input that is due in the same span */
+    int64_t waited;
+    const int32_t *to;      /* (cores,) the input behind the output to a core; or ~door */
+    int32_t gone;           /* when the last packet that left was gone */
+    int32_t link_free;      /* when the link takes the next packet */
     int32_t hop;            /* ticks of the link */
+    uint32_t head, tail;    /* bytes that left and came, in all */
+    int32_t feeder;         /* the core, or input 0 of the router, that leads to it */
     uint8_t bit, turn;      /* which of its router's; the first of `wanted` whose turn it is */
-    uint8_t queued, network;
+    uint8_t woken;
 } Input;
 
 /* What is seldom asked about an input. */
 typedef struct {
-    int64_t left;           /* when the last of the forks of its first packet left so far */
-    uint64_t pending;       /* outputs that this has yet to take */
-    int32_t feeder;         /* the core, or input 0 of the router, that leads to it */
-    int32_t tile;
+    uint64_t pending;       /* outputs that its first packet has yet to take */
+    int32_t left;           /* when the last of that packet's forks left so far */
+    int32_t router;         /* way 0 of its router */
 } Behind;
 
 /* What is in front of a core, of one network. */
 typedef struct {
-    int64_t link_free;
-    int32_t place;          /* the oldest of `begins` */
-} Queue;
+    int32_t link_free;
+    int32_t core;
+    uint32_t place;         /* packets that came, in all */
+    int32_t begins[];       /* when each of the last ones was begun with: a power of two of them */
+} Door;
+
+_Static_assert(sizeof(Input) <= LINE && sizeof(Held) == 16, "an input is a line and its places");
 
 typedef struct {
-    int64_t sent, made;     /* of the packet that it makes */
-    int64_t free;           /* when it is through with what came so far */
-    int64_t spike, last;    /* that it makes; behind its last one */
+    int32_t sent, made;     /* of the packet that it makes */
+    int32_t free;           /* when it is through with what came so far */
     int32_t packet, left, rest, number, input;
     int32_t sends;          /* network of the packet that it makes */
-    uint8_t busy;
+    int32_t busy;
+    int64_t spike, last;    /* that it makes; behind its last one */
 } Core;
+
+/* An input that is to be visited. */
+typedef struct {
+    int32_t input, ready, next;  /* from when on its first packet may leave, and where to */
+} Entry;
 
 typedef struct {
     Mesh m;
     Traffic *t;
-    int64_t now, horizon, span, end;  /* the number of this span, and the tick at which it ends */
-    int64_t interval;
-    uint32_t buffer, mask;  /* mask: places of an input in memory, a power of two, minus 1 */
-    int32_t inputs, plane, ways, cores, networks, receive, tops, shift, lines;
-    int32_t *to;            /* (tiles, cores) */
-    int32_t *beside;        /* (tiles, inputs) by output, as `to` */
-    Input *input;           /* lines of them */
-    Behind *behind;         /* by the number of the input, without a division */
-    Queue *queue;           /* (cores, networks) */
-    int64_t *begins;        /* (cores, networks, receive) when the last packets were begun with */
+    int32_t interval, inject, eject, receive, shift;
+    uint32_t full, mask, doors_mask;    /* bytes of a full input; of its places, minus 1; of doors */
+    int32_t bytes, door_bytes;          /* of an input, of a door */
+    int32_t doors;                      /* the first one */
+    int32_t inputs, ways, plane, cores, networks, ports;
+    uint32_t most;                      /* ticks of work that there is room for */
+    int32_t too_long;
+    int32_t *to;            /* (networks, tiles, cores) */
+    int32_t *beside;        /* (ways,) by output, as `to` */
+    char *input;
+    Behind *behind;         /* (ways,) */
+    uint32_t *number;       /* of each place: of its packet in the results */
     Core *core;
-    int32_t *stack;         /* inputs to visit */
-    int32_t slot[SLOTS];
-    uint64_t used[WORDS];
+    Entry *list[2][KINDS];  /* of this round and the next one, taking turns */
+    Entry *parked[KINDS];
 } Loose;
 
-static inline Behind *behind_of(const Loose *n, const Input *in)
+/* Ends of the lists: what is to be visited in the next round, and what after this span. */
+typedef struct {
+    Entry *soon[KINDS], *parked[KINDS];
+    int32_t horizon;        /* the tick at which this span ends */
+} Ends;
+
+INLINE int32_t later32(int32_t a, int32_t b) { return a > b ? a : b; }
+
+INLINE Input *at_input(const Loose *n, int32_t k) { return (Input *)(n->input + k); }
+
+INLINE Door *at_door(const Loose *n, int32_t k) { return (Door *)(n->input + k); }
+
+INLINE Held *place_of(Input *in, uint32_t bytes, uint32_t mask)
 {
-    return &n->behind[in - n->input];
+    return (Held *)((char *)in + LINE + (bytes & mask));
 }
 
-static inline Held *place_of(const Loose *n, Input *in, uint32_t number)
+INLINE uint32_t *number_of(const Loose *n, const Held *held)
 {
-    return (Held *)(in + 1) + (number & n->mask);
+    return &n->number[((const char *)held - n->input) / (ptrdiff_t)sizeof(Held)];
 }
 
-static inline void visit_later(Loose *n, int32_t k)
+INLINE Behind *behind_of(const Loose *n, const Input *in)
 {
-    Input *in = &n->input[k];
-    if (in->queued) return;
-    in->queued = 1;
-    n->stack[n->tops++] = k;
+    return &n->behind[((const char *)in - n->input) / n->bytes];
+}
+
+/* An input is visited from tick `ready` on; if `yes` is 0, it is not. */
+INLINE void list(Ends *e, int kind, Entry what, size_t yes)
+{
+    size_t soon = yes & (what.ready < e->horizon);
+    *e->soon[kind] = what;
+    *e->parked[kind] = what;
+    e->soon[kind] += soon;
+    e->parked[kind] += yes - soon;
 }
 
 /* ---------------------------------------------------------------------- cores that make packets */
 
 /* When the core's next packet is ready, if it has one. */
-static inline void make(Loose *n, Core *core)
+INLINE void make(Loose *n, Core *core, int each, int trees)
 {
+    int64_t made;
     if (core->left) {
         core->left--;
         core->packet++;
         core->number++;
-        core->made = core->sent + core->rest;
+        made = (int64_t)core->sent + core->rest;
     } else if (core->spike == core->last) {
         core->busy = 0;
         return;
     } else {
         const Spike *s = &n->t->spike[core->spike++];
+        if (core->spike != core->last && !trees)
+            for (int k = 0; k < FETCHED; k++) {
+                FETCH(n->t->target + s[1].first + k * 16);
+                FETCH(n->t->work + s[1].first + k * 16);
+            }
         core->busy = 1;
-        core->made = later(s->begin, core->sent) + s->lead;
+        made = later(s->begin, core->sent) + s->lead;
         core->packet = s->first;
         core->left = s->count - 1;
         core->number = s->number;
         core->rest = s->rest;
     }
-    if (n->t->made) {
-        int64_t which = n->t->tree ? core->spike - 1 : core->number;
-        n->t->made[which * n->t->stride] = core->made;
+    if (made > LATEST) {
+        n->too_long = 1;
+        core->busy = 0;
+        return;
+    }
+    core->made = (int32_t)made;
+    if (each && n->t->made) {
+        int64_t which = trees ? core->spike - 1 : core->number;
+        n->t->made[which * n->t->stride] = made;
     }
 }
 
 /* A core's packets enter its router as long as there are places. */
-static void fill(Loose *n, int32_t c)
+INLINE void fill(Loose *n, Ends *e, int32_t c, int each, int trees)
 {
     Core *core = &n->core[c];
     Traffic *t = n->t;
     while (core->busy) {
-        int32_t k = core->input + core->sends * n->plane * n->lines;
-        Input *in = &n->input[k];
-        if (in->in - in->out == n->buffer) return;
-        core->sent = core->made;
-        if (in->in >= n->buffer)
-            core->sent = later(core->made, place_of(n, in, in->in - n->buffer)->when);
-        if (t->sent)
-            t->sent[(t->tree ? core->spike - 1 : core->number) * t->stride] = core->sent;
-        if (++core->sends == n->networks) core->sends = 0;
-        uint32_t target = (uint32_t)t->target[core->packet];
-        Held packet = {.when = core->sent + n->m.inject, .number = (uint32_t)core->number};
-        if (t->tree) {
-            packet.load = target;
-        } else {
-            packet.place = target;
-            packet.load = (uint32_t)t->work[core->packet];
+        int32_t k = core->input + core->sends * n->plane;
+        Input *in = at_input(n, k);
+        if (in->tail - in->head == n->full) return;
+        Held *held = place_of(in, in->tail, n->mask);
+        core->sent = later32(core->made, held->when);
+        core->sends++;
+        core->sends &= -(core->sends != n->networks);
+        held->when = core->sent + n->inject;
+        held->place = t->target[core->packet];
+        if (!trees) {
+            held->next = in->to[held->place];
+            held->load = (uint32_t)t->work[core->packet];
+            if (held->load > n->most) n->too_long = 1;
         }
-        *place_of(n, in, in->in++) = packet;
-        if (in->in - in->out == 1) visit_later(n, k);
-        make(n, core);
+        if (each) {
+            *number_of(n, held) = (uint32_t)core->number;
+            if (t->sent)
+                t->sent[(trees ? core->spike - 1 : core->number) * t->stride] = core->sent;
+        }
+        list(e, CORES, (Entry){k, later32(held->when, in->gone), held->next}, in->tail == in->head);
+        in->tail += (uint32_t)sizeof(Held);
+        make(n, core, each, trees);
     }
 }
 
 /* ---------------------------------------------------------------------- routers */
 
 /* A packet goes to a core, which works on what comes in that order; returns when it leaves. */
-static inline int64_t deliver(Loose *n, int32_t c, int32_t network, const Held *packet,
-                              uint32_t load, int64_t ready)
+INLINE int32_t deliver(Loose *n, Door *door, uint32_t load, uint32_t number, int32_t ready, int each)
 {
-    int32_t what = c * n->networks + network;
-    Queue *queue = &n->queue[what];
-    int64_t *begin = &n->begins[what * n->receive + queue->place];
-    Traffic *t = n->t;
-    int64_t at = later(later(ready, queue->link_free), *begin);
-    queue->link_free = at + n->interval;
-    queue->place = queue->place + 1 < n->receive ? queue->place + 1 : 0;
-    *begin = later(at + n->m.eject, n->core[c].free);
-    n->core[c].free = *begin + load;
-    if (t->arrived) t->arrived[packet->number * t->stride] = at + n->m.eject;
-    if (t->done) t->done[packet->number * t->stride] = n->core[c].free;
+    uint32_t place = door->place++, mask = n->doors_mask;
+    int32_t at = later32(later32(ready, door->link_free), door->begins[place & mask]);
+    Core *core = &n->core[door->core];
+    int32_t begin = later32(at + n->eject, core->free);
+    door->link_free = at + n->interval;
+    door->begins[(place + (uint32_t)n->receive) & mask] = begin;
+    core->free = begin + (int32_t)load;
+    if (each && n->t->arrived) n->t->arrived[number * n->t->stride] = at + n->eject;
+    if (each && n->t->done) n->t->done[number * n->t->stride] = core->free;
     return at;
 }
 
 /* A packet takes a link; returns when it leaves, or NOBODY as long as there is no place behind. */
-static inline int64_t send(Loose *n, const Input *from, int32_t k, const Held *packet,
-                           int64_t ready)
+INLINE int32_t send(Loose *n, Ends *e, const Input *from, int32_t k, const Held *packet,
+                    int32_t place, int32_t ready, int each, int trees)
 {
-    Input *in = &n->input[k];
-    if (in->in - in->out == n->buffer) {
+    Input *in = at_input(n, k);
+    const uint32_t tail = in->tail, held = tail - in->head;
+    if (held == n->full) {
         in->wanted |= (uint64_t)1 << from->bit;
         return NOBODY;
     }
-    int64_t at = later(ready, in->link_free);
-    if (in->in >= n->buffer) at = later(at, place_of(n, in, in->in - n->buffer)->when);
+    Held *there = place_of(in, tail, n->mask);
+    int32_t at = later32(later32(ready, in->link_free), there->when);
+    in->tail = tail + (uint32_t)sizeof(Held);
     in->link_free = at + n->interval;
     in->waited += at - ready;
-    Held *place = place_of(n, in, in->in++);
-    *place = *packet;
-    place->when = at + in->hop;
-    if (in->in - in->out == 1) visit_later(n, k);
+    there->when = at + in->hop;
+    if (trees) {
+        there->place = place;
+    } else {
+        there->next = in->to[place];
+        memcpy(&there->place, &packet->place, sizeof there->place + sizeof there->load);
+    }
+    if (each) *number_of(n, there) = *number_of(n, packet);
+    list(e, LINKS, (Entry){k, later32(there->when, in->gone), there->next}, held == 0);
     return at;
 }
 
 /* The forks of the first packet of an input leave; returns as `send`, of the last one. */
-static int64_t split(Loose *n, Input *in, const Held *packet, int64_t ready)
+static int32_t split(Loose *n, Ends *e, Input *in, const Held *packet, int32_t ready)
 {
     Behind *behind = behind_of(n, in);
-    const uint32_t *node = n->t->tree + packet->load, *branch = node + NODE;
-    const int32_t *beside = n->beside + behind->tile * n->inputs;
+    const uint32_t *node = n->t->tree + packet->place, *branch = node + NODE;
+    const int32_t *beside = n->beside + behind->router;
     uint64_t still = 0, outputs = outputs_of(node);
     if (!behind->pending) behind->pending = outputs, behind->left = 0;
     for (uint64_t set = outputs; set; set &= set - 1, branch++) {
         uint64_t mine = set & (~set + 1);
         if (!(behind->pending & mine)) continue;
-        int32_t to = beside[lowest(set)];
-        Held copy = *packet;
-        int64_t at;
-        copy.load = *branch;
+        int32_t to = beside[lowest(set)], at;
         if (to >= 0) {
-            at = send(n, in, in->plane + to, &copy, ready);
+            at = send(n, e, in, to, packet, (int32_t)*branch, ready, 1, 1);
+            if (at == NOBODY) still |= mine;
+            else at_input(n, to)->wanted &= ~((uint64_t)1 << in->bit);
         } else {
-            copy.number += *branch;
-            at = deliver(n, ~to, in->network, &copy, (uint32_t)n->t->work[*branch], ready);
+            uint32_t load = (uint32_t)n->t->work[*branch];
+            if (load > n->most) n->too_long = 1;
+            at = deliver(n, at_door(n, ~to), load, *number_of(n, packet) + *branch, ready,
+                         1);
         }
-        if (at == NOBODY) still |= mine;
-        behind->left = later(behind->left, at);
+        behind->left = later32(behind->left, at);
     }
     behind->pending = still;
     return still ? NOBODY : behind->left;
@@ -233,94 +297,118 @@ static inline int chosen(const Loose *n, const Input *in)
     return lowest(in->wanted);
 }
 
-/* There is a place more in an input. */
-static inline void freed(Loose *n, Input *in)
+/* There is a place more in an input, for one of those that wait. */
+INLINE void wake(Loose *n, Ends *e, Input *in, int trees)
 {
-    if (in->bit >= SIDES) {
-        fill(n, behind_of(n, in)->feeder);
-    } else if (in->wanted) {
-        int bit = chosen(n, in);
-        in->wanted &= ~((uint64_t)1 << bit);
-        in->turn = (uint8_t)(bit + 1);
-        visit_later(n, behind_of(n, in)->feeder + bit * n->lines);
+    int bit = chosen(n, in);
+    in->wanted &= ~((uint64_t)1 << bit);
+    in->turn = (uint8_t)(bit + 1);
+    int32_t k = in->feeder + bit * n->bytes;
+    Input *waits = at_input(n, k);
+    if (trees) {    /* others wait for one place at a time */
+        if (waits->woken) return;
+        waits->woken = 1;
     }
+    Held *packet = place_of(waits, waits->head, n->mask);
+    *e->soon[bit < SIDES ? LINKS : CORES]++ =
+        (Entry){k, later32(packet->when, waits->gone), packet->next};
 }
 
-/* An input is looked at again in the span of tick `when`, or at the end of the wheel's turn. */
-static inline void due(Loose *n, int32_t k, int64_t when)
+/* The first packet of an input leaves, if it can. */
+INLINE void visit(Loose *n, Ends *e, int kind, Entry entry, int each, int trees)
 {
-    int64_t span = when >> n->shift;
-    if (span >= n->span + SLOTS) span = n->span + SLOTS - 1;
-    int32_t s = (int32_t)(span & (SLOTS - 1));
-    n->input[k].queued = 1;
-    n->input[k].next = n->slot[s];
-    n->slot[s] = k;
-    n->used[s >> 6] |= (uint64_t)1 << (s & 63);
+    Input *in = at_input(n, entry.input);
+    const uint32_t mask = n->mask;
+    uint32_t head = in->head;
+    Held *packet = place_of(in, head, mask);
+    int32_t at;
+    if (trees) {
+        in->woken = 0;
+        at = split(n, e, in, packet, entry.ready);
+        if (at == NOBODY) return;
+    } else if (entry.next >= 0) {
+        at = send(n, e, in, entry.next, packet, packet->place, entry.ready, each, trees);
+        if (at == NOBODY) return;
+    } else {
+        at = deliver(n, at_door(n, ~entry.next), packet->load, each ? *number_of(n, packet) : 0,
+                     entry.ready, each);
+    }
+    int32_t gone = at + n->interval;
+    in->gone = gone;
+    /* where the packet comes to that gets its place */
+    place_of(in, head + n->full, mask)->when = gone;
+    head += (uint32_t)sizeof(Held);
+    in->head = head;
+    const Held *next = place_of(in, head, mask);
+    list(e, kind, (Entry){entry.input, later32(next->when, gone), next->next}, in->tail != head);
+    if (kind == CORES) fill(n, e, in->feeder, each, trees);
+    else if (in->wanted) wake(n, e, in, trees);
 }
 
-/* All packets of an input leave that can in this span. */
-static inline void visit(Loose *n, int32_t k)
+/* What was parked and falls due before the horizon is to be visited. */
+static void unpark(Loose *n, Ends *e, int kind)
 {
-    Input *in = &n->input[k];
-    const int trees = n->t->tree != NULL;
-    while (in->in != in->out) {
-        Held *packet = place_of(n, in, in->out);
-        int64_t ready = later(packet->when, in->gone), at;
-        if (ready >= n->horizon) {
-            due(n, k, ready);
-            return;
+    Entry *kept = n->parked[kind], *end = e->parked[kind], *soon = e->soon[kind];
+    for (const Entry *entry = kept; entry != end; entry++) {
+        Entry what = *entry;
+        uint32_t now = what.ready < e->horizon;
+        *soon = what;
+        soon += now;
+        *kept = what;
+        kept += now ^ 1;
+    }
+    e->soon[kind] = soon;
+    e->parked[kind] = kept;
+}
+
+/* The next span in which any input is due begins; 0: there is none. */
+static int next_span(Loose *n, Ends *e)
+{
+    int32_t least = INT32_MAX;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (const Entry *entry = n->parked[kind]; entry != e->parked[kind]; entry++)
+            least = least < entry->ready ? least : entry->ready;
+    if (least > LATEST) {
+        n->too_long |= least != INT32_MAX;
+        return 0;
+    }
+    e->horizon = ((least >> n->shift) + 1) << n->shift;
+    for (int kind = 0; kind < KINDS; kind++) unpark(n, e, kind);
+    return 1;
+}
+
+INLINE void rounds(Loose *n, Ends *given, int each, int trees)
+{
+    Ends e = *given;
+    int which = 0;
+    for (int32_t c = 0; c < n->cores; c++) {
+        make(n, &n->core[c], each, trees);
+        fill(n, &e, c, each, trees);
+    }
+    do {
+        for (;;) {
+            const Entry *link = n->list[which][LINKS], *links = e.soon[LINKS];
+            const Entry *core = n->list[which][CORES], *cores = e.soon[CORES];
+            if (link == links && core == cores) break;
+            which ^= 1;
+            for (int kind = 0; kind < KINDS; kind++) e.soon[kind] = n->list[which][kind];
+            for (; link != links; link++) {
+                FETCH(n->input + (link[AHEAD].next ^ (link[AHEAD].next >> 31)));
+                visit(n, &e, LINKS, *link, each, trees);
+            }
+            for (; core != cores; core++) {
+                FETCH(n->input + (core[AHEAD].next ^ (core[AHEAD].next >> 31)));
+                visit(n, &e, CORES, *core, each, trees);
+            }
         }
-        if (trees) {
-            at = split(n, in, packet, ready);
-        } else {
-            int32_t to = in->to[packet->place];
-            if (to >= 0)
-                at = send(n, in, in->plane + to, packet, ready);
-            else
-                at = deliver(n, ~to, in->network, packet, packet->load, ready);
-        }
-        if (at == NOBODY) break;
-        packet->when = in->gone = at + n->interval;
-        in->out++;
-        freed(n, in);
-    }
-    in->queued = 0;
+    } while (!n->too_long && next_span(n, &e));
 }
 
-static inline void visit_all(Loose *n)
+static void run(Loose *n, Ends *e)
 {
-    while (n->tops) visit(n, n->stack[--n->tops]);
-}
-
-/* The next span in which any input is due; NOBODY: there is none. */
-static int64_t next_span(const Loose *n)
-{
-    int32_t s = (int32_t)((n->span + 1) & (SLOTS - 1)), word = s >> 6;
-    uint64_t set = n->used[word] >> (s & 63) << (s & 63);
-    for (int k = 0; k <= WORDS; k++) {
-        if (set) return n->span + 1 + ((word * 64 + lowest(set) - s) & (SLOTS - 1));
-        word = (word + 1) & (WORDS - 1);
-        set = n->used[word];
-    }
-    return NOBODY;
-}
-
-static void run(Loose *n)
-{
-    visit_all(n);
-    for (int64_t span = next_span(n); span != NOBODY; span = next_span(n)) {
-        int32_t s = (int32_t)(span & (SLOTS - 1)), next, k = n->slot[s];
-        n->span = span;
-        n->horizon = (span + 1) << n->shift;
-        n->slot[s] = NOBODY;
-        n->used[s >> 6] &= ~((uint64_t)1 << (s & 63));
-        for (; k != NOBODY; k = next) {
-            next = n->input[k].next;
-            n->input[k].queued = 1;
-            visit(n, k);
-            visit_all(n);
-        }
-    }
+    if (n->t->tree) rounds(n, e, 1, 1);
+    else if (n->t->made || n->t->sent || n->t->arrived || n->t->done) rounds(n, e, 1, 0);
+    else rounds(n, e, 0, 0);
 }
 
 /* ---------------------------------------------------------------------- the mesh */
@@ -340,75 +428,70 @@ static void build(Loose *n)
 {
     const Mesh *m = &n->m;
     int32_t tiles = (int32_t)(m->rows * m->columns), columns = (int32_t)m->columns;
-    int32_t router = n->inputs * n->lines;
-    for (int32_t tile = 0; tile < tiles; tile++) {
-        int32_t *beside = &n->beside[tile * n->inputs];
-        for (int32_t o = 0; o < n->inputs; o++) {
-            int32_t far = o < SIDES ? neighbour(m, tile, o) : m->core[tile * m->ports + o - SIDES];
-            /* at the edge, and where there is no core, is nothing that is ever taken */
-            beside[o] = far == NOBODY || o >= SIDES ? ~far : far * router + (o ^ 2) * n->lines;
-        }
-        for (int32_t c = 0; c < n->cores; c++) {
-            int32_t there = m->tile[c], right = there % columns - tile % columns;
-            int32_t o = SIDES + m->port[c];
-            if (right || there != tile) o = right ? (right > 0 ? 1 : 3) : there > tile ? 2 : 0;
-            n->to[(size_t)tile * (size_t)n->cores + (size_t)c] = beside[o];
-        }
-    }
     for (int32_t k = 0; k < n->ways; k++) {
-        int32_t i = k % n->inputs, tile = k / n->inputs % tiles, network = k / n->plane;
-        int32_t plane = network * n->plane * n->lines;
+        int32_t i = k % n->inputs, tile = k / n->inputs % tiles, network = k / n->inputs / tiles;
         int32_t far = i < SIDES ? neighbour(m, tile, i) : m->core[tile * m->ports + i - SIDES];
-        n->input[k * n->lines] = (Input){
-            .to = n->to + (size_t)tile * (size_t)n->cores, .plane = plane, .bit = (uint8_t)i,
-            .network = (uint8_t)network, .hop = (int32_t)(i < SIDES ? m->hop[i ^ 2] : 0)};
-        n->behind[k * n->lines] = (Behind){
-            .tile = tile, .feeder = i < SIDES ? plane + far * router : far};
+        int32_t router = (network * tiles + far) * n->inputs * n->bytes;
+        int32_t door = n->doors + (network * n->cores + far) * n->door_bytes;
+        /* at the edge, and where there is no core, is nothing that is ever taken */
+        n->beside[k] = far == NOBODY ? NOBODY : i < SIDES ? router + (i ^ 2) * n->bytes : ~door;
+        n->behind[k].router = k - i;
+        *at_input(n, k * n->bytes) = (Input){
+            .to = n->to + (size_t)(network * tiles + tile) * (size_t)n->cores, .bit = (uint8_t)i,
+            .feeder = i < SIDES ? router : far,
+            .hop = (int32_t)(i < SIDES ? m->hop[i ^ 2] : 0)};
+    }
+    for (int32_t k = 0; k < n->networks * tiles; k++) {
+        int32_t tile = k % tiles, column = tile % columns;
+        for (int32_t c = 0; c < n->cores; c++) {
+            int32_t there = m->tile[c], right = there % columns - column, o = SIDES + m->port[c];
+            if (right || there != tile) o = right ? (right > 0 ? 1 : 3) : there > tile ? 2 : 0;
+            n->to[(size_t)k * (size_t)n->cores + (size_t)c] = n->beside[k * n->inputs + o];
+        }
     }
     for (int32_t c = 0; c < n->cores; c++)
-        n->core[c].input = (m->tile[c] * n->inputs + SIDES + m->port[c]) * n->lines;
-    for (int32_t s = 0; s < SLOTS; s++) n->slot[s] = NOBODY;
+        n->core[c].input = (m->tile[c] * n->inputs + SIDES + m->port[c]) * n->bytes;
 }
 
 /* The mesh at rest. */
 static void clear(Loose *n)
 {
     for (int32_t k = 0; k < n->ways; k++) {
-        Input *in = &n->input[k * n->lines];
+        Input *in = at_input(n, k * n->bytes);
         in->gone = in->link_free = 0;
-        in->in = in->out = 0;
+        in->head = in->tail = 0;
         in->turn = 0;
+        memset((char *)in + LINE, 0, (size_t)(n->bytes - LINE));
     }
-    size_t queues = (size_t)n->cores * (size_t)n->networks;
-    memset(n->queue, 0, queues * sizeof *n->queue);
-    memset(n->begins, 0, queues * (size_t)n->receive * sizeof *n->begins);
-    n->span = 0;
-    n->horizon = (int64_t)1 << n->shift;
+    memset(at_door(n, n->doors), 0, (size_t)n->networks * (size_t)n->cores * (size_t)n->door_bytes);
+    for (int32_t k = 0; k < n->networks * n->cores; k++)
+        at_door(n, n->doors + k * n->door_bytes)->core = k % n->cores;
 }
 
 /* Adds up what went over the links in a step. */
 static void read_links(Loose *n)
 {
     for (int32_t k = 0; k < n->ways; k++) {
-        Input *in = &n->input[k * n->lines];
-        if (in->bit >= SIDES || !in->in) continue;
-        int64_t router = n->behind[k * n->lines].feeder / (n->inputs * n->lines);
-        n->t->passed[router * SIDES + (in->bit ^ 2)] += in->in;
-        n->t->waited[router * SIDES + (in->bit ^ 2)] += in->waited;
+        Input *in = at_input(n, k * n->bytes);
+        if (in->bit >= SIDES || !in->tail) continue;
+        int64_t link = in->feeder / (n->inputs * n->bytes) * SIDES + (in->bit ^ 2);
+        n->t->passed[link] += in->tail / (uint32_t)sizeof(Held);
+        n->t->waited[link] += in->waited;
         in->waited = 0;
     }
 }
 
 static void one_step(Loose *n, const int64_t *first, int64_t *end, int64_t *sent)
 {
+    Ends e = {.horizon = (int32_t)1 << n->shift};
+    for (int kind = 0; kind < KINDS; kind++)
+        e.soon[kind] = n->list[0][kind], e.parked[kind] = n->parked[kind];
     clear(n);
     for (int32_t c = 0; c < n->cores; c++) {
         Core *core = &n->core[c];
         *core = (Core){.input = core->input, .spike = first[c], .last = first[c + 1]};
-        make(n, core);
-        fill(n, c);
     }
-    run(n);
+    run(n, &e);
     read_links(n);
     *end = 0;
     for (int32_t c = 0; c < n->cores; c++) {
@@ -417,57 +500,98 @@ static void one_step(Loose *n, const int64_t *first, int64_t *end, int64_t *sent
     }
 }
 
+/* Whether the numbers of a mesh have room. What is visited is due by the end of the span, and an
+ * input sends nothing as long as what it sent last leaves later. So a link is taken beyond that by
+ * one packet of each input of its router at most, after those that do the same in each router
+ * ahead, and a core has no more work beyond that than what waits in front of it. */
+static int has_room(Loose *n)
+{
+    const Mesh *m = &n->m;
+    int64_t ticks = m->interval + m->inject + m->eject;
+    int64_t routers = m->networks + m->rows + m->columns;
+    int64_t places = m->buffer + routers * (m->receive + SIDES + m->ports + 1) + 2;
+    for (int side = 0; side < SIDES; side++) ticks += m->hop[side];
+    if (places > (1 << 16) || ticks * places > REACH / 2 || n->shift > 28) return 0;
+    n->most = (uint32_t)(REACH / 2 / places);
+    return 1;
+}
+
+static uint32_t power_of_two(int64_t least)
+{
+    uint32_t found = 1;
+    while (found < least) found *= 2;
+    return found;
+}
+
 enum { PARTS = 8 };
 
-/* As sl_chips_steps, loosely: in spans of 2 ** shift ticks. Returns 0, or -1 where there is no
- * memory, or the mesh is larger than words have room for. */
+/* The tables, in one piece of memory; NULL: there is none. */
+static char *reserve(Loose *n)
+{
+    const Mesh *m = &n->m;
+    uint32_t places = power_of_two(m->buffer), line = LINE / sizeof(Held);
+    if (places < line) places = line;
+    n->full = (uint32_t)m->buffer * (uint32_t)sizeof(Held);
+    n->mask = places * (uint32_t)sizeof(Held) - 1;
+    n->bytes = LINE + (int32_t)n->mask + 1;
+    n->doors_mask = power_of_two(m->receive) - 1;
+    n->door_bytes = (int32_t)(sizeof(Door) + (n->doors_mask + 1) * sizeof(int32_t));
+    n->inputs = SIDES + (int32_t)m->ports;
+    int64_t all = m->networks * m->rows * m->columns * n->inputs;
+    if (all * n->bytes > INT32_MAX) return NULL;
+    n->ways = (int32_t)all;
+    n->plane = n->ways / n->networks * n->bytes;
+    size_t ways = (size_t)n->ways, cores = (size_t)n->cores, lists = (ways + AHEAD + 1) * KINDS;
+    size_t tiles = (size_t)(m->rows * m->columns), bytes = ways * (size_t)n->bytes;
+    size_t networks = (size_t)n->networks, doors = cores * networks * (size_t)n->door_bytes;
+    if (bytes + doors > INT32_MAX) return NULL;
+    size_t size[PARTS] = {bytes + doors, ways * sizeof(Behind), bytes / sizeof(Held) * 4,
+                          cores * sizeof(Core), 2 * lists * sizeof(Entry), lists * sizeof(Entry),
+                          ways * 4, networks * tiles * cores * 4};
+    size_t total = 0;
+    for (int k = 0; k < PARTS; k++) total += size[k] = (size[k] + LINE - 1) / LINE * LINE;
+    char *part[PARTS], *memory = calloc(1, total + LINE - 1), *p = memory;
+    if (!p) return NULL;
+    p += -(uintptr_t)p & (LINE - 1);
+    for (int k = 0; k < PARTS; p += size[k++]) part[k] = p;
+    n->input = part[0];
+    n->doors = (int32_t)bytes;
+    n->behind = (Behind *)part[1];
+    n->number = (uint32_t *)part[2];
+    n->core = (Core *)part[3];
+    for (int k = 0; k < 2 * KINDS; k++)
+        n->list[k / KINDS][k % KINDS] = (Entry *)part[4] + (size_t)k * lists / KINDS;
+    for (int k = 0; k < KINDS; k++) n->parked[k] = (Entry *)part[5] + (size_t)k * lists / KINDS;
+    n->beside = (int32_t *)part[6];
+    n->to = (int32_t *)part[7];
+    return memory;
+}
+
+/* As sl_chips_steps, loosely: in spans of 2 ** shift ticks. Returns DONE; NO_MEMORY, also where the
+ * mesh is larger than words have room for; or TOO_LONG, a step for ticks of 32 bits. */
 EXPORT int64_t sl_chips_loose(const Mesh *mesh, Traffic *t, int64_t shift, int64_t steps,
                               const int64_t *first, int64_t *end, int64_t *sent)
 {
     Loose *n = SIDES + mesh->ports > 63 ? NULL : calloc(1, sizeof *n);
-    if (!n) return -1;
+    if (!n) return NO_MEMORY;
     n->m = *mesh;
     n->t = t;
     n->shift = (int32_t)shift;
-    n->interval = mesh->interval;
+    int64_t found = has_room(n) ? DONE : TOO_LONG;
+    n->interval = (int32_t)mesh->interval;
+    n->inject = (int32_t)mesh->inject;
+    n->eject = (int32_t)mesh->eject;
     n->cores = (int32_t)mesh->cores;
     n->networks = (int32_t)mesh->networks;
     n->receive = (int32_t)mesh->receive;
-    n->buffer = (uint32_t)mesh->buffer;
-    while (n->mask + 1 < n->buffer) n->mask = 2 * n->mask + 1;
-    n->lines = 1 + (int32_t)(((n->mask + 1) * sizeof(Held) + 63) / 64);
-    n->inputs = SIDES + (int32_t)mesh->ports;
-    n->plane = (int32_t)(mesh->rows * mesh->columns) * n->inputs;
-    n->ways = n->networks * n->plane;
-    size_t ways = (size_t)n->ways, cores = (size_t)n->cores;
-    size_t queues = cores * (size_t)n->networks;
-    size_t size[PARTS] = {ways * (size_t)n->lines * sizeof(Input),
-                          ways * (size_t)n->lines * sizeof(Behind),
-                          queues * sizeof(Queue), queues * (size_t)n->receive * sizeof(int64_t),
-                          cores * sizeof(Core), ways * sizeof(int32_t),
-                          (size_t)n->plane * sizeof(int32_t),
-                          (size_t)(mesh->rows * mesh->columns) * cores * sizeof(int32_t)};
-    size_t total = 0;
-    for (int k = 0; k < PARTS; k++) total += size[k] = (size[k] + 63) & ~(size_t)63;
-    char *part[PARTS], *memory = calloc(1, total + 63), *p = memory;
-    if (!p) {
-        free(n);
-        return -1;
-    }
-    p += -(uintptr_t)p & 63;
-    for (int k = 0; k < PARTS; p += size[k++]) part[k] = p;
-    n->input = (Input *)part[0];
-    n->behind = (Behind *)part[1];
-    n->queue = (Queue *)part[2];
-    n->begins = (int64_t *)part[3];
-    n->core = (Core *)part[4];
-    n->stack = (int32_t *)part[5];
-    n->beside = (int32_t *)part[6];
-    n->to = (int32_t *)part[7];
-    build(n);
-    for (int64_t s = 0; s < steps; s++)
+    char *memory = found == DONE ? reserve(n) : NULL;
+    if (memory) build(n);
+    else if (found == DONE) found = NO_MEMORY;
+    for (int64_t s = 0; s < steps && found == DONE; s++) {
         one_step(n, first + s * n->cores, end + s, sent + s * n->cores);
+        if (n->too_long) found = TOO_LONG;
+    }
     free(memory);
     free(n);
-    return 0;
+    return found;
 }

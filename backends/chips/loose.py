@@ -1,12 +1,13 @@
 """Messages on a mesh of routers, loosely timed: the readable definition of ``loose.c``.
 
 Routers, links and cores are those of ``network.py``. Time goes by in spans of some ticks: within a
-span each input whose first packet is due in it is visited once, and all of its packets that are due
-leave; the inputs that they come to are visited next. When a packet leaves is one computation: the
-first tick in which it is there, the one before it is gone, and the output and a place behind that
-are free. So two packets that are less than a span apart may take a link in the wrong order, and a
-packet that is to leave later than the span has its output already: ``network.py`` without the wheel
-of events. A core works on packets in the order in which they were sent to it.
+span inputs are visited in rounds, and with a visit the first packet of an input leaves. Where it
+comes to, and the input that it leaves, are visited in the next round if their first packets are due
+within the span. When a packet leaves is one computation: the first tick in which it is there, the
+one before it is gone, and the output and a place behind that are free. So two packets that are less
+than a span apart may take a link in the wrong order, and a packet that is to leave later than the
+span has its output already: ``network.py`` without the wheel of events. A core works on packets in
+the order in which they were sent to it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from .network import FIXED, SIDES, MeshShape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FARTHEST = 512
-"""Spans; an input that is due later is looked at once so much time has gone by."""
-
 _Key = tuple[int, int, int]
 
 
@@ -33,7 +31,8 @@ class _Input:
     """An input of a router, and the link that leads to it.
 
     ``packets`` have the tick from which on they are there, and their messages; ``gone`` is when
-    each of those that left was; ``asks`` what the first one has to bring, by side.
+    each of those that left was; ``asks`` what the first one has to bring, by side; ``woken`` that
+    it is visited in the next round because there is a place for it.
     """
 
     packets: deque[tuple[int, tuple[int, ...]]] = field(default_factory=deque)
@@ -44,7 +43,7 @@ class _Input:
     left: int = 0
     wanted: set[int] = field(default_factory=set)
     turn: int = 0
-    queued: bool = False
+    woken: bool = False
 
 
 @dataclass
@@ -107,21 +106,33 @@ class LooselyTimed:
         }
         self.passed = np.zeros((networks, self.tiles, SIDES), np.int64)
         self.waited = np.zeros_like(self.passed)
-        self.due: dict[int, list[_Key]] = {}
-        self.to_visit: list[_Key] = []
-        self.span = 0
+        # To be visited in the next round, and after this span: behind links, and behind cores.
+        self.soon: tuple[list[_Key], list[_Key]] = ([], [])
+        self.parked: tuple[list[_Key], list[_Key]] = ([], [])
+        self.horizon = 1 << shift
 
     def run(self) -> None:
         """To the end."""
         for core in range(len(self.cores)):
             self._make(core)
             self._fill(core)
-        self._visit_all()
-        while self.due:
-            self.span = min(self.due)
-            for key in reversed(self.due.pop(self.span)):  # what became due last goes first
+        self._rounds()
+        while any(self.parked):
+            least = min(self._ready(key) for keys in self.parked for key in keys)
+            self.horizon = ((least >> self.shift) + 1) << self.shift
+            for keys in self.parked:
+                waiting, keys[:] = list(keys), []
+                for key in waiting:
+                    self._list(key)
+            self._rounds()
+
+    def _rounds(self) -> None:
+        while any(self.soon):
+            now = [key for keys in self.soon for key in keys]
+            for keys in self.soon:
+                keys.clear()
+            for key in now:
                 self._visit(key)
-                self._visit_all()
 
     # ------------------------------------------------------------------ cores
 
@@ -177,35 +188,30 @@ class LooselyTimed:
         held.packets.append((when, packet))
         held.came += 1
         if len(held.packets) == 1:
-            self._visit_later(key)
+            self._list(key)
 
-    def _visit_later(self, key: _Key) -> None:
-        if not self.inputs[key].queued:
-            self.inputs[key].queued = True
-            self.to_visit.append(key)
+    def _ready(self, key: _Key) -> int:
+        """From when on an input's first packet may leave."""
+        held = self.inputs[key]
+        return max(held.packets[0][0], held.gone[-1] if held.gone else 0)
 
-    def _visit_all(self) -> None:
-        while self.to_visit:
-            self._visit(self.to_visit.pop())
+    def _list(self, key: _Key) -> None:
+        """An input is visited in the next round, or later than in this span."""
+        lists = self.soon if self._ready(key) < self.horizon else self.parked
+        lists[key[2] >= SIDES].append(key)
 
     def _visit(self, key: _Key) -> None:
-        """All packets of an input leave that can in this span."""
+        """The first packet of an input leaves, if it can."""
         held = self.inputs[key]
-        while held.packets:
-            when, packet = held.packets[0]
-            ready = max(when, held.gone[-1] if held.gone else 0)
-            span = ready >> self.shift
-            if span > self.span:
-                self.due.setdefault(min(span, self.span + FARTHEST - 1), []).append(key)
-                held.queued = True
-                return
-            if not self._leave(key, packet, ready):
-                break
-            held.packets.popleft()
-            held.gone.append(held.left + self.shape.interval)
-            held.left = 0
-            self._freed(key)
-        held.queued = False
+        held.woken = False
+        if not self._leave(key, held.packets[0][1], self._ready(key)):
+            return
+        held.packets.popleft()
+        held.gone.append(held.left + self.shape.interval)
+        held.left = 0
+        if held.packets:
+            self._list(key)
+        self._freed(key)
 
     def _leave(self, key: _Key, packet: tuple[int, ...], ready: int) -> bool:
         """The forks of a packet leave; whether all could."""
@@ -227,6 +233,7 @@ class LooselyTimed:
                 buffer = self.shape.buffer
                 place = behind.gone[behind.came - buffer] if behind.came >= buffer else 0
                 at = max(ready, behind.link_free, place)
+                behind.wanted.discard(key[2])
                 behind.link_free = at + self.shape.interval
                 self.passed[network, tile, side] += 1
                 self.waited[network, tile, side] += at - ready
@@ -249,7 +256,10 @@ class LooselyTimed:
             number = next(k for k in order if k in held.wanted)
             held.wanted.remove(number)
             held.turn = (number + 1) % ports
-            self._visit_later((network, self._beside(tile, side), number))
+            there = network, self._beside(tile, side), number
+            if not self.inputs[there].woken:
+                self.inputs[there].woken = True
+                self.soon[number >= SIDES].append(there)
 
     def _side(self, tile: int, target: int) -> int:
         """The output of a tile by which a message to a core leaves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Collector:
             fired in seconds from the run's start, latency until its last message is done.
         distortion_sum, distortion_max, pairs: changes of inter-spike intervals, in seconds.
         disordered: messages that were done after one that was fired later, at the same core.
-        made_in, worked_in: (cores,) seconds that each core was busy.
+        made_in, worked_in: (cores,) seconds that each core was busy, on neurons and sending, and on
+            receiving; the latter without what ``receive`` has yet to add.
         passed, waited: (tiles, 4) messages over each link, and seconds that they waited.
     """
 
@@ -41,6 +42,7 @@ class Collector:
         self.distortion_sum = self.distortion_max = 0.0
         self.made_in = np.zeros(routes.cores)
         self.worked_in = np.zeros(routes.cores)
+        self._often = np.zeros(len(routes.source), np.int64)
         tiles = routes.tiles[0] * routes.tiles[1]
         self.passed, self.waited = np.zeros((tiles, 4), np.int64), np.zeros((tiles, 4))
         self._last = np.full(len(routes.target) if each else 0, np.nan)
@@ -50,9 +52,21 @@ class Collector:
         self.spikes += times.spikes
         self.messages += times.messages
         self.made_in += times.total
-        self.worked_in += times.worked
+        self._often += times.often
         self.passed += times.passed.sum(axis=0)
         self.waited += times.waited.sum(axis=0)
+
+    def receive(self, work: NDArray[Any]) -> None:
+        """Add what the cores spent on receiving in all steps so far; once, for it looks at each
+        message of the Program.
+
+        Args:
+            work: (messages,) seconds that each message of the Program costs its target.
+        """
+        routes = self.routes
+        work = work * np.repeat(self._often, np.diff(routes.start))
+        self.worked_in += np.bincount(routes.target, work, routes.cores)
+        self._often[:] = 0
 
     def add(self, times: StepTimes, first_step: int, starts: NDArray[np.float64]) -> None:
         """Take up steps.

@@ -16,6 +16,9 @@ from ..source_checksum import source_checksum
 FOLDER = Path(__file__).parent
 LIBRARY_NAME = "_network.dll" if sys.platform == "win32" else "_network.so"
 
+TOO_LONG = -2
+"""What mode ``loose`` returns where a step has no room in its ticks."""
+
 SPIKE = np.dtype(
     [
         ("begin", "<i8"),  # the tick before which its first packet is not begun

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ...errors import InputError
 from . import native
 from .loose import LooselyTimed
 from .network import MESSAGE, MeshShape, TickByTick
@@ -272,8 +273,17 @@ class Network:
         data = ctypes.byref(traffic)
         if self._shift is None:
             self._library.sl_chips_steps(self._net, data, *where)
-        elif self._library.sl_chips_loose(ctypes.byref(self._mesh), data, self._shift, *where):
-            raise MemoryError("the network's buffers")
+        else:
+            mesh = ctypes.byref(self._mesh)
+            found = self._library.sl_chips_loose(mesh, data, self._shift, *where)
+            if found == native.TOO_LONG:
+                raise InputError(
+                    "a step of this chip is too long for mode 'loose'",
+                    expected="what is less than 2**29 ticks long",
+                    remedy="mode 'queue'",
+                )
+            if found:
+                raise MemoryError("the network's buffers")
         return end, sent
 
     def _traffic(self, **arrays: NDArray[Any]) -> Any:

@@ -139,19 +139,21 @@ class Routes:
 
     @cached_property
     def per_sender(self) -> NDArray[np.int64]:
-        """(senders, 8) messages, their dense and sparse synapses, four hops, packets."""
-        counts = np.diff(self.start)
-        found = np.zeros((len(counts), 8), np.int64)
-        found[:, 0], found[:, 7] = counts, self.packets
+        """(senders, 9) what a spike counts for: itself, dense and sparse synapses, packets,
+        messages, and four hops. Channels count neither for themselves nor for their packets.
+        """
+        counts, is_neuron = np.diff(self.start), self.source < self.cores - 1
+        found = np.zeros((len(counts), 9), np.int64)
+        found[:, 0], found[:, 3], found[:, 4] = is_neuron, self.packets * is_neuron, counts
         some = np.flatnonzero(counts)
         begins = self.start[some]
         pair = np.repeat(self.source.astype(np.int32) * self.cores, counts) + self.target
         for column, amounts in enumerate((self.dense, self.sparse), 1):
             found[some, column] = np.add.reduceat(amounts, begins) if len(some) else 0
         if self.multicast:
-            found[:, 3:7] = self.trees.links
+            found[:, 5:] = self.trees.links
             return found
-        for column, ways in enumerate(self.hops(), 3):  # one at a time: there may be millions
+        for column, ways in enumerate(self.hops(), 5):  # one at a time: there may be millions
             each = ways.astype(np.int32).ravel()[pair]
             found[some, column] = np.add.reduceat(each, begins) if len(some) else 0
         return found

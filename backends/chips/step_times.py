@@ -44,7 +44,7 @@ WAY_TIMES = ("time.inject", "time.eject", *(f"time.hop_{side}" for side in SIDES
 NETWORK = ("network.networks", "network.buffer", "network.receive", "time.interval")
 
 
-SPAN_HOPS = 8
+SPAN_HOPS = 4
 """Hops of a message in one span of mode ``loose``: longer spans are faster and less exact."""
 LARGEST_TABLE = 1 << 23
 """Entries of the table of what a spike of each sender costs each core."""
@@ -144,7 +144,8 @@ class Busy:
     Attributes:
         duration: (steps,) until every core is through, without synchronisation.
         spikes, messages: how many.
-        total, worked: (cores,) what each core spends on neurons and sending, on receiving.
+        total: (cores,) what each core spends on neurons and sending.
+        often: (senders,) how many spikes each makes.
         passed, waited: (networks, tiles, 4) messages over each link, and seconds that they waited.
     """
 
@@ -152,7 +153,7 @@ class Busy:
     spikes: int
     messages: int
     total: NDArray[Any]
-    worked: NDArray[Any]
+    often: NDArray[np.int64]
     passed: NDArray[np.int64]
     waited: NDArray[Any]
 
@@ -221,7 +222,7 @@ class StepTimer:
 
     @cached_property
     def shift(self) -> int | None:
-        """Mode ``loose``: its spans are ``2 ** shift`` ticks, as far as eight hops reach."""
+        """Mode ``loose``: its spans are ``2 ** shift`` ticks, as far as four hops reach."""
         if self.mode != "loose":
             return None
         return int(math.log2(SPAN_HOPS * sum(self.shape.hop) / len(SIDES)))
@@ -297,24 +298,26 @@ class StepTimer:
 
     def busy(self, activity: Activity) -> Busy:
         """What ``run`` says of steps, links and cores, without looking at single messages."""
-        routes = self.routes
         sent = self.firing(activity)
-        amounts = {"spikes": len(sent.key), "messages": int(sent.counts.sum())}
+        sums = {
+            "spikes": len(sent.key),
+            "messages": int(sent.counts.sum()),
+            "total": sent.total.sum(axis=0),
+            "often": self._often(activity),
+        }
         if self.mode != "simple":
             duration, passed, waited, _ = self._contended(sent, each=False)
-            often = np.bincount(activity.sender, minlength=len(routes.source))
-            fired = np.flatnonzero(often)
-            worked = often[fired] @ self._work_at[fired]
-            return Busy(duration, **amounts, total=sent.total.sum(axis=0), worked=worked,
-                        passed=passed, waited=waited)  # fmt: skip
+            return Busy(duration, **sums, passed=passed, waited=waited)
         worked = np.zeros(sent.total.shape)
         begins = np.flatnonzero(np.diff(activity.step, prepend=-1))
         if len(begins):
             found = np.add.reduceat(self._work_at[activity.sender], begins, axis=0)
             worked[activity.step[begins]] = found
         duration = np.maximum(sent.total.max(axis=1), worked.max(axis=1))
-        return Busy(duration, **amounts, total=sent.total.sum(axis=0), worked=worked.sum(axis=0),
-                    passed=self._nothing, waited=self._nothing * 0.0)  # fmt: skip
+        return Busy(duration, **sums, passed=self._nothing, waited=self._nothing * 0.0)
+
+    def _often(self, activity: Activity) -> NDArray[np.int64]:
+        return np.bincount(activity.sender, minlength=len(self.routes.source))
 
     @property
     def _nothing(self) -> NDArray[np.int64]:
@@ -332,8 +335,9 @@ class StepTimer:
 
     @property
     def can_skip_messages(self) -> bool:
-        """Whether ``busy``'s table is small enough to be worth it."""
-        return len(self.routes.source) * self.routes.cores <= LARGEST_TABLE
+        """Whether ``busy`` needs no table, or one that is small enough to be worth it."""
+        size = len(self.routes.source) * self.routes.cores
+        return self.mode != "simple" or size <= LARGEST_TABLE
 
     def messages(self, plan: Plan) -> NDArray[np.void]:
         """The messages of a plan in ticks, as ``network`` takes them."""
@@ -351,7 +355,7 @@ class StepTimer:
         """Time some steps."""
         plan = self.plan(activity)
         amounts = {"spikes": len(plan.key), "messages": len(plan.number)}
-        sums = {"total": plan.total.sum(axis=0), "worked": plan.worked.sum(axis=0)}
+        sums = {"total": plan.total.sum(axis=0), "often": self._often(activity)}
         if self.mode != "simple":
             duration, passed, waited, times = self._contended(plan, each=True)
             assert times.made is not None

@@ -206,6 +206,8 @@ class _Run:
                 busy.append(times.duration)
                 self._late(times, late)
                 collector.add(times, window.start + low, starts)
+        if timer:
+            collector.receive(timer.work)
         busy_seconds = np.concatenate([np.zeros(0), *busy]) if timer else None
         step_seconds = None if busy_seconds is None else self._step_lengths(busy_seconds, routes)
         if step_seconds is None and chip.discipline == "tick" and chip.has("time.tick"):
@@ -229,10 +231,10 @@ class _Run:
                 software.setdefault(name, []).append(_absolute(events, window.start))
         loop = ClosedLoop(program, timer, self.device).run(steps, inputs)
         activity = loop.activity
-        counts = count(routes, Activity(steps, activity.step, activity.sender)).sum(axis=0)
         collector = Collector(routes, self.each)
         order = np.argsort(activity.step, kind="stable")
-        plan = timer.plan(Activity(steps, activity.step[order], activity.sender[order]))
+        ordered = Activity(steps, activity.step[order], activity.sender[order])
+        counts, plan = count(routes, ordered).sum(axis=0), timer.plan(ordered)
         collector.made_in, collector.worked_in = plan.total.sum(axis=0), plan.worked.sum(axis=0)
         collector.spikes, collector.messages = len(activity.sender), len(plan.number)
         collector.passed, collector.waited = loop.passed.sum(axis=0), loop.waited.sum(axis=0)
