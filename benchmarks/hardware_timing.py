@@ -27,12 +27,13 @@ from spikeloom.hdl.component import Component
 from spikeloom.hdl.core import Core
 from spikeloom.hdl.export import to_rtlil
 from spikeloom.hdl.mesh import Mesh, make_chip
+from spikeloom.hdl.micro.core import MicroCore
 
 
 class Pinned(Component):
     """A chip whose inputs come from a shift register and whose outputs go into one."""
 
-    def __init__(self, core: Core | Mesh) -> None:
+    def __init__(self, core: Core | Mesh | MicroCore) -> None:
         self.core = core
         super().__init__({"given": In(1), "made": Out(1)})
 

@@ -91,7 +91,8 @@ class Board:
         light: tables that are made of look-up tables, though they are large enough for block RAMs,
             where these are scarcer.
         single: tables in memories with one port and no initial contents (SPRAM of iCE40 UltraPlus):
-            such as the core only reads, and the host writes between steps.
+            such as the core only reads, and the host writes between steps. Of the small core, which
+            reads and writes in turn, the memories that its tables share.
     """
 
     name: str

@@ -71,7 +71,7 @@ class Built:
             "bytes": self.bitstream.stat().st_size,
             **self.placed.to_dict(),
             "neurons": self.design.neurons,
-            "synapses": {"sparse": sparse, "dense": dense},
+            "synapses": {"sparse": sparse, "dense": dense, "plastic": self.design.plastic},
             "tools": list(self.tools),
             "seconds": self.seconds,
             "cached": self.cached,

@@ -81,7 +81,9 @@ class Design:
 
     def __post_init__(self) -> None:
         find_pll(self.board.part.family, self.board.oscillator_hz, self.clock_hz)
-        held = self.contents.tables.intersection(self.board.single) if self.contents else ()
+        held = self.contents.tables if self.contents else frozenset()
+        if not self.geometry.micro:  # all of whose tables are in the board's single memories
+            held &= frozenset(self.board.single)
         if held:
             raise InputError(
                 "this board's bitstream cannot hold a network",
@@ -150,9 +152,18 @@ class Design:
 
     @property
     def synapses(self) -> tuple[int, int]:
-        """How many sparse synapses, and how many dense weights, the memories of all cores hold."""
+        """How many sparse synapses, and how many dense weights, the memories of all cores hold, of
+        those that do not learn."""
         entries = self.geometry.words * self.geometry.lanes * self.geometry.cores
+        if self.geometry.micro:
+            entries = 0
         return entries, entries << dense_part_bits(self.geometry)
+
+    @property
+    def plastic(self) -> int:
+        """How many synapses that learn the memories of all cores hold."""
+        g = self.geometry
+        return g.plastic * g.lanes * g.cores if g.rules else 0
 
     def device(self) -> Device:
         """The device, which describes itself."""

@@ -12,6 +12,9 @@ from ..hdl.layout import BANKED, COPIED, layout
 from ..hdl.learning import SINGLES, TRACE_BLOCK
 from ..hdl.learning_tables import TRACE_BITS
 from ..hdl.link.cobs import CobsEncoder
+from ..hdl.micro.isa import WIDTH
+from ..hdl.micro.places import VARIABLES, Places
+from ..hdl.micro.program import Program
 from ..hdl.output_queue import queue_shape
 from ..hdl.protocol import LINE_BUFFER
 from . import counts
@@ -69,6 +72,10 @@ ERROR = 0.1
 """Of look-up tables, on either side, for the cores that learn of which yosys has counted some
 (``benchmarks/board_counts.py``), of ECP5 and Artix-7; nothing is known of other families."""
 
+_MICRO, _MICRO_DSPS = 3300, 3
+"""Look-up tables of a board with the small core, whose logic is the same whatever its sizes, and
+its multipliers, counted by yosys on iCE40; nothing is known of other families."""
+
 SPRAM_WORDS, SPRAM_BITS = 16384, 16
 
 
@@ -82,6 +89,8 @@ def blocks(family: str, depth: int, width: int) -> int:
 def resources(design: Design) -> dict[str, int]:
     """Resource -> about how much of it the design takes."""
     g, part = design.geometry, design.board.part
+    if g.micro:
+        return _small(design)
     rams = sum(blocks(part.family, *memory) for memory in _other_memories(design))
     sprams, tables = 0, layout(g)
     first = tables["plastic"].region if g.rules else 0
@@ -106,6 +115,24 @@ def resources(design: Design) -> dict[str, int]:
         counts.LUT: round(g.cores * luts), counts.RAM: rams, counts.SPRAM: sprams,
         counts.DSP: g.cores * dsps,
     }  # fmt: skip
+    there = counts.available(part)
+    return {name: number for name, number in found.items() if name in there}
+
+
+def _small(design: Design) -> dict[str, int]:
+    """The same of the small core, whose tables share memories."""
+    g, part = design.geometry, design.board.part
+    rams = sum(blocks(part.family, *memory) for memory in _other_memories(design))
+    rams += blocks(part.family, len(Program(g, 0).asm.words), WIDTH)
+    rams += blocks(part.family, VARIABLES, 32)
+    sprams = 0
+    for name, words in (("words", Places(g).words), ("bytes", -(-g.plastic // 2))):
+        depth = 1 << (words - 1).bit_length()
+        if name in design.board.single:
+            sprams += -(-depth // SPRAM_WORDS)
+        else:
+            rams += blocks(part.family, depth, 16)
+    found = {counts.LUT: _MICRO, counts.RAM: rams, counts.SPRAM: sprams, counts.DSP: _MICRO_DSPS}
     there = counts.available(part)
     return {name: number for name, number in found.items() if name in there}
 

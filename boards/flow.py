@@ -72,19 +72,21 @@ def synthesis(design: Design) -> Step:
 
 def _styles(design: Design) -> str:
     """Commands that put the board's light and single tables where they belong."""
-    tables = layout(design.geometry)
+    tables, core = layout(design.geometry), f"{TOP}.device.core"
     out = []
     for style, names in (("distributed", design.board.light), ("huge", design.board.single)):
         places = {
-            path(name, lane, 0).rpartition(".")[0]
+            f"{core}.{path(name, lane, 0).rpartition('.')[0]}/m:*"
             for name in names
             if name in tables
             for lane in range(tables[name].banks)
         }
-        for place in (f"{TOP}.device.core.{place}" for place in sorted(places)):
-            out.append(f'setattr -set ram_style "{style}" {place}/m:*; ')
-            if style == "huge":
-                out.append(f"delete {place}/t:$meminit*; ")
+        if design.geometry.micro:  # its memories hold many tables each
+            places = {f"{core}/m:{name}" for name in names}
+        out += [f'setattr -set ram_style "{style}" {place}; ' for place in sorted(places)]
+        if style == "huge":
+            cells = sorted({place.partition("/")[0] for place in places})
+            out += [f"delete {cell}/t:$meminit*; " for cell in cells]
     return "".join(out)
 
 

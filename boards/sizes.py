@@ -38,3 +38,12 @@ LEARNING = sized(
     profiles=8, accumulator_bits=18, delay_slots=2, plastic=2048, slots=64, **ONE_RULE,
 )  # fmt: skip
 """1,024 neurons, 8,192 sparse synapses that stay as they are and 8,192 that learn."""
+
+SMALL = sized(
+    NARROW, neurons=256, lanes=1, axons=1536, rows=1536, words=1, destinations=1536, channels=256,
+    profiles=4, accumulator_bits=16, delay_slots=2, weight_bits=7, exponents=0, shifts=0,
+    plastic=65536, slots=256, rules=1, code=2, factors=1, fraction=18, coefficient_bits=18,
+    sum_bits=28, micro=True,
+)  # fmt: skip
+"""Of the small core: 256 neurons, and 65,536 synapses that learn, a byte each; all other tables
+take 62 KiB."""

@@ -282,6 +282,34 @@ def target_can_learn(ir: Graph, target: Target) -> Iterator[Outcome]:
                 )
 
 
+def small_cores_only_learn(ir: Graph, target: Target) -> Iterator[Outcome]:
+    """On a small core all synapses belong to the one rule that it computes."""
+    remedy = (
+        "let one projection with a rule have all synapses, or compile for a target that is no "
+        "small core"
+    )
+    if "static" in target.lacks:
+        for edge in ir.projections:
+            if edge.plastic is None and len(edge.synapses):
+                yield Violation(
+                    "small_cores_only_learn",
+                    edge.origin,
+                    f"projection {edge.name!r} does not learn; target {target.name!r} is built "
+                    "without synapses that do not (static)",
+                    remedy,
+                    FitRow("static", edge.post, 1, 0, "core"),
+                )
+    rules = len(ir.plastic)
+    if "several" in target.lacks and rules != 1:
+        yield Violation(
+            "small_cores_only_learn",
+            ir.name,
+            f"{rules} projections learn; target {target.name!r} computes exactly one rule",
+            remedy,
+            FitRow("several", ir.name, 1, 0, "core"),
+        )
+
+
 def delay_limits_fit_the_wheel(ir: Graph, target: Target) -> Iterator[Outcome]:
     """Learned delays stay within the target's delay slots."""
     most = target.delay_slots - 1
@@ -305,6 +333,7 @@ def delay_limits_fit_the_wheel(ir: Graph, target: Target) -> Iterator[Outcome]:
 RULES: tuple[Rule, ...] = (
     has_a_population,
     target_can_learn,
+    small_cores_only_learn,
     delay_limits_fit_the_wheel,
     delay_fits_the_wheel,
     receptor_exists,

@@ -45,6 +45,7 @@ def rule_needs(
     shared = any(f in (_COLUMN if when == When.POST else _ROW) for f, when in used)
     return {
         "factors": most,
+        "epochs": int(any(g.when == When.EPOCH for rule in rules for g in rule.groups)),
         "tags": int(any(rule.needs_tags for rule in rules)),
         "windows": int(any(t.kind == TraceKind.WINDOW for rule in rules for t in traces(rule))),
         "post_delays": int(any(rule.post_delay for rule in rules)),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .microcode import LearningRule
 
 PARTS = {
+    "epochs": "changes at the ends of epochs",
     "tags": "tags",
     "delays": "delays of single synapses",
     "windows": "traces by age (sl.Window)",

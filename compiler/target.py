@@ -24,6 +24,9 @@ RULE_PARTS = (
     "sums", "scattered",
 )  # fmt: skip
 """Parts of the learning engine that a core can be built without."""
+SMALL_PARTS = ("static", "epochs", "several")
+"""What a small core is without: synapses that do not learn, changes at the ends of epochs, and
+other numbers of rules than one."""
 TAG_BITS = 8
 """Width of a synapse's tag, where the rule has tags."""
 
@@ -61,7 +64,8 @@ class Target:
             all coefficients and sums.
         coefficient_bits, sum_bits: widths of aligned coefficients and sums, signed (2 to 41, and
             up to 56).
-        lacks: parts that its cores are built without, of ``NEURON_PARTS`` and ``RULE_PARTS``.
+        lacks: parts that its cores are built without, of ``NEURON_PARTS``, ``RULE_PARTS`` and
+            ``SMALL_PARTS``.
         fan_in: synapses onto one neuron at most; None: as many as the core's memory holds.
         fan_out: cores that a neuron's spike goes to at most; None: any number.
         axons_out: messages of a core's neurons, if all fire, at most; None: any number.
@@ -140,7 +144,7 @@ class Target:
                 raise CompileError(
                     f"target {self.name!r}: {name} must be a power of two", found=value
                 )
-        parts = (*NEURON_PARTS, *RULE_PARTS)
+        parts = (*NEURON_PARTS, *RULE_PARTS, *SMALL_PARTS)
         if type(self.lacks) is not tuple or any(part not in parts for part in self.lacks):
             raise CompileError(
                 f"target {self.name!r}: lacks names something that is no part of a core",
@@ -162,6 +166,11 @@ class Target:
     def cores(self) -> int:
         """Number of cores of the mesh."""
         return self.mesh[0] * self.mesh[1]
+
+    @property
+    def micro(self) -> bool:
+        """Whether its core is the small one."""
+        return set(SMALL_PARTS) <= set(self.lacks)
 
     @property
     def bounded(self) -> bool:

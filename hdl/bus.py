@@ -53,7 +53,7 @@ class BusDecoder(Component):
     Attributes:
         bus: from the host.
         idle: the core is between steps; ``wait`` keeps it there while an access needs it.
-        access: the host has the memories.
+        access: the host has the memories; ``address``: where, from a register.
         register_number, register_write, data: the register that is meant; written when it says so.
         register_access: an access to a register is about to end.
         register_read: the register's value.
@@ -68,6 +68,7 @@ class BusDecoder(Component):
                 "idle": In(1),
                 "wait": Out(1),
                 "access": Out(1),
+                "address": Out(32),
                 "register_number": Out(8),
                 "register_write": Out(1),
                 "register_access": Out(1),
@@ -95,6 +96,7 @@ class BusDecoder(Component):
         # addressed by a register.
         address = Signal.like(bus.address, reset_less=True)
         m.d.sync += address.eq(bus.address)
+        m.d.comb += self.address.eq(address)
         region = address[REGION_SHIFT:]
         index = address[INDEX_SHIFT:REGION_SHIFT]
         column = address[:COLUMN_NUMBER_BITS]

@@ -10,6 +10,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from ..counter_hash import STEP_OFFSET
 from .accumulators import SynapseLane
 from .bus import Bus, BusDecoder
 from .component import Component
@@ -17,7 +18,7 @@ from .control import Control
 from .fetch import TABLES, Fetch
 from .generators import Generators
 from .geometry import Geometry, index_bits
-from .hash_unit import STEP_OFFSET, Mix
+from .hash_unit import Mix
 from .layout import INDEX_SHIFT, layout
 from .learning import Learning
 from .memory import Bank
@@ -285,7 +286,7 @@ class Core(Component):
         lane_bits = (self.geometry.lanes - 1).bit_length()
         unit_bits = (self.geometry.update_lanes - 1).bit_length()
         slot, taken = Signal(slot_bits), Signal.like(array.take_group)
-        index = self.bus.address[INDEX_SHIFT:]
+        index = decoder.address[INDEX_SHIFT:]
         m.d.comb += [
             slot.eq(Mux(decoder.access, index[lane_bits:], control.step)),
             taken.eq(

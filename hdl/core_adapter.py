@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import enum, fifo, memory, stream, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from .bus import Bus
 from .core_regions import core_regions
 from .geometry import Geometry
-from .layout import INDEX_SHIFT
+from .layout import INDEX_SHIFT, REGION_SHIFT
 from .link.ports import CorePort, Event, ResultKind
 from .memory import choose
 from .registers import CONTROL_FREE_RUN, CONTROL_HOST_INPUT, REGISTER, STATUS_BUSY
@@ -126,19 +126,21 @@ class CoreAdapter(wiring.Component):
         entries = core_regions(self.geometry)
         request, response, bus = self.link.request, self.link.response, self.bus
         asked = request.payload
-        # Found in a cycle of its own, since a core decides by it whether it may begin a step.
-        base = Signal(32, reset_less=True)
+        # Found in a cycle of their own, since a core decides by them whether it may begin a step.
+        table = Signal(32 - REGION_SHIFT, reset_less=True)
+        column = Signal(INDEX_SHIFT, reset_less=True)
         with m.Switch(asked.region):
             for number, entry in enumerate(entries):
                 with m.Case(number):
-                    m.d.sync += base.eq(entry.base)
+                    m.d.sync += [table.eq(entry.base >> REGION_SHIFT), column.eq(entry.column)]
         probe, count, core, probe_core = (asked.region == len(entries) + i for i in range(4))
         ours = probe | count
         if self.geometry.cores > 1:
             ours = probe | count | core | probe_core
         address = Signal(32)
         m.d.comb += [
-            address.eq(base + (asked.address << INDEX_SHIFT)),
+            # The link refuses words beyond a region's end: nothing is carried into the table.
+            address.eq(Cat(column, asked.address[: REGION_SHIFT - INDEX_SHIFT], table)),
             self._probe_write.addr.eq(asked.address),
             self._probe_write.data.eq(asked.data),
             self._probe_read.addr.eq(Mux(self._looked, self._at, asked.address)),
@@ -225,21 +227,34 @@ class CoreAdapter(wiring.Component):
         """
         queue = fifo.SyncFIFOBuffered(width=Event.size, depth=self.event_capacity)
         m.submodules.queue = ResetInserter(set_step)(queue)
-        event = Signal(Event)
-        due = queue.r_rdy & (event.step == self.step)
+        # The event whose turn it is, and whether that is in this step: found a cycle before, since
+        # a memory answers late. The step's number changes long before the next step begins.
+        event, following = Signal(Event, reset_less=True), Signal(Event)
+        there, due, taken, fetch = Signal(), Signal(), Signal(), Signal()
         out = self.input.payload
         first = self.geometry.first_channel
         m.d.comb += [
             queue.w_data.eq(self.link.event.payload),
             queue.w_en.eq(self.link.event.valid),
             self.link.event.ready.eq(queue.w_rdy),
-            event.eq(queue.r_data),
+            following.eq(queue.r_data),
+            fetch.eq(queue.r_rdy & (taken | ~there)),
+            queue.r_en.eq(fetch),
+            taken.eq(due & self.input.ready),
             self.input.valid.eq(1),
             out.kind.eq(Mux(due, Mux(event.graded, INPUT_GRADED, INPUT_SPIKE), INPUT_END)),
             out.index.eq(Mux(event.graded, event.index, event.index + first)),
             out.value.eq(event.value),
-            queue.r_en.eq(due & self.input.ready),
         ]
+        with m.If(fetch):
+            m.d.sync += [event.eq(following), there.eq(1), due.eq(following.step == self.step)]
+        with m.Else():
+            m.d.sync += [
+                there.eq(there & ~taken),
+                due.eq(there & ~taken & (event.step == self.step)),
+            ]
+        with m.If(set_step):
+            m.d.sync += [there.eq(0), due.eq(0)]
 
     # Runs
 

@@ -12,6 +12,7 @@ from ..errors import UnsupportedError
 from .descriptor import Descriptor, Region
 from .geometry import Geometry
 from .layout import REGION_SHIFT, REGISTERS, Table, layout
+from .learning_tables import TRACES
 from .registers import register_count
 from .streams import input_layout
 
@@ -67,11 +68,24 @@ def core_regions(g: Geometry) -> tuple[CoreRegion, ...]:
     out = [CoreRegion(registers, None, 0)]
     for name, table in layout(g).items():
         for column, width in enumerate(table.widths):
+            bits = _whole_words(name, width) if g.micro else width
             region = Region(
-                column_region(name, column), width, table.entries, volatile=name not in _CONSTANT
+                column_region(name, column), bits, table.entries, volatile=name not in _CONSTANT
             )
             out.append(CoreRegion(region, table, column))
     return tuple(out)
+
+
+def _whole_words(table: str, width: int) -> int:
+    """Of the small core: bits of a column that must be written together.
+
+    Its memory has words of 16 bits and keeps all of them, whatever a table's width; what the line
+    does not carry is not zero. Beside a trace is whether its neuron had an event; plastic synapses
+    have a memory of bytes.
+    """
+    if table == "plastic":
+        return width
+    return 32 if width > 16 or table in TRACES else 16
 
 
 def describe(

@@ -40,13 +40,19 @@ class Device(wiring.Component):
         """Nothing but wires; a break resets all.
 
         Raises:
-            UnsupportedError: contents for a mesh.
+            UnsupportedError: contents for a mesh, or for the small core.
         """
         if self.contents is not None and self.geometry.cores > 1:
             raise UnsupportedError(
                 "memories of a mesh cannot have contents from the beginning",
                 found=f"a mesh of {self.geometry.cores} cores",
                 expected="one core",
+            )
+        if self.contents is not None and self.geometry.micro:
+            raise UnsupportedError(
+                "memories of the small core cannot have contents from the beginning",
+                found="a core whose tables share memories",
+                expected="a core with a memory for each table",
             )
         m = Module()
         d = self.descriptor

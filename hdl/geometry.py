@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import UnsupportedError
+from .micro.limits import check_limits
 
 MAX_DECAY_BITS = 13
 """Bits of a decay constant, 0 … 4096 (docs/machine.md §3)."""
@@ -51,6 +52,9 @@ LEARNING_FLAGS = (
     "sums", "scattered",
 )  # fmt: skip
 """Parts of the learning engine that can be left out."""
+
+SMALL_FLAGS = ("static", "epochs", "several")
+"""What only the small core is without; properties, since there is no choice."""
 
 LEARNING_SIZES = (
     "rules", "plastic", "slots", "code", "factors", "fraction", "coefficient_bits", "sum_bits",
@@ -113,6 +117,7 @@ class Geometry:
         fraction: bits behind the binary point that coefficients and sums are aligned to, the
             largest shift of any group, 1 … 24.
         coefficient_bits, sum_bits: widths of aligned coefficients and sums, signed.
+        micro: the small core (``hdl.micro``), which does one thing after the other.
     """
 
     neurons: int = 256
@@ -163,6 +168,7 @@ class Geometry:
     fraction: int = 1
     coefficient_bits: int = 2
     sum_bits: int = 2
+    micro: bool = False
 
     def __post_init__(self) -> None:
         if self.update_lanes == 0:
@@ -221,6 +227,23 @@ class Geometry:
                 found=f"{self.rules} rules on a mesh of {self.cores} cores",
                 expected="one core, or no rules",
             )
+        if self.micro:
+            check_limits(self)
+
+    @property
+    def static(self) -> bool:
+        """Whether it holds synapses that do not learn."""
+        return not self.micro
+
+    @property
+    def epochs(self) -> bool:
+        """Whether its rules may change synapses at the ends of epochs."""
+        return not self.micro
+
+    @property
+    def several(self) -> bool:
+        """Whether it computes other numbers of rules than one."""
+        return not self.micro
 
     @property
     def cores(self) -> int:

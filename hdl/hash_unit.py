@@ -8,10 +8,8 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
+from ..counter_hash import FIRST, SECOND
 from .component import Component
-
-FIRST, SECOND = 0x7FEB352D, 0x846CA68B
-STEP_OFFSET = 0x85EBCA6B
 
 
 class Mix(Component):

@@ -198,6 +198,11 @@ def _masks(bits: int) -> list[tuple[str, int]]:
     return _bits("mask", bits)
 
 
+def _apart(g: Geometry) -> tuple[str, int] | None:
+    """The small core has what it reads at once in a column of its own."""
+    return (NEW_COLUMN, 0) if g.micro else None
+
+
 def _profile(g: Geometry) -> Table:
     """What is needed first stands first; the last column is read when a neuron has fired."""
     flag = [
@@ -215,12 +220,12 @@ def _profile(g: Geometry) -> Table:
     return _table(
         "profile", 6, COPIED, g.update_lanes, g.profiles,
         [*flag, ("shift", count_bits(g.shifts)) if g.shifts else None,
-         ("keep_u0", MAX_DECAY_BITS), ("keep_u1", MAX_DECAY_BITS) if second else None,
+         _apart(g), ("keep_u0", MAX_DECAY_BITS), ("keep_u1", MAX_DECAY_BITS) if second else None,
          # What an exponential leak keeps and what a linear one takes never meet.
-         ("leak", max(MAX_DECAY_BITS, g.state_bits - 1) if g.linear else MAX_DECAY_BITS),
+         _apart(g), ("leak", max(MAX_DECAY_BITS, g.state_bits - 1) if g.linear else MAX_DECAY_BITS),
          ("keep_adapt", MAX_DECAY_BITS) if adapt else None,
          (NEW_COLUMN, 0),
-         ("v_reset", g.state_bits, True),
+         ("v_reset", g.state_bits, True), _apart(g),
          ("refractory", g.refractory_bits) if g.refractory_bits else None,
          ("adapt_step", g.state_bits - 1) if adapt else None],
         "A parameter set; `keep_u0` is 4096 − ku, `leak` is 4096 − kv or L, `late` the delayed"
@@ -249,14 +254,15 @@ def layout(g: Geometry) -> dict[str, Table]:
     mask = _masks(U)
     tables = [
         _table("origin", 1, SINGLE, 1, g.origins,
-               [("start", index_bits(g.destinations)), ("count", count_bits(g.destinations))],
+               [("start", index_bits(g.destinations)), _apart(g),
+                ("count", count_bits(g.destinations))],
                "Where a sender's destination list is: neurons first, then generators, then host"
                " channels"),
         _table("destination", 2, SINGLE, 1, g.destinations,
                [("axon", index_bits(g.axons)), *(_bits("cores", g.cores) if g.cores > 1 else ())],
                "One destination of a spike: an axon of this core; on a mesh, of all these `cores`"),
         _table("axon", 3, SINGLE, 1, g.axons,
-               [("start", index_bits(g.rows)), ("count", count_bits(g.rows))],
+               [("start", index_bits(g.rows)), _apart(g), ("count", count_bits(g.rows))],
                "Where an axon's row groups are"),
         _synapse(g),
         _table("row", 5, SINGLE, 1, g.rows,
@@ -264,15 +270,17 @@ def layout(g: Geometry) -> dict[str, Table]:
                 ("exponent", 4) if g.exponents else None,
                 ("group", index_bits(g.groups)), ("delay", index_bits(g.delay_slots)),
                 ("end", part) if part else None, *taking,
-                ("synapses", count_bits(min((g.words << part) * P, MOST_SYNAPSES))),
-                *([("plastic", 1), ("changes", 2), ("walk", index_bits(g.plastic_rows))]
-                  if g.rules else [])],
+                _apart(g), ("synapses", count_bits(
+                    MOST_SYNAPSES if g.micro else min((g.words << part) * P, MOST_SYNAPSES)
+                )),
+                *([("plastic", 1), ("changes", 2), _apart(g),
+                   ("walk", index_bits(g.plastic_rows))] if g.rules else [])],
                "A row group: its first entry, the same in all lanes that take part (`mask`);"
                " first group and delay of a dense row and the place of its last weight in an"
                " entry; number of synapses"),
         _profile(g),
         _table("select", 7, BANKED, U, g.update_groups,
-               [("profile", index_bits(g.profiles)), ("sends", 1)],
+               [("profile", index_bits(g.profiles)), _apart(g), ("sends", 1)],
                "A neuron's profile, and whether it has destinations"),
         _table("neuron", 8, BANKED, U, g.update_groups,
                [("threshold", state, True), (NEW_COLUMN, 0),

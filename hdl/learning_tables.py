@@ -40,7 +40,10 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
     if not g.rules:
         return
     P = g.lanes
-    trace: list[Any] = [("value", TRACE_BITS), (_NEW, 0), ("ahead", TRACE_BITS)]
+    apart = (_NEW, 0) if g.micro else None
+    trace: list[Any] = [("value", TRACE_BITS)]
+    if not g.micro:
+        trace += [(_NEW, 0), ("ahead", TRACE_BITS)]
     if g.windows:
         trace += [(_NEW, 0), ("history", HISTORY)]
     terms = [("term1", 32), *([(_NEW, 0), ("term2", 32)] if g.seconds else [])]
@@ -70,9 +73,9 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
            [*([("r", 8, True)] if g.thirds else []), ("teacher", 1)],
            "A neuron's third factor, and whether it has a teacher event in this step")  # fmt: skip
     yield ("walk", 26, "single", 1, g.plastic_rows,
-           [("address", index_bits(g.blocks)), ("group", index_bits(g.groups)),
-            ("count", count_bits(g.groups)), ("exponent", 4), ("receptor", 1),
-            ("delay", index_bits(g.delay_slots)), ("rule", index_bits(g.rules))],
+           [("address", index_bits(g.blocks)), apart, ("group", index_bits(g.groups)),
+            apart, ("count", count_bits(g.groups)), apart, ("exponent", 4), ("receptor", 1),
+            apart, ("delay", index_bits(g.delay_slots)), ("rule", index_bits(g.rules))],
            "A plastic row: its first square, and which groups of neurons it touches")  # fmt: skip
     yield ("rule", 27, "single", 1, g.rules, _rule(g),
            "A rule: its rows and neurons, its products by event, limits, traces to go"
@@ -81,16 +84,17 @@ def learning_tables(g: Geometry) -> Iterator[tuple[Any, ...]]:
     high = g.coefficient_bits - low
     yield ("code", 28, "single", 1, g.code,
            [("low", low, not high), *([("high", high, True)] if high else []),
-            ("condition", 3), ("changes", 2), ("last", 1), ("slot", 2),
+            apart, ("condition", 3), ("changes", 2), ("last", 1), ("slot", 2),
             *((f"factor{i}", 5) for i in range(g.factors))],
            "A product, its coefficient aligned to the binary point; the `last` one of a group,"
            " `slot` the group's number among those of its event")  # fmt: skip
     yield ("salt", 29, "single", 1, g.rules * SALTS, [("salt", 32)],
            "What seed and purpose contribute to the random numbers of rounding")  # fmt: skip
     yield ("decay", 30, "single", 1, g.rules * len(TRACES) + 1,
-           [("kind", 2), ("replace", 1), ("impulse", TRACE_BITS), ("length", 6), ("clear", 1),
-            (_NEW, 0), ("first", index_bits(g.slots)), ("groups", count_bits(g.slots)),
-            ("which", 2), (_NEW, 0), ("keep", 13)],
+           [("kind", 2), apart, ("replace", 1), apart, ("impulse", TRACE_BITS), apart,
+            ("length", 6), ("clear", 1),
+            (_NEW, 0), ("first", index_bits(g.slots)), apart, ("groups", count_bits(g.slots)),
+            apart, ("which", 2), (_NEW, 0), ("keep", 13)],
            "A trace; `clear` ends the step for its rule's rows. Beside it the list of all"
            " exponential ones: groups, which trace, 4096 − decay; one without groups ends"
            " it")  # fmt: skip
@@ -103,7 +107,28 @@ def _power(count: int) -> int:
     return 1 << index_bits(count)
 
 
+MICRO_RULE = (
+    ("base", False), ("stride", False), ("group", False), ("groups", False), ("xgroup", False),
+    ("xgroups", False), ("ygroup", False), ("pre_count", False), ("post_count", False),
+    ("rounding", False), ("trace_max", False), ("weight_min", True), ("weight_max", True),
+)  # fmt: skip
+"""What the small core reads of a rule, in this order, each half a column; and whether it has a
+sign."""
+
+
+def _rule_of_halves(g: Geometry) -> list[Any]:
+    code = index_bits(g.code)
+    return [
+        *((name, COLUMN // 2, signed) for name, signed in MICRO_RULE),
+        *((f"{when}_{what}", bits) for when in WHENS
+          for what, bits in (("code", code), ("count", count_bits(g.code)), ("changes", 2))
+          if (f"{when}_{what}", False) not in MICRO_RULE),
+    ]  # fmt: skip
+
+
 def _rule(g: Geometry) -> list[Any]:
+    if g.micro:
+        return _rule_of_halves(g)
     slots = index_bits(g.slots)
     fields: list[Any] = [
         ("base", index_bits(g.blocks)), ("stride", count_bits(g.groups)),

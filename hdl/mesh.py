@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from .bus import Bus
 from .component import Component, tree
 from .core import Core
+from .micro.core import MicroCore
 from .router import Router
 from .routing import OPPOSITE, neighbour
 from .streams import (
@@ -42,8 +43,10 @@ def connect_routers(m: Module, routers: list[Router]) -> None:
                 wiring.connect(m, getattr(router, f"out_{port.name.lower()}"), into)
 
 
-def make_chip(geometry: Geometry, *, build: int = 0) -> Core | Mesh:
+def make_chip(geometry: Geometry, *, build: int = 0) -> Core | Mesh | MicroCore:
     """A core, or a mesh of them."""
+    if geometry.micro:
+        return MicroCore(geometry, build=build)
     return Mesh(geometry, build=build) if geometry.cores > 1 else Core(geometry, build=build)
 
 

@@ -301,6 +301,13 @@ COMMANDS: tuple[Message, ...] = (
         "count pairs: neuron, 2 bytes; value, 4 bytes, two's complement",
         "Graded events.",
     ),
+    _message(
+        "PACKED",
+        0x08,
+        _SPAN,
+        "a mask of a word's size; count times the bits that it has, lowest first, to a whole byte",
+        "As WRITE, but only the bits that are set in the mask are sent; all others are 0.",
+    ),
 )
 
 

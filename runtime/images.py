@@ -439,6 +439,13 @@ def check_fit(image: HardwareImage) -> None:
     ]
     if target.state_bits != g.state_bits:
         missing.append(f"state_bits: exactly {target.state_bits} needed, {g.state_bits} there")
+    static = int((image.plan.rule == 0).sum())
+    if static and not g.static:
+        missing.append(
+            f"static: {static} rows of synapses that do not learn, a small core has none"
+        )
+    if len(program.rules) != 1 and not g.several:
+        missing.append(f"several: {len(program.rules)} rules, a small core has exactly 1")
     if image.learning is not None and image.learning.unplaceable():
         missing.append(str(image.learning.unplaceable()))
     if missing:

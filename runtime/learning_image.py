@@ -366,9 +366,9 @@ class LearningImage:
             for name, trace, at, found in zip(TRACES, traces(rule), entries, stored, strict=True):
                 if name not in values:
                     continue
-                values[name]["value"][at] = values[name]["ahead"][at] = trace.values(
-                    found, trace_max
-                )
+                values[name]["value"][at] = trace.values(found, trace_max)
+                if "ahead" in values[name]:
+                    values[name]["ahead"][at] = values[name]["value"][at]
                 if trace.kind == TraceKind.WINDOW:
                     values[name]["history"][at] = found
             if "before" in values:

@@ -29,6 +29,7 @@ from ..hdl.geometry import QUEUE, default_update_lanes, waiting_rows
 from ..hdl.mesh_cycles import MeshRows, carry_flits, mesh_cycles, walk_mesh
 from .learning_work import LearningWork
 from .mesh_routes import MeshRoutes
+from .micro_work import MicroWork
 from .row_cost import plastic_rows
 from .row_plan import plan_rows
 
@@ -59,6 +60,7 @@ class Timing:
         learning: what happens after the update, where something learns.
         mesh: of several cores, what there is instead of ``rows`` and groups.
         plastic: what plastic rows take besides their own cycles, as in ``hdl.cycles``.
+        micro: of the small core, what there is instead of all that.
     """
 
     rows: SenderRows | None = None
@@ -70,11 +72,12 @@ class Timing:
     learning: LearningWork | None = None
     plastic: tuple[int, int, int, int] = (PREPARE, AFTER_ROWS, AFTER_PLASTIC, READ)
     mesh: MeshRows | None = None
+    micro: MicroWork | None = None
 
     @property
     def counts(self) -> bool:
         """Whether cycles are counted."""
-        return self.rows is not None or self.mesh is not None
+        return self.rows is not None or self.mesh is not None or self.micro is not None
 
     @staticmethod
     def of(program: Program, lanes: int | None = None) -> Timing:
@@ -96,6 +99,10 @@ class Timing:
                 return Timing.of_mesh(program, P)
             except UnsupportedError as error:
                 return Timing(why_not=f"{error.problem}: {error.found}")
+        if program.target.micro:
+            if lanes not in (None, 1):
+                return Timing(why_not="a small core has one lane")
+            return Timing(micro=MicroWork(program))
         core = program.cores[0]
         plan = plan_rows(program)
         starts = (plan.channel_start, plan.neuron_start[1:] + len(plan.channel_axon))

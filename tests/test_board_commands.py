@@ -472,7 +472,7 @@ def test_the_selftest_of_a_served_device(spikeloom, board):
         f"co-simulation: {name}"
         for name in ("delayed reset", "linear leak", "masking refractory period",
                      "adaptive threshold", "two receptors", "generators", "graded input",
-                     "several cores")
+                     "several cores", "every synapse learns")
     } | {"digits learned"}  # fmt: skip
     assert {outcome[name] for name in set(outcome) - skipped} == {"passed"}
     checks = [Check(**check) for check in told["checks"]]

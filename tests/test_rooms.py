@@ -34,7 +34,11 @@ PLAIN = {
             "routing",
             "flits",
             "mesh_cycles",
+            "micro.limits",
+            "micro.places",
         ),
+        *(f"micro.{part}" for part in ("limits", "places", "isa", "writer", "cycles", "program")),
+        *(f"micro.{part}_part" for part in ("host", "deliver", "update", "learn")),
     )
 }
 """What the hardware says of itself as data: needs no Amaranth, and the runtime may use it."""

@@ -14,7 +14,7 @@ from ...errors import DeviceError
 from ...runtime.backend import RunData, State
 from . import native
 from .c_learning import CLearning
-from .clock import Clock
+from .clock import Clock, MicroClock
 from .drives import Drives
 from .mesh_clock import MeshClock
 from .neurons import Neurons
@@ -62,8 +62,10 @@ class CKernel:
         self._receptors = receptors_in_use(program)
         self._instructions = min(instructions, library.instructions)
         self._slots = 1 << (program.wheel_depth - 1).bit_length()
-        self._clock = None
-        if timing.counts:
+        self._clock: Clock | MeshClock | MicroClock | None = None
+        if timing.micro is not None:
+            self._clock = MicroClock()
+        elif timing.counts:
             clock = Clock if timing.mesh is None else MeshClock
             self._clock = clock(library, program, timing)
         self._arrays: dict[str, NDArray] = {}
@@ -291,8 +293,10 @@ class CKernel:
             setattr(machine, name, array.ctypes.data)
         machine.hosts, machine.gradeds = len(events.spike_step), len(events.graded_step)
         keep = self._learning and self._learning.take_input(machine, events)
+        fired = np.zeros(0, np.int32)
         if self._clock is not None:
-            self._clock.begin(steps, events, self._fired(), bool(machine.learning))
+            fired = self._fired()
+            self._clock.begin(steps, events, fired, bool(machine.learning))
         recorder = Recorder(self._program, self._clock, self._ranges, steps, events, record)
         recorder.attach(machine, self._structures[2])
         first = machine.step
@@ -305,6 +309,9 @@ class CKernel:
                 self._learning.finish(events, machine.step - first)
         del keep, inputs  # which the machine has read until now
         data = replace(recorder.data(), why_no_cycles=self._timing.why_not)
+        if self._timing.micro is not None:
+            cycles = self._timing.micro.cycles(steps, recorder.spikes(), events, fired, bool(on))
+            return replace(data, cycles=cycles)
         if work is None or before is None or data.cycles is None:
             return data
         learned = work.cycles(first, steps, recorder.spikes(), events, before, bool(on))

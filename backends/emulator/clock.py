@@ -98,6 +98,21 @@ class Clock:
         return walked
 
 
+class MicroClock:
+    """Of the small core, whose cycles are computed from a run's spikes: everything is recorded."""
+
+    def begin(
+        self, steps: int, events: Events, fired: NDArray[np.int32], learning: bool = False
+    ) -> None:
+        """Nothing has to be prepared."""
+
+    def add(self, machine: native.Machine, steps: int) -> None:
+        """Nothing is counted while it runs."""
+
+    def result(self) -> None:
+        """``MicroWork.cycles`` comes after it."""
+
+
 def sender_sets(program: Program) -> dict[str, NDArray[Any]]:
     """Of ``native.Counter``: channels that generators drive, and room for what fires in a step."""
     words = -(-program.channels // 64)

@@ -185,6 +185,7 @@ class NumpyKernel:
         before = self._learning and work and self._learning.fired_before()
         on = self._learning is not None and self._learning.on
         neurons, channels, everyone = [], [], []
+        fired_before = self._fired
         senders: tuple[list, list, list] = ([], [], [])
         for i in range(steps):
             host = events.spike_channel[spike_at[i] : spike_at[i + 1]].astype(np.int64)
@@ -208,6 +209,9 @@ class NumpyKernel:
             everyone.append(self._fired)
             neurons.append(self._fired[record.neurons[self._fired]])
             channels.append(np.sort(channel[record.channels[channel]]))
+        if self._timing.micro is not None:
+            cycles = self._timing.micro.cycles(steps, _flat(everyone), events, fired_before, on)
+            return RunData(*_flat(neurons), *_flat(channels), states, cycles)
         counter = CycleCounter(self._timing, steps, events)
         counter.add(steps, partial(self._walk, senders, on))
         data = RunData(*_flat(neurons), *_flat(channels), states, *counter.result())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...compiler.program import Program
     from ...runtime.backend import Events, Record
-    from .clock import Clock
+    from .clock import Clock, MicroClock
 
 VARIABLES = {"v": 0, "u0": 1, "u1": 2, "threshold": 3}
 _LEAST_ROOM = 1 << 15
@@ -41,7 +41,7 @@ class Recorder:
     def __init__(
         self,
         program: Program,
-        clock: Clock | None,
+        clock: Clock | MicroClock | None,
         ranges: NDArray[np.int64],
         steps: int,
         events: Events,

@@ -98,6 +98,8 @@ def compile_design(design: Any, harness: str) -> ctypes.CDLL:
 
 def memory_names(geometry: Geometry) -> list[tuple[int, str, int, int, str]]:
     """Core, table, lane, column and hierarchical path of every memory, in the driver's order."""
+    if geometry.micro:
+        return []  # tables share memories
     return [
         (core, name, lane, column, path(name, lane, column, core if geometry.cores > 1 else None))
         for core in range(geometry.cores)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...errors import UnsupportedError
 from ...hdl.geometry import (
     LEARNING_FLAGS,
     MAX_COEFFICIENT_BITS,
@@ -49,7 +50,39 @@ def geometry_for(program: Program, lanes: int | None = None) -> Geometry:
     )
     # How many words the synapses take depends on the lanes and widths, but not on the room.
     image = HardwareImage(program, geometry)
+    if program.target.micro:
+        return _micro(image, lanes)
     return replace(geometry, words=_room(image.words), **_learning(image))
+
+
+def _micro(image: HardwareImage, lanes: int | None) -> Geometry:
+    """The small core with the same room.
+
+    Raises:
+        UnsupportedError: it has one lane.
+    """
+    if lanes not in (None, 1):
+        raise UnsupportedError(
+            "a small core has one lane", found=f"{lanes} lanes", where="device 'rtl'",
+            remedy="leave the option lanes out",
+        )  # fmt: skip
+    geometry, target = image.geometry, image.program.target
+    if image.learning is None:
+        raise UnsupportedError(
+            "a small core computes exactly one rule", found="a program without any",
+            where="device 'rtl'",
+        )  # fmt: skip
+    needs = image.learning.needs_with(1, target.fraction)
+    return replace(
+        geometry, words=1, update_lanes=1, profiles=max(geometry.profiles, 1),
+        refractory_bits=max(1, target.refractory_bits), exponents=0, shifts=0,
+        **dict.fromkeys(("bias", "hold", "exponential"), True),
+        **dict.fromkeys(("adaptation", "graded", "linear", "subtract", "late", "mask"), False),
+        **dict.fromkeys(LEARNING_FLAGS, False),
+        rules=1, plastic=_room(needs["plastic"]), slots=_room(needs["slots"], 2), code=2,
+        factors=1, fraction=target.fraction, coefficient_bits=target.coefficient_bits,
+        sum_bits=target.sum_bits, micro=True,
+    )  # fmt: skip
 
 
 def _mesh_for(program: Program, lanes: int | None) -> Geometry:

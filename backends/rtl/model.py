@@ -90,6 +90,9 @@ class Model(ABC):
 
     def load_table(self, name: str, columns: list[NDArray[np.uint32]], core: int = 0) -> None:
         """Replace a whole table through the back door; entries that are not given become zero."""
+        if self.geometry.micro:
+            self._store_by_bus(name, columns)
+            return
         lanes = self.lanes(name)
         banked = self.tables[name].kind == BANKED
         for column, words in enumerate(columns):
@@ -98,6 +101,8 @@ class Model(ABC):
 
     def table(self, name: str, core: int = 0) -> list[NDArray[np.uint32]]:
         """A copy of a whole table."""
+        if self.geometry.micro:
+            return self._read_by_bus(name)
         banked = self.tables[name].kind == BANKED
         columns = []
         for column in range(len(self.tables[name].widths)):
@@ -107,3 +112,21 @@ class Model(ABC):
             parts = [self.memory(name, lane, column, core) for lane in range(self.lanes(name))]
             columns.append(np.stack(parts, axis=1).ravel())
         return columns
+
+    def _store_by_bus(self, name: str, columns: list[NDArray[np.uint32]]) -> None:
+        """Of a core whose tables share memories."""
+        table = self.tables[name]
+        for column, words in enumerate(columns):
+            for entry in range(table.entries):
+                word = int(words[entry]) if entry < len(words) else 0
+                self.write(table.address(entry, column), word)
+
+    def _read_by_bus(self, name: str) -> list[NDArray[np.uint32]]:
+        table = self.tables[name]
+        return [
+            np.array(
+                [self.read(table.address(entry, column)) for entry in range(table.entries)],
+                np.uint32,
+            )
+            for column in range(len(table.widths))
+        ]

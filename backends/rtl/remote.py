@@ -21,10 +21,11 @@ from ...hdl.core_regions import (
     PROBE_REGION,
     REGISTER_REGION,
     column_region,
+    core_regions,
 )
 from ...hdl.geometry import Geometry
 from ...hdl.layout import CORE_SHIFT, INDEX_SHIFT
-from ...hdl.protocol import COMMAND, START_BAUD
+from ...hdl.protocol import START_BAUD
 from ...hdl.registers import REGISTER
 from ...hdl.streams import (
     INPUT_END,
@@ -36,10 +37,11 @@ from ...hdl.streams import (
     output_layout,
 )
 from ...runtime.backend import Events
-from ...runtime.link.client import Client, pack_words, unpack_words
-from ...runtime.link.inputs import Write
+from ...runtime.link.client import Client
+from ...runtime.link.inputs import Write, changed_spans
 from ...runtime.link.rates import FASTEST
 from ...runtime.link.session import Session, Timing
+from ...runtime.link.words import pack_words, unpack_words
 from .backend import BATCH, MOST_CYCLES, RtlBackend, batches
 from .model import Model, StepOutput
 
@@ -48,9 +50,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ...compiler.program import Program
     from ...hdl.descriptor import Descriptor
     from ...runtime.backend import Record
-    from ...runtime.link.client import Steps
+    from ...runtime.link.client import Answer, Steps
     from ...runtime.link.transport import Transport
     from .told import Told
 
@@ -78,19 +81,46 @@ class LinkedModel(Model):
     def __init__(self, client: Client) -> None:
         self.client = client
         super().__init__(_geometry(client))
-        self._step = client.session.poll()["step"]
         self._probes = b""
-        # By core and region.
+        self._core = -1
+        # By core and region: what is to be there, what is to be sent, and what is known of the
+        # device: digests, and whole contents.
         self._digests: dict[tuple[int, str], int] = {}
         self._queued: dict[tuple[int, str], bytes] = {}
-        self._counted: dict[tuple[int, int], int] = {}
+        self._there: dict[tuple[int, str], Answer[int]] = {}
+        self._held: dict[tuple[int, str], bytes] = {}
+        self._counted: dict[int, Answer[bytes]] = {}  # by core, after so many runs
+        self._counted_at = 0
         self.sent = 0
         """Bytes of memories that have been sent to the device."""
-        self._first = True
-        self._core = -1
+        self._ask()
         self._select(0)
         client.write(PROBE_COUNT_REGION, 0, bytes(4))
         self.probed = np.zeros((0, 0), np.int32)
+        self._step = client.session.poll()["step"]
+
+    def _ask(self) -> None:
+        """What the device holds, from power-on or from an earlier host, and has counted: it
+        answers while the host is busy with other things."""
+        names = [
+            entry.region.name for entry in core_regions(self.geometry) if entry.table is not None
+        ]
+        for core in range(self.geometry.cores):
+            self._select(core)
+            self._there |= {(core, name): self.client.ask_digest(name) for name in names}
+            self._ask_counters(core)
+
+    def _ask_counters(self, core: int) -> None:
+        first, count = _COUNTERS[0], _COUNTERS[-1] - _COUNTERS[0] + 1
+        self._counted[core] = self.client.ask_words(REGISTER_REGION, first, count)
+
+    def _forget(self) -> None:
+        """What was written, or ran, since is not known any more."""
+        for known in (self._there, self._held):
+            for core, region in [*known]:
+                if region in self.client.changed:
+                    del known[core, region]
+        self.client.changed.clear()
 
     def _select(self, core: int) -> None:
         """From now on regions are those of this core; a core alone needs no word about it."""
@@ -138,37 +168,50 @@ class LinkedModel(Model):
             self._digests[core, region] = zlib.crc32(image)
         self._queued[core, region] = image
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Send what is to be loaded; digests say that it is there, all asked for at once.
 
-        What is there already is not sent again: zeros at the end, and all of a region that the
-        core itself writes, which often has come back to where it began; at first anything, since
-        the device may hold the network from power-on, or from an earlier host.
-        """
-        queued, self._queued = self._queued, {}
-        for core in sorted({core for core, _ in queued}):
-            self._select(core)
-            self._send({region: image for (c, region), image in queued.items() if c == core})
-        self._first = self._first and not queued
+        What is there already is not sent again: that of which the device's digest says so, words
+        of known contents that stay, else zeros at the end.
 
-    def _send(self, images: dict[str, bytes]) -> None:
-        """Load regions of the selected core."""
-        known = self.client.descriptor.region
-        depths = {region: known(region)[1].depth for region in images}
-        there = {
-            region: n for region, n in depths.items() if self._first or known(region)[1].volatile
-        }
-        for region, found in zip(there, self.client.digests(there), strict=True):
-            if found == zlib.crc32(images[region]):
-                del images[region], depths[region]
-        for region, image in images.items():
-            size = known(region)[1].word_bytes
-            used = -(-len(image.rstrip(b"\0")) // size)
-            self.sent += used * size
-            self.client.write(region, 0, image[: used * size])
-        for region, found in zip(depths, self.client.digests(depths), strict=True):
-            if found != zlib.crc32(images[region]):
-                self.client.load({region: images[region]})
+        Raises:
+            DeviceError: a region does not hold what was loaded.
+        """
+        self._forget()
+        queued = dict(sorted(self._queued.items(), key=lambda item: item[0][0]))
+        self._queued = {}
+        right = {key: zlib.crc32(image) for key, image in queued.items()}
+        for core, region in [key for key in queued if key not in self._there]:
+            self._select(core)
+            self._there[core, region] = self.client.ask_digest(region)
+        sent = [key for key in queued if self._there[key].get() != right[key]]
+        for core, region in sent:
+            self._select(core)
+            self._send(core, region, queued[core, region])
+        for core, region in sent:
+            self._select(core)
+            self._there[core, region] = self.client.ask_digest(region)
+        for core, region in sent:
+            if self._there[core, region].get() != right[core, region]:
+                self._select(core)
+                self.client.load({region: queued[core, region]})
+                self._there[core, region] = self.client.ask_digest(region)
+        self._held |= queued
+        self.client.changed.clear()
+
+    def _send(self, core: int, region: str, image: bytes) -> None:
+        """Send what differs, as far as it is known what is there."""
+        size = self.client.descriptor.region(region)[1].word_bytes
+        zeros, there = bytes(len(image)), self._there[core, region].get()
+        held = zeros if there == zlib.crc32(zeros) else self._held.get((core, region))
+        if held is None:
+            spans = [(0, -(-len(image.rstrip(b"\0")) // size))]
+        else:
+            old, new = (np.frombuffer(data, np.uint8).reshape(-1, size) for data in (held, image))
+            spans = changed_spans(np.flatnonzero((old != new).any(axis=1)), size)
+        for first, end in spans:
+            self.sent += (end - first) * size
+            self.client.write(region, first, image[first * size : end * size])
 
     def verify(self) -> None:
         """Have the device compute the digest of everything that it does not change by itself.
@@ -176,15 +219,14 @@ class LinkedModel(Model):
         Raises:
             DeviceError: a region does not hold what was loaded.
         """
-        self._settle()
+        self.settle()
         for core in sorted({core for core, _ in self._digests}):
             self._select(core)
             self._compare({r: digest for (c, r), digest in self._digests.items() if c == core})
 
     def _compare(self, digests: dict[str, int]) -> None:
         """Regions of the selected core."""
-        depths = {r: self.client.descriptor.region(r)[1].depth for r in digests}
-        told = zip(digests.items(), self.client.digests(depths), strict=True)
+        told = zip(digests.items(), self.client.digests(digests), strict=True)
         for (region, expected), found in told:
             if found != expected:
                 raise DeviceError(
@@ -203,27 +245,27 @@ class LinkedModel(Model):
             return
         if address == _STEP:
             self._step = data
-        self._counted = {}
         self._select(core)
         self.client.write(REGISTER_REGION, address >> INDEX_SHIFT, data.to_bytes(4, "little"))
 
     def read(self, address: int) -> int:
         """Read a register."""
-        self._settle()
         core, address = divmod(address, 1 << CORE_SHIFT)
         number = address >> INDEX_SHIFT
         self._select(core)
         if number in _COUNTERS:
-            if (core, number) not in self._counted:
-                first, count = _COUNTERS[0], _COUNTERS[-1] - _COUNTERS[0] + 1
-                words = np.frombuffer(self.client.read(REGISTER_REGION, first, count), "<u4")
-                self._counted |= {(core, first + i): w for i, w in enumerate(words.tolist())}
-            return self._counted[core, number]
+            if self._counted_at != self.client.runs:
+                self._counted, self._counted_at = {}, self.client.runs
+            if core not in self._counted:
+                self._ask_counters(core)
+            at = 4 * (number - _COUNTERS[0])
+            return int.from_bytes(self._counted[core].get()[at : at + 4], "little")
+        self.settle()
         return int.from_bytes(self.client.read(REGISTER_REGION, number, 1), "little")
 
     def column(self, name: str, column: int, core: int = 0) -> NDArray[np.uint32]:
         """A copy of one column of a table."""
-        self._settle()
+        self.settle()
         self._select(core)
         region = column_region(name, column)
         spec = self.client.descriptor.region(region)[1]
@@ -232,7 +274,7 @@ class LinkedModel(Model):
     def probe(self, addresses: NDArray[np.int64]) -> None:
         """From now on ``probed`` has the words at these host addresses after each step of a run;
         a core's number stands above ``CORE_SHIFT``."""
-        self._settle()
+        self.settle()
         words = addresses.tobytes()
         if words != self._probes:
             self.client.write(PROBE_REGION, 0, addresses.astype("<u4").tobytes())
@@ -259,8 +301,7 @@ class LinkedModel(Model):
         Args:
             told: what learning is told before which of the steps, in the same exchange.
         """
-        self._settle()
-        self._counted = {}
+        self.settle()
         done = self.client.run(
             steps,
             self._events(given),
@@ -277,12 +318,8 @@ class LinkedModel(Model):
         """Only the words that change, where they lie apart; the modulator's register."""
         region = column_region("factor", 0)
         spec = self.client.descriptor.region(region)[1]
-        # Words between that stay are cheaper than another command.
-        apart = 1 + (1 + COMMAND["WRITE"].args.size) // spec.word_bytes
-        at = told.changed
-        for span in np.split(at, np.flatnonzero(np.diff(at) > apart) + 1) if len(at) else ():
-            first, last = int(span[0]), int(span[-1])
-            words = pack_words(told.factor[first : last + 1], spec)
+        for first, end in changed_spans(told.changed, spec.word_bytes):
+            words = pack_words(told.factor[first:end], spec)
             yield Write(told.step, region, first, words)
         if told.modulator is not None:
             number = REGISTER["MODULATOR"].address >> INDEX_SHIFT
@@ -368,6 +405,11 @@ class RemoteBackend(RtlBackend):
             raise
         super().__init__(simulator="amaranth", geometry=self._linked.geometry)
         self._model = self._linked
+
+    def load(self, program: Program) -> None:
+        """As every device; when it returns, digests have told that all is there."""
+        super().load(program)
+        self._linked.settle()
 
     def _compute(
         self, steps: int, given: NDArray[np.int64], record: Record, events: Events

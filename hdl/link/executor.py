@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -56,6 +58,7 @@ class Executor(wiring.Component):
         core: the core.
         flush, flush_ready: to the outbox.
         stop: end the run that is under way at its next step boundary.
+        abort: end what is done to a memory at its next word: a session ends.
         running, fault: for the status.
 
     Args:
@@ -75,6 +78,7 @@ class Executor(wiring.Component):
                 "flush": Out(1),
                 "flush_ready": In(1),
                 "stop": In(1),
+                "abort": In(1),
                 "running": Out(1),
                 "fault": Out(1),
             }
@@ -93,9 +97,10 @@ class Executor(wiring.Component):
         self.args = Signal(8 * _ARGS, reset_less=True)
         self.turn, self.into = Signal(), Signal(8)
         self.word = Signal(8 * item, reset_less=True)
-        self.next_byte = Signal()
-        # Of arguments, a word, an item or a reply: what is done of it.
-        self.index = Signal(max(4, (item - 1).bit_length()), reset_less=True)
+        self.next_byte, self.next_bit = Signal(), Signal()
+        self.byte_in, self.bit_in = Signal(8), Signal()
+        # Of arguments, a word, its bits, an item or a reply: what is done of it.
+        self.index = Signal(max(4, (8 * item - 1).bit_length()), reset_less=True)
         # Words, events or bytes still to come; no region has more words than that.
         self.count = Signal(max(16, depth.bit_length()), reset_less=True)
         self.bit = Signal(3)
@@ -104,6 +109,7 @@ class Executor(wiring.Component):
             self.core.stop.eq(self.stop),
             self.kind.eq(self.code),
             self.into.eq(self.args[:8]),
+            self.byte_in.eq(self.data.payload),
         ]
         # The number of a channel or neuron is where `first` is in a bitmap; a list's shift in.
         low = self.args[8 * _STEP : 8 * _STEP + 8]
@@ -120,11 +126,14 @@ class Executor(wiring.Component):
         with m.If(self.name):
             m.d.sync += high.eq(self.data.payload)
         with m.If(self.next_byte):
-            m.d.sync += self.word.eq(Cat(self.word, self.data.payload)[8:])
+            m.d.sync += self.word.eq(Cat(self.word, self.byte_in)[8:])
+        with m.If(self.next_bit):
+            m.d.sync += self.word.eq(Cat(self.word, self.bit_in)[1:])
         self.size = Signal(range(_ARGS + 1))
-        with m.Switch(self.kind):
-            for message in COMMANDS:
-                with m.Case(message.code):
+        m.d.comb += self.size.eq(_ARGS)
+        for message in COMMANDS:
+            if message.args.size < _ARGS:
+                with m.If(self.kind == message.code):
                     m.d.comb += self.size.eq(message.args.size)
         self._regions(m)
         with m.FSM():
@@ -187,11 +196,9 @@ class Executor(wiring.Component):
             m.d.comb += self.data.ready.eq(1)
             with m.If(self.data.valid):
                 m.d.sync += self.code.eq(self.data.payload)
-                with m.Switch(self.data.payload):
-                    with m.Case(*(message.code for message in COMMANDS)):
-                        m.next = "ARGUMENTS"
-                    with m.Default():
-                        self.refuse(m, ErrorCode.UNKNOWN_COMMAND)
+                m.next = "ARGUMENTS"
+                with m.If(~reduce(or_, (self.data.payload == known.code for known in COMMANDS))):
+                    self.refuse(m, ErrorCode.UNKNOWN_COMMAND)
         # Whatever their number, the first one comes to the lowest place.
         with m.State("ARGUMENTS"):
             m.d.comb += [self.data.ready.eq(more), self.into.eq(self.data.payload)]
@@ -202,7 +209,7 @@ class Executor(wiring.Component):
                     m.d.sync += self.index.eq(0)
                     m.next = "CHECK"
         with m.State("CHECK"), m.Switch(self.kind):
-            with m.Case(C["WRITE"].code, C["READ"].code, C["DIGEST"].code):
+            with m.Case(*(C[name].code for name in ("WRITE", "READ", "DIGEST", "PACKED"))):
                 m.next = "CHECK SPAN"
             with m.Case(C["RUN"].code):
                 m.d.sync += self.running.eq(1)
@@ -213,14 +220,23 @@ class Executor(wiring.Component):
     # Memory
 
     def _regions(self, m: Module) -> None:
-        """What the memory map says of the region in the arguments."""
+        """What the memory map says of the region in the arguments, and where its span ends: in
+        registers, since they are compared before they are used."""
+        first, count = self.arg(C["READ"], "address"), self.arg(C["READ"], "count")
+        bits = len(self.count)
         self.known, self.writable = Signal(), Signal()
-        self.word_bytes = Signal(range(self.width + 1))
+        self.word_bytes = Signal(range(self.width + 1), reset_less=True)
         self.depth = Signal.like(self.count)
+        self.end, self.far = Signal(bits + 1, reset_less=True), Signal()
+        m.d.sync += [
+            self.known.eq(0),
+            self.end.eq(first[:bits] + count[:bits]),
+            self.far.eq(first[bits:].any() | count[bits:].any()),
+        ]
         with m.Switch(self.arg(C["READ"], "region")):
             for number, spec in enumerate(self.regions):
                 with m.Case(number):
-                    m.d.comb += [
+                    m.d.sync += [
                         self.known.eq(1),
                         self.writable.eq(int(spec.writable)),
                         self.word_bytes.eq(spec.word_bytes),
@@ -232,7 +248,8 @@ class Executor(wiring.Component):
         span, kind, word = C["READ"], self.kind, self.word
         region, first = self.arg(span, "region"), self.arg(span, "address")
         count = self.arg(span, "count")
-        writing, digesting = kind == C["WRITE"].code, kind == C["DIGEST"].code
+        packed, digesting = kind == C["PACKED"].code, kind == C["DIGEST"].code
+        writing = packed | (kind == C["WRITE"].code)
         bits = len(self.count)
         address = Signal(bits, reset_less=True)
         request, response = self.core.request, self.core.response
@@ -249,8 +266,7 @@ class Executor(wiring.Component):
         with m.State("CHECK SPAN"):
             m.d.sync += [address.eq(first), self.count.eq(count)]
             m.d.comb += crc.start.eq(1)
-            beyond = first[bits:].any() | count[bits:].any()
-            beyond |= first[:bits] + count[:bits] > self.depth
+            beyond = self.far | (self.end > self.depth)
             with m.If(~self.known):
                 self.refuse(m, ErrorCode.NO_SUCH_REGION)
             with m.Elif(writing & ~self.writable):
@@ -259,6 +275,8 @@ class Executor(wiring.Component):
                 self.refuse(m, ErrorCode.OUT_OF_RANGE, span.args.places["address"].start)
             with m.Elif(writing):
                 m.next = "WORDS"
+                with m.If(packed):
+                    m.next = "WORD IN"
             with m.Else():
                 m.next = "SPAN"
         # The arguments go round once, and are then as they were.
@@ -288,21 +306,31 @@ class Executor(wiring.Component):
                     m.next = "CODE"
         with m.State("WORDS"):
             m.next = "REQUEST"
-            with m.If(self.count == 0):
+            with m.If((self.count == 0) | self.abort):
+                # What is left of a byte is nothing.
+                m.d.sync += self.bit.eq(0)
                 m.next = "CODE"
                 with m.If(digesting):
                     m.next = "DIGEST"
             with m.Elif(writing):
                 m.next = "WORD IN"
+                with m.If(packed):
+                    m.next = "BITS IN"
         # Whatever their number, a word's first byte comes to the lowest place.
         with m.State("WORD IN"):
-            m.d.comb += self.data.ready.eq(more)
+            m.d.comb += [
+                self.data.ready.eq(more),
+                self.byte_in.eq(self.data.payload & more.replicate(8)),
+            ]
             with m.If(self.data.valid | ~more):
                 m.d.comb += self.next_byte.eq(1)
                 m.d.sync += self.index.eq(self.index + 1)
                 with m.If(self.index == len(word) // 8 - 1):
                     m.d.sync += self.index.eq(0)
                     m.next = "REQUEST"
+                    with m.If(packed):
+                        m.next = "MASK"
+        self._packed(m)
         with m.State("REQUEST"):
             m.d.comb += request.valid.eq(1)
             with m.If(request.ready):
@@ -329,6 +357,35 @@ class Executor(wiring.Component):
                 with m.If(last):
                     m.d.sync += self.index.eq(0)
                     m.next = "WORDS"
+
+    def _packed(self, m: Module) -> None:
+        """A bit of the word per cycle: of the line where the mask has one, else 0."""
+        mask = Signal.like(self.word, name="mask")
+        # The rest of the byte from the line; an argument that is not needed any more stood there.
+        rest = self.args[-8:]
+        given = mask[0]
+        with m.State("MASK"):
+            m.d.sync += mask.eq(self.word)
+            m.next = "WORDS"
+        with m.State("BITS IN"):
+            begins = given & (self.bit == 0)
+            m.d.comb += [
+                self.data.ready.eq(begins),
+                self.into.eq(self.data.payload),
+                self.bit_in.eq(given & Cat(self.data.payload[0], rest[1:]).bit_select(self.bit, 1)),
+            ]
+            with m.If(self.data.valid | ~begins):
+                m.d.comb += self.next_bit.eq(1)
+                m.d.sync += [
+                    mask.eq(Cat(mask[1:], given)),
+                    self.index.eq(self.index + 1),
+                    self.bit.eq(self.bit + given),
+                ]
+                with m.If(begins):
+                    m.d.sync += rest.eq(self.into)
+                with m.If(self.index == len(self.word) - 1):
+                    m.d.sync += self.index.eq(0)
+                    m.next = "REQUEST"
 
     # Events
 

@@ -26,7 +26,8 @@ class WorkPort(wiring.Signature):
 
     ``commands`` are to be executed, ``replies`` are what comes of them. ``flush`` (a strobe, only
     while ``flush_ready``) sends what there is of the replies. With ``stop`` a run ends at its next
-    step boundary; ``clear`` begins a session. ``running``, ``fault``, ``step`` are for the status.
+    step boundary; with ``abort`` no other word of a memory is looked at, and nothing that is
+    replied counts; ``clear`` begins a session. ``running``, ``fault``, ``step`` are for the status.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class WorkPort(wiring.Signature):
                 "flush": In(1),
                 "flush_ready": Out(1),
                 "stop": Out(1),
+                "abort": Out(1),
                 "clear": Out(1),
                 "running": In(1),
                 "fault": In(1),
@@ -133,6 +135,7 @@ class Frames(wiring.Component):
         m.d.comb += [
             work.clear.eq(self._writes(Write.CLEAR)),
             work.stop.eq(stop),
+            work.abort.eq(abort),
             work.flush_ready.eq(~flushing),
             work.replies.ready.eq(outbox.data.ready | abort),
             outbox.hold.eq(abort | hold | flushing),
@@ -171,8 +174,10 @@ class Frames(wiring.Component):
         if self.descriptor.rated:
             events[Event.DRAINED] = self.line_idle & self.encoder.empty
             load(m, self._writes(Write.RATE, 2), s.data, self.rate)
+        # A cycle late, which nobody notices: an instruction takes two, and what has happened stays
+        # until the sequencer sees to it.
         for event, signal in events.items():
-            m.d.comb += s.events[event.bit_length() - 1].eq(signal)
+            m.d.sync += s.events[event.bit_length() - 1].eq(signal)
 
     def _send(self, m: Module, description: bytes) -> None:
         """The sequencer's bytes, then those of outbox or description."""

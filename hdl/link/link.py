@@ -59,6 +59,7 @@ class Link(wiring.Component):
             work.flush.eq(executor.flush),
             executor.flush_ready.eq(work.flush_ready),
             executor.stop.eq(work.stop),
+            executor.abort.eq(work.abort),
             work.running.eq(executor.running),
             work.fault.eq(executor.fault),
             work.step.eq(self.core.step),

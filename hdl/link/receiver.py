@@ -30,25 +30,30 @@ class LineBuffer(wiring.Component):
         super().__init__({"line": In(byte), "data": Out(byte)})
 
     def elaborate(self, platform: Any) -> Module:
-        """A byte is fetched in the cycle after the one before it was taken."""
+        """A byte is fetched in the cycle after the one before it was taken, and shown in the next
+        one, from a register: what follows decides much by it."""
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.depth, init=[])
         write, read = ring.write_port(), ring.read_port()
         put, get = place(self.depth), place(self.depth)
-        fetched = Signal()
+        fetched, taken, byte = Signal(), Signal(), Signal(8, reset_less=True)
         m.d.comb += [
             self.line.ready.eq(after(put) != get),
             write.addr.eq(put),
             write.data.eq(self.line.payload),
             write.en.eq(self.line.valid & self.line.ready),
             read.addr.eq(get),
-            self.data.payload.eq(read.data),
-            self.data.valid.eq(fetched),
+            self.data.payload.eq(byte),
+            taken.eq(self.data.valid & self.data.ready),
         ]
         with m.If(write.en):
             m.d.sync += put.eq(after(put))
-        m.d.sync += fetched.eq((put != get) & ~(fetched & self.data.ready))
-        with m.If(fetched & self.data.ready):
+        m.d.sync += [
+            fetched.eq((put != get) & ~taken),
+            byte.eq(read.data),
+            self.data.valid.eq(fetched & ~taken),
+        ]
+        with m.If(taken):
             m.d.sync += get.eq(after(get))
         return m
 

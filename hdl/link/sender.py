@@ -40,36 +40,39 @@ class Sender(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Nine cycles per byte: one in which memories are read, eight for the CRC."""
+        """Ten cycles per byte: one in which memories are read, eight for the CRC, which are a cycle
+        late: its bit comes from a register."""
         m = Module()
         m.submodules.crc = crc = BitCrc()
         going, at, index = Signal(), Signal(4), Signal(range(CRC_BYTES))
+        whole, bit = Signal(), Signal()
         closing = going & self.done
         byte, active, moves = self.frame.payload.data, Signal(), Signal()
         last = closing & (index == CRC_BYTES - 1)
         # The CRC's byte leaves before it is shifted away, all others when it has been computed.
-        leaving = Mux(closing, at == 0, at[3])
+        leaving = Mux(closing, at == 0, whole)
         m.d.comb += [
+            whole.eq(at[3] & at[0]),
             active.eq(self.single | going),
             byte.eq(Mux(closing, crc.low, Mux(going, self.fetched, self.byte))),
             self.frame.payload.last.eq(last),
             self.frame.valid.eq(active & leaving),
             moves.eq(active & (~leaving | self.frame.ready)),
             crc.shift.eq(closing),
-            self.taken.eq(self.single & at[3] & self.frame.ready),
-            self.next.eq(going & ~closing & at[3] & self.frame.ready),
+            self.taken.eq(self.single & whole & self.frame.ready),
+            self.next.eq(going & ~closing & whole & self.frame.ready),
             self.sent.eq(~going),
         ]
-        # Bit i in cycle i + 1.
-        m.d.comb += [
-            crc.bit.eq(byte.bit_select((at - 1)[:3], 1)),
-            crc.enable.eq(moves & (at != 0)),
-        ]
+        # Bit i is chosen in cycle i + 1.
+        m.d.comb += [crc.bit.eq(bit), crc.enable.eq(moves & (at[1:] != 0))]
         with m.If(moves):
-            m.d.sync += at.eq(Mux(at[3], 0, at + 1))
+            m.d.sync += [
+                bit.eq(byte.bit_select((at - 1)[:3], 1)),
+                at.eq(Mux(whole, 0, at + 1)),
+            ]
         with m.If(self.go):
             m.d.sync += going.eq(1)
-        with m.Elif(closing & at[3]):
+        with m.Elif(closing & whole):
             m.d.sync += index.eq(index + 1)
             with m.If(index == CRC_BYTES - 1):
                 m.d.sync += going.eq(0)

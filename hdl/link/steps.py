@@ -152,22 +152,29 @@ class StepEncoder(wiring.Component):
         return m
 
     def _send(self, m: Module, sending: Any, place: Any, quiet: Any, count: Any) -> None:
-        """A record's bytes, one by one; nothing of what it tells changes meanwhile."""
+        """A record's bytes, one by one, each from a register; nothing of what it tells changes
+        meanwhile."""
         value = self.results.payload.value
         told = [value[8 * i : 8 * i + 8] for i in range(_WIDEST - 1)]
         size, code = Signal(range(_WIDEST)), Signal(8)
-        taken = Signal()
-        m.d.comb += [self.data.valid.eq(1), taken.eq(self.data.ready & (place == size))]
+        taken, chosen, byte = Signal(), Signal(), Signal(8, reset_less=True)
+        leaves = chosen & self.data.ready
+        m.d.comb += [
+            self.data.valid.eq(chosen),
+            self.data.payload.eq(byte),
+            taken.eq(leaves & (place == size)),
+        ]
+        m.d.sync += chosen.eq(~leaves)
         with m.If(place == 0):
-            m.d.comb += self.data.payload.eq(code)
+            m.d.sync += byte.eq(code)
         with m.Else():
             # Shorter numbers than results only reach the lower places.
             is_quiet = (sending == Record.QUIET) | (sending == Record.LAST_QUIET)
             is_result = (sending == Record.PROBE) | (sending == Record.CYCLES)
             low = Mux(is_result, value[:16], Mux(is_quiet, quiet, count))
             told[:2] = low[:8], low[8:16]
-            m.d.comb += self.data.payload.eq(Cat(told[-1], *told[:-1]).word_select(place[:2], 8))
-        with m.If(self.data.ready):
+            m.d.sync += byte.eq(Cat(told[-1], *told[:-1]).word_select(place[:2], 8))
+        with m.If(leaves):
             m.d.sync += place.eq(Mux(taken, 0, place + 1))
         with m.Switch(sending):
             for which in Record:

@@ -1,15 +1,15 @@
 """Commands to a device and what it answers, over an open session.
 
-Words of a region are bytes here, least significant first; ``pack_words`` and ``unpack_words`` turn
-integers into them and back.
+Words of a region are bytes here, least significant first (``words``).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ...errors import DeviceError
 from ...hdl import protocol
 from ...hdl.protocol import ERROR_DOCS, DoneReason, ErrorCode, RunFlag, command
 from .inputs import Write, run_commands
+from .words import shortest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,32 @@ if TYPE_CHECKING:
     from ...hdl.descriptor import Descriptor, Region
     from ..backend import Events
     from .session import Session
+
+
+_T = TypeVar("_T")
+
+
+class Answer(Generic[_T]):
+    """What was asked and need not have been answered yet: a device answers in order.
+
+    Args:
+        client: that asked.
+        take: reads the answer from the reply stream.
+    """
+
+    def __init__(self, client: Client, take: Callable[[], _T]):
+        self._client, self._take = client, take
+        self._found: list[_T] = []
+
+    def get(self) -> _T:
+        """The answer; waits for it, and for all that was asked before."""
+        while not self._found:
+            self._client.collect(1)
+        return self._found[0]
+
+    def take(self) -> None:
+        """Read it: it is the next one in the stream."""
+        self._found.append(self._take())
 
 
 @dataclass
@@ -90,12 +117,32 @@ class Client:
             raise ValueError("the session is not open")
         self.session = session
         self.descriptor: Descriptor = session.descriptor
+        self._asked: deque[Answer] = deque()
+        self.changed: set[str] = set()
+        """Regions that were written, or that a run may have changed; who keeps account of what the
+        device holds takes them out."""
+        self.runs = 0
+        """Runs that were begun."""
+
+    def _ask(self, question: bytes, take: Callable[[], _T]) -> Answer[_T]:
+        """Send it with whatever is sent next."""
+        self.session.write(question)
+        answer = Answer(self, take)
+        self._asked.append(answer)
+        return answer
+
+    def collect(self, most: int | None = None) -> None:
+        """Wait for the answers to what was asked, or to so many of these questions."""
+        for _ in range(len(self._asked) if most is None else most):
+            self._asked[0].take()
+            self._asked.popleft()
 
     # Memory
 
     def write(self, region: str, address: int, data: bytes) -> None:
         """Write whole words from ``address`` on; returns before the device has done it."""
         if data:
+            self.changed.add(region)
             self.session.write(self._write(region, address, data))
 
     def _write(self, region: str, address: int, data: bytes) -> bytes:
@@ -106,35 +153,41 @@ class Client:
             raise self._misuse(region, f"{len(data)} bytes are no whole words", spec)
         if address < 0 or address + count > spec.depth or not spec.writable:
             raise self._misuse(region, f"a write of {count} words at {address}", spec)
-        return command("WRITE", region=number, address=address, count=count, tail=data)
+        name, data = shortest(data, spec.word_bytes)
+        return command(name, region=number, address=address, count=count, tail=data)
 
     def read(self, region: str, address: int = 0, count: int | None = None) -> bytes:
         """``count`` words from ``address`` on; all to the region's end if not given."""
+        return self.ask_words(region, address, count).get()
+
+    def ask_words(self, region: str, address: int = 0, count: int | None = None) -> Answer[bytes]:
+        """The same, without waiting for it."""
         number, spec, count = self._span(region, address, count)
         span = {"region": number, "address": address, "count": count}
-        self.session.write(command("READ", b"", **span))
-        self._expect("WORDS", **span)
-        return self.session.read(count * spec.word_bytes)
+        size = count * spec.word_bytes
+
+        def take() -> bytes:
+            self._expect("WORDS", **span)
+            return self.session.read(size)
+
+        return self._ask(command("READ", b"", **span), take)
 
     def digest(self, region: str, address: int = 0, count: int | None = None) -> int:
         """CRC-32 of what ``read`` would bring, computed by the device."""
+        return self.ask_digest(region, address, count).get()
+
+    def ask_digest(self, region: str, address: int = 0, count: int | None = None) -> Answer[int]:
+        """The same, without waiting for it."""
         number, _, count = self._span(region, address, count)
         span = {"region": number, "address": address, "count": count}
-        self.session.write(command("DIGEST", b"", **span))
-        return self._expect("DIGEST", **span)["crc"]
+        return self._ask(
+            command("DIGEST", b"", **span), lambda: self._expect("DIGEST", **span)["crc"]
+        )
 
-    def digests(self, spans: dict[str, int]) -> list[int]:
-        """The same for the first words of several regions, asked for all at once.
-
-        Args:
-            spans: region -> how many words.
-        """
-        asked = []
-        for region, count in spans.items():
-            number, _, count = self._span(region, 0, count)
-            asked.append({"region": number, "address": 0, "count": count})
-            self.session.write(command("DIGEST", b"", **asked[-1]))
-        return [self._expect("DIGEST", **span)["crc"] for span in asked]
+    def digests(self, regions: Iterable[str]) -> list[int]:
+        """The digests of several whole regions, asked for all at once."""
+        asked = [self.ask_digest(region) for region in regions]
+        return [answer.get() for answer in asked]
 
     def load(self, images: dict[str, bytes]) -> None:
         """Write whole images from word 0 on, and check each by its digest.
@@ -184,7 +237,10 @@ class Client:
         )
         between = [(w.step, self._write(w.region, w.address, w.data)) for w in writes]
         data, pieces = run_commands(self.descriptor, start, steps, events, flags, between)
+        self._runs()
+        self.changed.update(write.region for write in writes)
         self.session.write(data)
+        self.collect()
         gathering = _Gathering(start=start)
         stopped = False
         for length in pieces:
@@ -200,7 +256,9 @@ class Client:
         Ends after ``self.session.stop()``, or when the generator is closed, which stops it too.
         """
         flags = 1 << RunFlag.SPIKES | cycles << RunFlag.CYCLES
+        self._runs()
         self.session.write(command("RUN", steps=0, flags=flags, flush=flush))
+        self.collect()
         gathering, told, ended = _Gathering(), 0, False
         start = self._expect("BEGIN")["step"]
         try:
@@ -215,6 +273,10 @@ class Client:
                 self.session.stop()
                 while self._record(gathering, start) is None:
                     pass
+
+    def _runs(self) -> None:
+        self.runs += 1
+        self.changed.update(region.name for region in self.descriptor.regions if region.volatile)
 
     # Replies
 
@@ -327,30 +389,3 @@ class Client:
             where=self.session.transport.name,
             remedy="host and device disagree about the protocol; rebuild the device",
         )
-
-
-def pack_words(values: NDArray, spec: Region) -> bytes:
-    """Integers (n,) as words of a region; negative ones as two's complement.
-
-    Raises:
-        ValueError: a value does not fit.
-    """
-    if spec.width > 64:
-        raise ValueError("words beyond 64 bits are bytes from the start")
-    wide = np.asarray(values)
-    low, high = -(1 << (spec.width - 1)), (1 << spec.width) - 1
-    if wide.size and (int(wide.min()) < low or int(wide.max()) > high):
-        raise ValueError(f"a value does not fit {spec.width} bits: {wide.min()} … {wide.max()}")
-    bits = wide.astype(np.int64).view(np.uint64) if wide.dtype != np.uint64 else wide
-    bits = bits & np.uint64(high)
-    return bits.astype("<u8").view(np.uint8).reshape(-1, 8)[:, : spec.word_bytes].tobytes()
-
-
-def unpack_words(data: bytes, spec: Region) -> NDArray[np.uint64]:
-    """The inverse, without sign."""
-    if spec.width > 64:
-        raise ValueError("words beyond 64 bits stay bytes")
-    raw = np.frombuffer(data, np.uint8).reshape(-1, spec.word_bytes)
-    wide = np.zeros((len(raw), 8), np.uint8)
-    wide[:, : spec.word_bytes] = raw
-    return wide.view("<u8").reshape(-1).astype(np.uint64)

@@ -40,6 +40,18 @@ class Write:
     data: bytes
 
 
+def changed_spans(changed: NDArray[np.int64], word_bytes: int) -> list[tuple[int, int]]:
+    """First words and ends of the pieces to be written, if these words change, in ascending order.
+
+    Words between that stay go with them where they are cheaper than another command.
+    """
+    if not len(changed):
+        return []
+    apart = 1 + (1 + COMMAND["WRITE"].args.size) // word_bytes
+    pieces = np.split(changed, np.flatnonzero(np.diff(changed) > apart) + 1)
+    return [(int(piece[0]), int(piece[-1]) + 1) for piece in pieces]
+
+
 def run_commands(
     descriptor: Descriptor,
     start: int,

@@ -43,6 +43,7 @@ class Executor:
             "EVENTS": self._events,
             "BITMAP": self._bitmap,
             "GRADED": self._graded,
+            "PACKED": self._packed,
         }
         while not self._device.fault:
             code = (yield from self._bytes(1))[0]
@@ -119,6 +120,20 @@ class Executor:
         for address in range(args["address"], args["address"] + args["count"]):
             word = yield from self._bytes(size)
             self._core.write(args["region"], address, word)
+
+    def _packed(self, args: dict[str, int]) -> Iterator[bool]:
+        size = self._span(args, writing=True)
+        mask = int.from_bytes((yield from self._bytes(size)), "little")
+        places = [place for place in range(8 * size) if mask >> place & 1]
+        byte = left = 0
+        for address in range(args["address"], args["address"] + args["count"]):
+            word = 0
+            for place in places:
+                if not left:
+                    byte, left = (yield from self._bytes(1))[0], 8
+                word |= (byte & 1) << place
+                byte, left = byte >> 1, left - 1
+            self._core.write(args["region"], address, word.to_bytes(size, "little"))
 
     def _read(self, args: dict[str, int]) -> Iterator[bool]:
         self._span(args, writing=False)

@@ -71,7 +71,7 @@ def contents_of(program: Program, geometry: Geometry) -> Contents:
     """The memories of a core right after this Program has been loaded.
 
     Raises:
-        UnsupportedError: of several cores.
+        UnsupportedError: of several cores, or of the small one.
         FitError: the core does not hold it.
     """
     if geometry.cores > 1:
@@ -79,6 +79,13 @@ def contents_of(program: Program, geometry: Geometry) -> Contents:
             "a network cannot be in the bitstream of several cores in this version",
             found=f"a mesh of {geometry.cores} cores",
             expected="one core",
+        )
+    if geometry.micro:
+        raise UnsupportedError(
+            "a network cannot be in the bitstream of the small core",
+            found="a core whose tables share memories that begin empty",
+            expected="a core with a memory for each table",
+            remedy="load the network with `spikeloom deploy`",
         )
     writer = _Writer(geometry)
     writer.load(program)

@@ -5,7 +5,7 @@ Joins the compiler, the boards and the runtime, which do not know of each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from .backends.rtl.fit import geometry_for
 from .boards import counts, estimate
 from .boards.design import Design
 from .compiler.pipeline import compile_with_trace
-from .compiler.target import NEURON_PARTS, RULE_PARTS, Target
+from .compiler.target import NEURON_PARTS, RULE_PARTS, SMALL_PARTS, Target
 from .errors import CompileError, FitError, InputError, SpikeloomError, UnsupportedError
 from .hdl.cycles import LEARN, StepWork, step_cycles
 from .hdl.geometry import waiting_rows
 from .runtime.backend import Events, LearningState
 from .runtime.learning_work import LearningWork
 from .runtime.mesh_image import mesh_images
+from .runtime.micro_work import MicroWork
 from .runtime.timing import Timing, mesh_rows
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def target_of(geometry: Geometry, name: str) -> Target:
         shifts=geometry.shifts,
         refractory_bits=geometry.refractory_bits,
     )
-    parts = NEURON_PARTS
+    parts = NEURON_PARTS + SMALL_PARTS
     if geometry.rules:
-        parts = NEURON_PARTS + RULE_PARTS
+        parts += RULE_PARTS
         target = target.with_(
             factors=geometry.factors,
             fraction=geometry.fraction,
@@ -212,6 +213,8 @@ def _times(program: Program, geometry: Geometry) -> tuple[int, int, int]:
         FitError, UnsupportedError: the Program does not fit there.
     """
     images = mesh_images(program, geometry)
+    if geometry.micro:
+        return micro_step_times(program)
     return step_times(images[0]) if geometry.cores == 1 else mesh_step_times(program, geometry)
 
 
@@ -241,6 +244,23 @@ def step_times(image: HardwareImage, busy: float = BUSY) -> tuple[int, int, int]
     )
     quiet, some, full = (int(cycles) for cycles in step_cycles(work))
     return quiet, some, full
+
+
+def micro_step_times(program: Program, busy: float = BUSY) -> tuple[int, int, int]:
+    """The same on the small core, where learning is on."""
+    work, stride = MicroWork(program), max(1, round(1 / busy))
+    neurons = np.arange(program.neurons, dtype=np.int32)
+    channels = np.arange(program.channels, dtype=np.int32)
+
+    def step(every: slice) -> int:
+        fired, sent = neurons[every], channels[every]
+        steps = np.zeros(len(fired), np.int64)
+        events = replace(
+            Events.none(), spike_step=np.zeros(len(sent), np.int64), spike_channel=sent
+        )
+        return int(work.cycles(1, (steps, fired), events, fired, True)[0])
+
+    return step(slice(0)), step(slice(None, None, stride)), step(slice(None))
 
 
 def mesh_step_times(

@@ -16,16 +16,20 @@ TRACE_DECAY = 16
 LEARNING = 32
 """First purpose of rounding in learning."""
 
-_GOLDEN, _STEP_OFFSET, _MASK = 0x9E3779B9, 0x85EBCA6B, 0xFFFFFFFF
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B
+"""Factors of ``mix``."""
+STEP_OFFSET = 0x85EBCA6B
+"""Added to a step's number."""
+_GOLDEN, _MASK = 0x9E3779B9, 0xFFFFFFFF
 
 
 def mix(x: ArrayLike) -> NDArray[np.uint32]:
     """A bijection of 32-bit words with low bias (Ellis and Wellons, "lowbias32", 2018)."""
     x = np.array(x, dtype=np.uint32, ndmin=1)
     x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
+    x *= np.uint32(FIRST)
     x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
+    x *= np.uint32(SECOND)
     x ^= x >> np.uint32(16)
     return x
 
@@ -42,7 +46,7 @@ def key_term(seed: ArrayLike, key: ArrayLike, purpose: int) -> NDArray[np.uint32
 
 def step_term(step: int | NDArray[np.int64]) -> NDArray[np.uint32]:
     """(1,) what the step contributes, or (n,) for an array of steps; the same for all keys."""
-    return mix((step + _STEP_OFFSET) & _MASK)
+    return mix((step + STEP_OFFSET) & _MASK)
 
 
 def random(seed: ArrayLike, step: int, key: ArrayLike, purpose: int) -> NDArray[np.uint32]:

@@ -77,6 +77,35 @@ def test_spram_cannot_be_baked():
     )
 
 
+def test_the_small_core_cannot_be_baked():
+    board = BOARDS["icebreaker-stdp"]
+    with pytest.raises(UnsupportedError) as caught:
+        contents_of(program_for(NAME, 5), board.geometry)
+    assert str(caught.value) == (
+        "a network cannot be in the bitstream of the small core\n"
+        "  found: a core whose tables share memories that begin empty\n"
+        "  expected: a core with a memory for each table\n"
+        "  remedy: load the network with `spikeloom deploy`"
+    )
+    held = Contents({("neuron", 0, 0): np.ones(1, np.uint32)})
+    with pytest.raises(InputError) as refused:
+        Design.of(board, contents=held)
+    assert str(refused.value) == (
+        "this board's bitstream cannot hold a network\n"
+        "  found: neuron in SPRAM, which is empty after configuration\n"
+        "  where: icebreaker-stdp\n"
+        "  remedy: load the network with `spikeloom deploy`"
+    )
+    small = board.geometry
+    with pytest.raises(UnsupportedError) as built:
+        to_rtlil(Device(small, description(small, DIVISOR), held), "device")
+    assert str(built.value) == (
+        "memories of the small core cannot have contents from the beginning\n"
+        "  found: a core whose tables share memories\n"
+        "  expected: a core with a memory for each table"
+    )
+
+
 def test_a_mesh_cannot_be_baked():
     with pytest.raises(UnsupportedError, match=r"^a network cannot be in the bitstream of several"):
         contents_of(program_for(NAME, 5), replace(GEOMETRIES[NAME], mesh_rows=2))

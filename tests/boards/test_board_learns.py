@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.rtl import needs_compiler
+from support.served import served
 
 import spikeloom as sl
 from spikeloom import cli
@@ -16,9 +17,11 @@ from spikeloom.backends.rtl import RtlBackend
 from spikeloom.board_fit import check_board, target_of
 from spikeloom.boards.catalogue import BOARDS
 from spikeloom.runtime.device import Device
+from spikeloom.selftest import run_checks
 from spikeloom.selftest.learned import learn, network
 
-LEARNS = [name for name, board in BOARDS.items() if board.geometry.rules]
+LEARNS = [name for name, b in BOARDS.items() if b.geometry.rules and not b.geometry.micro]
+SMALL = [name for name, board in BOARDS.items() if board.geometry.micro]
 
 
 def test_there_are_boards_that_learn():
@@ -51,6 +54,47 @@ def test_what_compiles_for_a_board_loads_on_it(name, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_board(sl.compile(net, target_of(board.geometry, name)), board)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_core_holds_as_many_synapses_that_learn_as_it_says(name):
+    board = BOARDS[name]
+    neurons = board.geometry.neurons
+    assert neurons >= 256
+    assert board.geometry.plastic >= neurons * 256
+    net = sl.Network(dt=1e-3)
+    inputs = net.source("inputs", 256)
+    cells = net.population("cells", neurons, sl.LIF(tau_mem=20e-3, refractory=2e-3))
+    weights = np.random.default_rng(1).uniform(0, 0.02, (256, neurons))
+    rule = sl.STDP(0.05, 0.0005, 0.0004)
+    net.connect(inputs, cells, weights=weights, learning=rule, name="plastic")
+    target = target_of(board.geometry, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_board(sl.compile(net, target), board)
+        net.connect(cells, cells, weights=np.eye(neurons), name="static")
+        with pytest.raises(sl.FitError, match="'static' does not learn"):
+            sl.compile(net, target)
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_the_selftest_of_a_served_small_core():
+    sizes = (
+        "--neurons=24", "--lanes=1", "--axons=40", "--rows=40", "--words=1", "--destinations=40",
+        "--channels=16", "--profiles=2", "--state-bits=16", "--weight-bits=7",
+        "--accumulator-bits=16", "--delay-slots=2", "--receptors=1", "--refractory-bits=8",
+        "--adaptation=no", "--graded=no", "--exponents=0", "--shifts=0", "--linear=no",
+        "--subtract=no", "--late=no", "--mask=no", "--rules=1", "--plastic=512", "--slots=24",
+        "--code=2", "--factors=1", "--fraction=18", "--coefficient-bits=18", "--sum-bits=28",
+        "--micro=yes",
+    )  # fmt: skip
+    with served("rtl", *sizes) as told:
+        checks = list(run_checks(f"serial://{told['address']}?baud=115200", rounds=2, images=2))
+    outcome = {check.name.removeprefix("co-simulation: "): check.outcome for check in checks}
+    assert "failed" not in outcome.values(), [c for c in checks if c.outcome == "failed"]
+    for name in ("memories", "soak of the link", "every synapse learns", "clock cycles"):
+        assert outcome[name] == "passed"
 
 
 NET = """

@@ -17,6 +17,7 @@ from spikeloom.boards import counts, estimate
 from spikeloom.boards.catalogue import BOARDS, find_board
 from spikeloom.boards.constraints import constraints
 from spikeloom.boards.design import Design
+from spikeloom.boards.flow import synthesis
 from spikeloom.boards.pll import find_pll
 from spikeloom.boards.sizes import sized
 from spikeloom.boards.top import BoardTop
@@ -65,6 +66,21 @@ def test_what_a_board_comes_with_is_estimated_to_fit(board):
     used = estimate.resources(Design.of(board))
     assert set(used) <= set(counts.available(board.part))
     counts.check_counts(used, board.part, board.name)
+
+
+def test_the_small_core_learns_with_all_four_sprams():
+    design = Design.of(BOARDS["icebreaker-stdp"])
+    assert (design.synapses, design.plastic, design.neurons) == ((0, 0), 65_536, 256)
+    assert (
+        'setattr -set ram_style "huge" top.device.core/m:bytes; '
+        'setattr -set ram_style "huge" top.device.core/m:words; '
+        "delete top.device.core/t:$meminit*; "
+    ) in synthesis(design).arguments[-1]
+    used = estimate.resources(design)
+    # As yosys counts: 3,300 look-up tables, 26 block RAMs.
+    assert used == {counts.LUT: 3300, counts.RAM: 27, counts.SPRAM: 4, counts.DSP: 3}
+    more = Design.of(design.board, sized(design.geometry, axons=2048, rows=2048))
+    assert estimate.resources(more)[counts.SPRAM] == 6
 
 
 def test_an_estimate_makes_no_circuit():

@@ -78,7 +78,7 @@ spans = st.fixed_dictionaries(
 @st.composite
 def commands(draw, step: int) -> bytes:
     """One command, mostly a legal one."""
-    kind = draw(st.sampled_from(["WRITE", "READ", "DIGEST", "RUN", "EVENTS", "BITMAP", "GRADED"]))
+    kind = draw(st.sampled_from([message.name for message in protocol.COMMANDS]))
     if kind in ("READ", "DIGEST"):
         return command(kind, **draw(spans))
     if kind == "WRITE":
@@ -86,6 +86,13 @@ def commands(draw, step: int) -> bytes:
         known = span["region"] < 4
         size = DESCRIPTOR.regions[span["region"]].word_bytes * span["count"] if known else 0
         return command(kind, **span, tail=draw(st.binary(min_size=size, max_size=size)))
+    if kind == "PACKED":
+        span = draw(spans)
+        word = DESCRIPTOR.regions[span["region"]].word_bytes if span["region"] < 4 else 0
+        mask = draw(st.binary(min_size=word, max_size=word))
+        bits = span["count"] * int.from_bytes(mask, "little").bit_count()
+        data = draw(st.binary(min_size=-(-bits // 8), max_size=-(-bits // 8)))
+        return command(kind, **span, tail=mask + data)
     if kind == "RUN":
         return command(
             kind,

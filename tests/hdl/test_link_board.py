@@ -180,6 +180,25 @@ def test_giving_a_free_run_up_and_opening_again():
     assert Client(second).run(10, start=status["step"], counts=True).steps == 10
 
 
+def test_a_new_session_does_not_wait_for_the_digest_of_the_old_one():
+    device = board()
+    device.restart()
+    whole = {"region": 0, "address": 0, "count": 4096}
+    long = command("DIGEST", b"", **whole)
+    first = Session(InProcess(device.exchange), nonce=5)
+    first.open()
+    began = device.clocks
+    Client(first).digest("data")
+    takes = device.clocks - began
+    answer = b""
+    for session, payload in ((6, b""), (7, b"")):
+        hello = Frame(FrameType.HELLO, session, 0, 0, 60000, b"\0\0").encode()
+        data = Frame(FrameType.DATA, session, 0, 0, 60000, payload or long).encode()
+        answer = device.exchange(hello + data, takes // 4)
+    frames = decoded(answer)
+    assert [(f.type, f.session) for f in frames] == [(FrameType.HELLO, 7)]
+
+
 def test_plain_serial_programs_can_open_it():
     """Served behind a pseudo-terminal, opened by the code that a board is opened by."""
     device = board()

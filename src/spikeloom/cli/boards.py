@@ -43,7 +43,7 @@ def facts(board: Board) -> dict[str, Any]:
         "cores": board.geometry.cores,
         "neurons": design.neurons,
         "lanes": board.geometry.lanes,
-        "synapses": {"sparse": sparse, "dense": dense},
+        "synapses": {"sparse": sparse, "dense": dense, "plastic": design.plastic},
         "why": board.why,
         "geometry": board.geometry.to_dict(),
         "sources": list(board.sources),
@@ -79,13 +79,13 @@ def run(options: argparse.Namespace) -> int:
             (of["part"]["block_rams"] * of["part"]["block_ram_bits"]
              + of["part"]["sprams"] * (1 << 18)) >> 10,
             f"{of['clock_hz'] / 1e6:g}", of["baud"], of["cores"], of["lanes"], of["neurons"],
-            of["synapses"]["sparse"], of["synapses"]["dense"],
+            of["synapses"]["sparse"], of["synapses"]["dense"], of["synapses"]["plastic"] or "",
         )
         for of in everything
     ]  # fmt: skip
     header = (
         "board", "FPGA", "LUT", "RAM kbit", "MHz", "baud", "cores", "lanes", "neurons",
-        "sparse synapses", "or dense",
+        "sparse synapses", "or dense", "that learn",
     )  # fmt: skip
     print(table(rows, header))
     print("\nspikeloom boards NAME says more; cores to dense are of what it is built with")

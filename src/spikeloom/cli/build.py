@@ -131,20 +131,31 @@ def report(built: Built) -> str:
     g = design.geometry
     cores = f"{g.cores} cores, " if g.cores > 1 else ""
     quiet = quiet_step(design)
+    kinds = [f"{sparse} sparse synapses or {dense} dense ones"] if sparse else []
+    kinds += [f"{design.plastic} synapses that learn"] if design.plastic else []
     lines += [
         "",
-        f"{cores}{design.neurons} neurons, {g.lanes} lanes, {sparse} sparse synapses or "
-        f"{dense} dense ones, {design.baud} baud",
-        f"a step without spikes takes {quiet} cycles, {1e6 * quiet / design.clock_hz:.2f} us; "
-        "for a network's: spikeloom fit NET",
+        f"{cores}{design.neurons} neurons, {g.lanes} lanes, {', '.join(kinds)}, {design.baud} baud",
+    ]
+    if quiet is not None:
+        lines.append(
+            f"a step without spikes takes {quiet} cycles, {1e6 * quiet / design.clock_hz:.2f} us; "
+            "for a network's: spikeloom fit NET"
+        )
+    else:
+        lines.append("for a network's steps: spikeloom fit NET")
+    lines += [
         f"build {built.build[:16]}; the device says {built.device_build}"
         + (", built before" if built.cached else f", built in {built.seconds:.0f} s"),
     ]
     return "\n".join(lines)
 
 
-def quiet_step(design: Design) -> int:
-    """Cycles of a step in which nobody spikes and all neurons are updated."""
+def quiet_step(design: Design) -> int | None:
+    """Cycles of a step in which nobody spikes and all neurons are updated; None of the small core,
+    where that depends on the network."""
+    if design.geometry.micro:
+        return None
     from ..hdl.cycles import OVERHEAD
     from ..hdl.mesh_cycles import QUIET
 

@@ -22,11 +22,11 @@ from ..hdl.core_regions import (
 )
 from ..hdl.geometry import Geometry, default_update_lanes
 from ..runtime.cosim import cosim
-from ..runtime.link.client import pack_words
+from ..runtime.link.words import pack_words
 from ..runtime.open import open as open_device
 from .digits import digits_check
 from .learned import learned_check
-from .networks import CASES, SEVERAL, STEPS, Case
+from .networks import CASES, LEARNS, SEVERAL, STEPS, Case
 
 if TYPE_CHECKING:
     from ..backends.rtl.remote import RemoteBackend
@@ -269,7 +269,7 @@ def _cycles(url: str, geometry: Geometry) -> tuple[str, dict[str, Any]]:
     """The device's own count of its clock cycles against the formula."""
     if not _usual(geometry):
         raise UnsupportedError("the emulator counts for cores with half as many units as lanes")
-    case = SEVERAL if geometry.cores > 1 else CASES[0]
+    case = SEVERAL if geometry.cores > 1 else LEARNS if geometry.micro else CASES[0]
     network, inputs = case.make(geometry)
     try:
         program = compile(network, target=target_of(geometry, "selftest"))

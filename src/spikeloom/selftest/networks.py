@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compiler.connectors import AllToAll, FixedProbability
+from ..compiler.learning_rules import STDP
 from ..compiler.network import Network
 from ..compiler.neurons import LI, LIF
 from ..compiler.sources import Periodic, Poisson
@@ -143,17 +144,34 @@ def _readout(g: Geometry) -> tuple[Network, dict[str, Any]]:
     return net, {"pixels": _events(channels, 8)}
 
 
+def _all_learn(g: Geometry) -> tuple[Network, dict[str, Any]]:
+    """No synapse that stays as it is."""
+    channels, neurons = min(16, g.channels, g.plastic), min(24, g.neurons)
+    neurons = min(neurons, g.plastic // channels)
+    net = Network(dt=DT, name="selftest-learns")
+    pixels = net.source("pixels", channels)
+    cells = net.population("cells", neurons, _cells(g, bias=0.02))
+    weights = np.random.default_rng(17).uniform(0, 0.5, (channels, neurons))
+    net.connect(pixels, cells, weights=weights, learning=STDP(0.5, 0.02, 0.02))
+    net.probe(cells, "spikes", "v")
+    return net, {"pixels": _events(channels, 17)}
+
+
 def _needs(*flags: str) -> Callable[[Geometry], str]:
-    return lambda g: ", ".join(flag for flag in flags if not getattr(g, flag))
+    """What a network with synapses that do not learn asks for."""
+    return lambda g: ", ".join(flag for flag in ("static", *flags) if not getattr(g, flag))
 
 
 SEVERAL = Case("several cores", lambda g: "" if g.cores > 1 else "a mesh of cores", _several)
 """What goes over the routers."""
+LEARNS = Case("every synapse learns", lambda g: "" if g.micro else "a small core", _all_learn)
+"""All that a small core computes."""
 CASES = (
     Case("dense and recurrent", _needs(), lambda g: _small(g, 1)),
     Case("sparse with delays", _needs(), _sparse),
     Case("every neuron", _needs(), _full),
     SEVERAL,
+    LEARNS,
     Case("readout without spikes", _needs("exponential"), _readout),
     Case("bias", _needs("bias"), lambda g: _small(g, 9, bias=0.02)),
     Case("reset by subtraction", _needs("subtract"), lambda g: _small(g, 10, reset="subtract")),
@@ -176,4 +194,4 @@ CASES = (
     Case("generators", _needs("generators"), _generators),
     Case("graded input", _needs("graded"), _graded),
 )  # fmt: skip
-"""What a static core may be asked; each is compared with the emulator, bit for bit."""
+"""What a core may be asked; each is compared with the emulator, bit for bit."""
