@@ -6,6 +6,7 @@ import http.client
 import json
 import math
 import socket
+import struct
 import threading
 import time
 from urllib.parse import urlsplit
@@ -322,6 +323,37 @@ def test_the_end_is_told_and_leaves_nothing_behind(program):
     assert not [t for t in threading.enumerate() if t.name.startswith("spikeloom")]
     with pytest.raises(OSError, match="refused"):
         news(live)
+
+
+def ends(live):
+    """Whether the view counts its last page as closed."""
+    waiting = threading.Thread(target=live.wait, kwargs={"linger": 0.0}, daemon=True)
+    waiting.start()
+    waiting.join(20)
+    return not waiting.is_alive()
+
+
+def test_a_farewell_that_overtakes_the_last_question(live):
+    news(live)
+    ask(live, "POST", "leave?page=test", b"")
+    answer, content = ask(live, "GET", "news?page=test&epoch=-1&after=-1")
+    assert (answer.status, json.loads(content)) == (429, {"error": "this page has closed"})
+    assert ends(live)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_page_that_vanishes_while_it_waits(live, reset):
+    told, parts = news(live), urlsplit(live.url)
+    question = f"news?page=test&epoch={told['epoch']}&after={told['number']}"
+    with socket.create_connection(("127.0.0.1", parts.port)) as line:
+        line.sendall(
+            f"GET {parts.path}{question} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+        )
+        time.sleep(0.2)  # so that it is the question that waits, not the page before it
+        if reset:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert ends(live)
+    assert news(live)["state"] == "paused"  # it may come back
 
 
 @needs_compiler

@@ -6,9 +6,12 @@ import errno
 import hmac
 import json
 import secrets
+import select
+import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -23,7 +26,11 @@ HEARTBEAT = 10.0
 GONE = 70.0
 """Seconds without a request after which a page that said no farewell counts as closed. Browsers
 let hidden pages do something once a minute."""
+LOOK = 0.5
+"""Seconds between two looks whether a page that waits for news still listens."""
 MOST_PAGES, MOST_REQUESTS, MOST_BODY = 8, 40, 4096
+MOST_LEFT = 64
+"""Pages remembered after their farewell, which may overtake their last question."""
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -50,18 +57,21 @@ class Pages:
         self._lock = threading.Lock()
         self._seen: dict[str, float] = {}
         self._waiting: dict[str, int] = {}
+        self._left: deque[str] = deque(maxlen=MOST_LEFT)
         self._left_at: float | None = None
 
-    def enter(self, page: str) -> bool:
-        """A request for news begins; False if there are too many pages."""
+    def enter(self, page: str) -> str:
+        """A request for news begins; empty, or why it may not."""
         with self._lock:
             self._forget()
+            if page in self._left:
+                return "this page has closed"
             if page not in self._seen and len(self._seen) >= MOST_PAGES:
-                return False
+                return f"more than {MOST_PAGES} pages look at this view"
             self._seen[page] = time.monotonic()
             self._waiting[page] = self._waiting.get(page, 0) + 1
             self._left_at = None
-            return True
+            return ""
 
     def answered(self, page: str) -> None:
         """It has been answered."""
@@ -73,7 +83,13 @@ class Pages:
                 del self._waiting[page]
 
     def leave(self, page: str) -> None:
-        """The page says that it closes."""
+        """The page says that it closes; it does not come back under this name."""
+        with self._lock:
+            self._left.append(page)
+            self._drop(page)
+
+    def lose(self, page: str) -> None:
+        """The page does not listen any more, and may come back."""
         with self._lock:
             self._drop(page)
 
@@ -236,13 +252,34 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, ValueError):
             self._refuse(400, "malformed question")
             return
-        if len(page) > 40 or not self.server.pages.enter(page):
-            self._refuse(429, f"more than {MOST_PAGES} pages look at this view")
+        refusal = "malformed name of a page" if len(page) > 40 else self.server.pages.enter(page)
+        if refusal:
+            self._refuse(429, refusal)
             return
         try:
-            self._json(200, self.server.news(epoch, after, HEARTBEAT))
+            self._json(200, self._wait(epoch, after))
+        except OSError:
+            self.server.pages.lose(page)
+            raise
         finally:
             self.server.pages.answered(page)
+
+    def _wait(self, epoch: int, after: int) -> dict[str, Any]:
+        """News, or after some time that there are none.
+
+        Raises:
+            OSError: nobody waits for them any more.
+        """
+        end = time.monotonic() + HEARTBEAT
+        while True:
+            left = end - time.monotonic()
+            told = self.server.news(epoch, after, max(0.0, min(left, LOOK)))
+            if told["number"] > after or told["epoch"] != epoch or left <= LOOK:
+                return told
+            if select.select([self.connection], [], [], 0)[0] and not self.connection.recv(
+                1, socket.MSG_PEEK
+            ):
+                raise ConnectionAbortedError
 
     def _command(self, body: bytes) -> None:
         if self.headers.get("Content-Type", "") != "application/json":

@@ -92,6 +92,8 @@ function connect() {
   window.addEventListener("resize", draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(); showPicture(); });
   window.addEventListener("pagehide", () => navigator.sendBeacon(`leave?page=${page}`, ""));
+  // Back from the browser's memory after its farewell: it begins anew, under a new name.
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
 const watched = () => past.watched.map(({ population, index }) => [population, index]);
