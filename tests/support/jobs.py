@@ -21,7 +21,8 @@ def double(context: Any, payload: int) -> int:
 
 def deadly(context: Any, payload: int) -> int:
     """7 kills its worker each time, 3 the first time (``context`` is a folder)."""
-    mark = os.path.join(context, "killed")
+    # A mark for each: 7 may well come first where a worker has to wait for its processor.
+    mark = os.path.join(context, f"killed by {payload}")
     if payload == 7 or (payload == 3 and not os.path.exists(mark)):
         with open(mark, "w"):
             pass
