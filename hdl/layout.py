@@ -252,6 +252,8 @@ def layout(g: Geometry) -> dict[str, Table]:
     part = dense_part_bits(g)
     taking = _masks(P)
     mask = _masks(U)
+    # A plastic row has a synapse for each neuron, if need be, in a memory of its own.
+    most = min(max((g.words << part) * P, g.groups * P if g.rules else 0), MOST_SYNAPSES)
     tables = [
         _table("origin", 1, SINGLE, 1, g.origins,
                [("start", index_bits(g.destinations)), _apart(g),
@@ -270,9 +272,7 @@ def layout(g: Geometry) -> dict[str, Table]:
                 ("exponent", 4) if g.exponents else None,
                 ("group", index_bits(g.groups)), ("delay", index_bits(g.delay_slots)),
                 ("end", part) if part else None, *taking,
-                _apart(g), ("synapses", count_bits(
-                    MOST_SYNAPSES if g.micro else min((g.words << part) * P, MOST_SYNAPSES)
-                )),
+                _apart(g), ("synapses", count_bits(most)),
                 *([("plastic", 1), ("changes", 2), _apart(g),
                    ("walk", index_bits(g.plastic_rows))] if g.rules else [])],
                "A row group: its first entry, the same in all lanes that take part (`mask`);"

@@ -23,6 +23,7 @@ from support.programs import (
 from support.rtl import needs_compiler
 from support.rtl_learning import LEARNING_GEOMETRIES, learning_device, plastic_program_for
 
+import spikeloom as sl
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.backends.rtl.modelled import ModelledDevice
@@ -84,6 +85,24 @@ def test_the_hardware_learns_what_the_reference_learns(name):
     assert whens == sum(1 << when for when in When)
     for each in (rtl, *emulators):
         each.close()
+
+
+def test_rows_that_learn_may_be_longer_than_the_memory_of_others():
+    """Where all synapses learn, the memory of the others is as small as can be."""
+    net = sl.Network(dt=1e-3)
+    few = net.source("few", 5)
+    many = net.population("many", 300, sl.LIF(tau_mem=20e-3, v_threshold=0.3))
+    weights = np.random.default_rng(0).uniform(0.01, 0.2, (5, 300))
+    net.connect(few, many, weights=weights, learning=sl.STDP(w_max=0.25))
+    net.probe(many, "spikes", "v")
+    program = sl.compile(net, target=sl.TARGETS["core"].with_(lanes=4))
+    inputs = {"few": [(step, step % 5) for step in range(40)]}
+    assert sl.cosim(program, ["reference", "emulator", "rtl"], steps=40, inputs=inputs) is None
+    with sl.open("rtl") as device:
+        device.load(program)
+        assert device.run(40, inputs).spikes["many"].size
+        learned = device.read_weights("few->many")
+    assert not np.allclose(learned, weights, atol=0.01)
 
 
 def test_learning_is_switched_and_a_state_goes_on_here_and_on_the_reference():
