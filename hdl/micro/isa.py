@@ -222,12 +222,6 @@ class Assembler:
             "move": int(action.move) if action else 0, "store": int(store),
         })  # fmt: skip
 
-    def variable_op(
-        self, op: Op, n: int, action: Action | None = None, *, store: bool = False
-    ) -> None:
-        """With a variable."""
-        self.emit(op, Source.VARIABLE, n, action, store=store)
-
     def number(self, op: Op, n: int, action: Action | None = None) -> None:
         """With a small number, or any other one as a constant."""
         if -128 <= n < 128:

@@ -32,11 +32,7 @@ class LearnPart(Writer):
         self.load("rule_group")
         self.keep("neuron")
         asm.label("next column")
-        self.load("columns")
-        asm.jump("traces", When.ZERO)
-        self.number(Op.SUBTRACT, 1)
-        asm.nop()
-        self.keep("columns")
+        self.one_less("columns", "traces")
         self.load("neuron")
         self.with_(Op.SUBTRACT, "rule_group")
         self.keep("key")
@@ -244,7 +240,7 @@ class LearnPart(Writer):
         self.mix()
         self.with_(Op.ADD, "step_hash")
         self.mix()
-        asm.variable_op(Op.LOAD, self.v("q"), store=True)  # the first one moves on to a
+        asm.emit(Op.LOAD, Source.VARIABLE, self.v("q"), store=True)  # the first one moves on to a
         self.keep("a")
         self.load("second")
         self.number(Op.XOR, -1)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from ...counter_hash import FIRST, SECOND
 from ..geometry import Geometry
 from ..registers import REGISTER
-from .isa import Action, Assembler, Derived, In, Op, Source, point
+from .isa import Action, Assembler, Derived, In, Op, Source, When, point, read
 from .places import Places
+
+LISTS = {"origin": "destination", "axon": "row"}
+"""Tables whose entries say where a list is, and the tables that have the lists."""
 
 
 class Writer:
@@ -114,6 +117,25 @@ class Writer:
         self.port(Op.LOAD, In.CARRY)
         self.with_(Op.ADD, f"{name}_HIGH")
         self.keep(f"{name}_HIGH")
+
+    def one_less(self, name: str, end: str) -> None:
+        """A variable counts down; where it is 0 already, it becomes −1, and on at ``end``."""
+        self.load(name)
+        self.asm.jump(end, When.ZERO)
+        self.number(Op.SUBTRACT, 1)
+        self.keep(name)
+
+    def list_of(self, table: str, first: str, field: str, left: str) -> None:
+        """The list of the entry whose number A is: where a field of its first entry is, and how
+        many there are, go into variables."""
+        p, listed = self.places, LISTS[table]
+        self.at(table, 2)
+        self.asm.do(read(2, move=True))
+        self.word(Op.LOAD, Source.WORD, read(2))
+        self.times(p.stride(listed))
+        self.number(Op.ADD, p.start(listed) + p.offset(listed, field))
+        self.word(Op.LOAD, Source.WORD, keep=first)
+        self.keep(left)
 
     def changed(self) -> None:
         """A, a change with what rounds it, is added to the weight that was read last, and limited

@@ -149,11 +149,11 @@ def test_labels():
 def test_a_variable_is_not_read_right_behind_being_stored():
     asm = Assembler(0)
     asm.store(5)
-    asm.variable_op(Op.LOAD, 5)  # an instruction comes between, by itself
+    asm.emit(Op.LOAD, Source.VARIABLE, 5)  # an instruction comes between, by itself
     assert len(asm.program()) == 3
     asm = Assembler(0)
     asm.store(5)
-    asm.variable_op(Op.ADD, 6)
+    asm.emit(Op.ADD, Source.VARIABLE, 6)
     assert len(asm.program()) == 2
     asm.words[-1]["n"] = 5
     with pytest.raises(ValueError, match="instruction 1 reads variable 5 too early"):
