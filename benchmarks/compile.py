@@ -23,7 +23,7 @@ def measure(synapses: int, neurons: int, target: str) -> dict[str, float]:
     import numpy as np
 
     import spikeloom as sl
-    from spikeloom.compiler.pipeline import compile_with_trace
+    from spikeloom.compiling import compile_with_trace
 
     before = time.process_time()
     rng = np.random.default_rng(0)

@@ -73,40 +73,7 @@ def passes(
     )
 
 
-def compile(
-    network: Network,
-    target: str | Target = "core",
-    quantization: Quantization | None = None,
-    *,
-    mapping: str | Mapping = "auto",
-    dump: str | Path | Callable[[str, str], object] | None = None,
-) -> Program:
-    """Compile a network.
-
-    Args:
-        network: what to compile; it is not changed.
-        target: ``"core"``, ``"emulator"``, a Target, or a chip's name or file (``"loihi"``).
-        quantization: how reals become integers; None: as the network says, which is an automatic
-            scale unless an importer found an exact one.
-        mapping: how neurons are put on several cores: ``"sequential"``, ``"best"`` (less traffic
-            between cores, slower), ``"auto"`` (sequential, and best where that does not fit), or a
-            Mapping, which also says how often neurons fire.
-        dump: a directory that gets one text file per pass, or a function of pass name and text.
-
-    Returns:
-        The Program, verified; ``program.report`` says what was lost and found.
-
-    Raises:
-        CompileError: the network breaks a design rule, or a number does not fit.
-        FitError: the target is too small; carries the fit table.
-
-    Warns:
-        UserWarning: quantisation damaged the network (neurons that can no longer fire …).
-    """
-    return compile_with_trace(network, target, quantization, mapping=mapping, dump=dump)[0]
-
-
-def compile_with_trace(
+def run_passes(
     network: Network,
     target: str | Target = "core",
     quantization: Quantization | None = None,
@@ -114,7 +81,10 @@ def compile_with_trace(
     mapping: str | Mapping = "auto",
     dump: str | Path | Callable[[str, str], object] | None = None,
 ) -> tuple[Program, Trace]:
-    """As :func:`compile`, and how long each pass took."""
+    """The Program of a network, and how long each pass took.
+
+    Arguments and errors are those of :func:`spikeloom.compile`, which knows boards' names, too.
+    """
     if not isinstance(network, Network):
         raise CompileError(
             "only a Network can be compiled",

@@ -263,6 +263,7 @@ def resolve_target(target: str | Target) -> Target:
         raise CompileError(
             "unknown target",
             found=repr(target),
-            expected="one of " + ", ".join(sorted(TARGETS)) + ", or a spikeloom.Target",
+            expected="one of " + ", ".join(sorted(TARGETS)) + "; a chip's name or file; a board "
+            "that `spikeloom boards` lists; or a spikeloom.Target",
         )
     return TARGETS[target]

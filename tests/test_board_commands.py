@@ -414,9 +414,9 @@ def board():
 
 @needs_compiler
 def test_a_program_is_deployed_verified_and_run(spikeloom, board):
+    from spikeloom import compile
     from spikeloom.board_fit import target_of
     from spikeloom.cli.compile import network_from
-    from spikeloom.compiler.pipeline import compile
     from spikeloom.hdl.geometry import Geometry
 
     code, out, _ = spikeloom("devices", "--port", board, "--baud", "115200", "--json")

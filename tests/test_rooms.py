@@ -130,7 +130,7 @@ def allowed(name: str, module: Path) -> bool:
     if name in COMMON:
         return True
     if room in FRONTS:
-        return name.startswith((f"{room}.", "compiler.", "runtime."))
+        return name == "compiling" or name.startswith((f"{room}.", "compiler.", "runtime."))
     if own in PROGRAM:
         return name in PROGRAM
     if room == "compiler":

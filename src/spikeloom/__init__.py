@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .compiler.network import Network
     from .compiler.neurons import IF, LI, LIF
     from .compiler.nir import from_nir, to_nir, write_nir
-    from .compiler.pipeline import compile
     from .compiler.program import Program
     from .compiler.program_file import load
     from .compiler.quantise import Quantization
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     )
     from .compiler.target import TARGETS, Target
     from .compiler.to_networkx import to_networkx, write_edges
+    from .compiling import compile
     from .errors import (
         CompileError,
         DeviceError,
@@ -201,7 +201,6 @@ _OWNERS = {
     "compiler.network": ("Network",),
     "compiler.neurons": ("IF", "LI", "LIF"),
     "compiler.nir": ("from_nir", "to_nir", "write_nir"),
-    "compiler.pipeline": ("compile",),
     "compiler.program": ("Program",),
     "compiler.program_file": ("load",),
     "compiler.mapping": ("Mapping",),
@@ -216,6 +215,7 @@ _OWNERS = {
     ),
     "compiler.target": ("TARGETS", "Target"),
     "compiler.to_networkx": ("to_networkx", "write_edges"),
+    "compiling": ("compile",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "studies.exploration": ("Exploration", "explore", "run_samples"),
     "studies.samples": ("Samples",),

@@ -13,7 +13,7 @@ import numpy as np
 from .backends.rtl.fit import geometry_for
 from .boards import counts, estimate
 from .boards.design import Design
-from .compiler.pipeline import compile_with_trace
+from .compiler.pipeline import run_passes
 from .compiler.target import NEURON_PARTS, RULE_PARTS, SMALL_PARTS, Target
 from .errors import CompileError, FitError, InputError, SpikeloomError, UnsupportedError
 from .hdl.cycles import LEARN, StepWork, step_cycles
@@ -321,7 +321,7 @@ def _program(network: Network | Program, target: Target) -> Program:
 
     if isinstance(network, Program):
         return network
-    return compile_with_trace(network, target, None)[0]
+    return run_passes(network, target, None)[0]
 
 
 def _held(program: Program, target: Target) -> Program:

@@ -97,7 +97,7 @@ def latency(
 
 def _program(program: Program | Network | str | Path, chip: Chip) -> Program:
     if isinstance(program, Network):
-        from .compiler.pipeline import compile
+        from .compiling import compile
 
         return compile(program, chip.target)
     return program if isinstance(program, Program) else Program.load(program)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support.networks import SYNAPSE, decode, described, random_input, random_network
 
 import spikeloom as sl
-from spikeloom.compiler.pipeline import compile_with_trace
 from spikeloom.compiler.program import DENSE, SPARSE
 from spikeloom.compiler.program_file import content_hash
+from spikeloom.compiling import compile_with_trace
 
 # Some random networks run away; what is clipped then must be the same everywhere, too.
 pytestmark = pytest.mark.filterwarnings("ignore:numbers were clipped")

@@ -19,10 +19,8 @@ from ..regular_file import replacing
 from .output import Waiting, print_json, print_warnings, report_text
 
 if TYPE_CHECKING:
-    from ..boards.board import Board
     from ..compiler.network import Network
     from ..compiler.program import Program
-    from ..compiler.target import Target
 
 EXAMPLE = """\
   spikeloom compile net.nir -o net.loom --dt 1e-4 --source snntorch
@@ -112,33 +110,17 @@ def run(options: argparse.Namespace) -> int:
 
 def _compile(network: Network, options: argparse.Namespace) -> tuple[Program, dict[str, float]]:
     """The Program, and the seconds that each pass took."""
-    from ..compiler.pipeline import compile_with_trace
     from ..compiler.quantise import Quantization
+    from ..compiling import compile_with_trace
 
     quantization = None
     if options.scale is not None or options.per_neuron:
         scale = "auto" if options.scale is None else options.scale
         quantization = Quantization(scale=scale, per_neuron=options.per_neuron)
-    board, target = _target(options.target)
     program, trace = compile_with_trace(
-        network, target, quantization, mapping=options.mapping, dump=options.dump
+        network, options.target, quantization, mapping=options.mapping, dump=options.dump
     )
-    if board is not None:
-        from ..board_fit import check_board
-
-        check_board(program, board)
     return program, trace.seconds
-
-
-def _target(name: str) -> tuple[Board | None, str | Target]:
-    """A board's name stands for the core that it comes with."""
-    from ..boards.catalogue import BOARDS
-
-    if name not in BOARDS:
-        return None, name
-    from ..board_fit import target_of
-
-    return BOARDS[name], target_of(BOARDS[name].geometry, name)
 
 
 def network_of(options: argparse.Namespace) -> Network:

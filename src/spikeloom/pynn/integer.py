@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..compiler.pipeline import compile as compile_network
 from ..compiler.projection import MAX_WHEEL_DELAY
+from ..compiling import compile as compile_network
 from ..errors import InputError
 from ..runtime.open import open as open_device
 from ..runtime.snapshot import Snapshot

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..board_fit import target_of
-from ..compiler.pipeline import compile
+from ..compiling import compile
 from ..errors import CompileError, DeviceError, SpikeloomError, UnsupportedError
 from ..hdl.core_regions import (
     CORE_REGION,

@@ -9,7 +9,7 @@ import numpy as np
 from ..board_fit import target_of
 from ..compiler.network import Network
 from ..compiler.neurons import LI
-from ..compiler.pipeline import compile
+from ..compiling import compile
 from ..errors import CompileError, DeviceError, UnsupportedError
 from ..runtime.open import open as open_device
 

@@ -11,7 +11,7 @@ from ..compiler.learning import Rule
 from ..compiler.learning_traces import Trace
 from ..compiler.network import Network
 from ..compiler.neurons import LIF
-from ..compiler.pipeline import compile
+from ..compiling import compile
 from ..errors import CompileError, DeviceError, UnsupportedError
 from ..runtime.open import open as open_device
 from .digits import DT, STEPS, load, spikes_of

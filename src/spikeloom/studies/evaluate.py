@@ -11,8 +11,8 @@ import numpy as np
 
 from ..chip_latency import latency
 from ..compiler.chip import Chip, Number, load_chip
-from ..compiler.pipeline import compile
 from ..compiler.quantise import Quantization
+from ..compiling import compile
 from ..errors import SpikeloomError, UnsupportedError
 from ..measure import rate_errors
 from .samples import decide

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..compiler.network import Network
-from ..compiler.pipeline import compile
 from ..compiler.program import Program
+from ..compiling import compile
 from ..errors import InputError
 from ..formats import read_inputs
 from .evaluate import Setting, chips_of, evaluate, prepare
