@@ -349,7 +349,8 @@ def test_a_page_that_vanishes_while_it_waits(live, reset):
         line.sendall(
             f"GET {parts.path}{question} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
         )
-        time.sleep(0.2)  # so that it is the question that waits, not the page before it
+        while not live._server.pages._waiting.get("test"):
+            time.sleep(0.01)
         if reset:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert ends(live)
