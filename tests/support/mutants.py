@@ -31,11 +31,14 @@ from spikeloom.hdl.registers import (
     REGISTER,
     STATUS_BUSY,
     STATUS_LATE,
+    geometry_values,
 )
 from spikeloom.hdl.streams import INPUT_END, OUTPUT_END
 from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
 from spikeloom.runtime.step_work import step_work
 from support.compare import assert_same_run, assert_same_state, assert_same_weights
+from support.edges import rules_at_the_edge
+from support.micro import small_events
 from support.programs import random_events, record_everything
 
 MODES = ("inverted", "stuck at 0", "stuck at 1", "neighbour")
@@ -253,15 +256,17 @@ class Case:
         assert_same_weights(self.learned, device.read_weights(), self.program)
 
 
-def case(program: Program, seed: int, graded: bool) -> Case:
+def case(program: Program, seed: int, g: Geometry) -> Case:
     """A run of a Program on the emulator, from its beginning or, one of three, later on."""
     rng = np.random.default_rng(seed)
     steps = 12 + seed % 20
-    events = random_events(program, steps, rng)
-    if not graded:
+    events = (small_events if g.micro else random_events)(program, steps, rng)
+    if not g.graded:
         none = Events.none()
         names = ("graded_step", "graded_neuron", "graded_value")
         events = replace(events, **{name: getattr(none, name) for name in names})
+    if program.rules and not g.micro and seed % 3 == 0:
+        program = rules_at_the_edge(program, events, rng)
     emulator = EmulatorBackend()
     emulator.load(program)
     start = None
@@ -273,7 +278,11 @@ def case(program: Program, seed: int, graded: bool) -> Case:
     weights = emulator.read_weights() if start is not None and program.rules else None
     expected = emulator.run(steps, events, record_everything(program))
     after, learned = emulator.read_state(), emulator.read_weights()
-    return Case(program, steps, events, seed % 3 != 1, start, weights, expected, after, learned)
+    # Those of the small core are computed from its instructions.
+    cycles = expected.cycles if g.micro else None
+    return Case(
+        program, steps, events, seed % 3 != 1, start, weights, expected, after, learned, cycles
+    )
 
 
 def registers(program: Program) -> Callable[[RtlBackend], None]:
@@ -282,6 +291,7 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
     def run(device: RtlBackend) -> None:
         device.load(program)
         model = device.model
+        told = geometry_values(model.geometry)
 
         def write(name: str, value: int) -> None:
             model.write(REGISTER[name].address, value)
@@ -290,11 +300,17 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             return model.read(REGISTER[name].address)
 
         g = model.geometry
-        kept = {"GROUPS": g.update_groups, "STEP": (1 << 32) - 1, "CONTROL": 1, "FIRED": 1}
+        whole = (1 << 32) - 1
+        kept = {"GROUPS": g.update_groups, "STEP": whole, "CONTROL": 1, "FIRED": g.update_groups}
         if g.generators:
             kept["GENERATOR_GROUPS"] = g.generator_groups
         if g.rules:
             kept.update({"MODULATOR": 255, "RULES_USED": g.rules, "LEARNING": 1})
+        # As wide as they are built; those of the small core are words of its memory.
+        kept = {
+            name: whole if g.micro and name != "CONTROL" else (1 << most.bit_length()) - 1
+            for name, most in kept.items()
+        }
         rng = np.random.default_rng(1)
         before = {name: read(name) for name in kept}
         for _ in range(6):
@@ -304,9 +320,15 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             assert {name: read(name) for name in kept} == values
         for name, value in before.items():
             write(name, value)
+        constant = [r.name for r in REGISTER.values() if r.access == "r" and r.name in told]
+        for name in constant:
+            write(name, int(rng.integers(0, whole + 1)))
+        assert {name: read(name) for name in (*kept, "STATUS")} == before | {"STATUS": 0}
         write("CONTROL", CONTROL_HOST_INPUT)
         write("STEP", 0xFFFFFFFD)
-        for pace, steps in ((0, 4), (1000, 4), (0x5555, 3), (0x12345, 2), (7, 3), (0, 2)):
+        between = 100 if g.micro else 40
+        paces = ((0, 4), (1000, 4), (0x5555, 3), (0xAAAA, 2), (0x12345, 2), (7, 3), (0, 2))
+        for pace, steps in paces:
             counted = read("CYCLES_LOW")
             write("STATUS", 0)
             write("PACE", pace)
@@ -314,18 +336,18 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             out = model.steps(steps, given, 1 << 30)
             lengths = out.items[out.items[:, 0] == OUTPUT_END, 2]
             waiting = pace > lengths.max()
-            first, idle = (steps - 1) * pace if waiting else lengths[:-1].sum(), 40 * steps
+            first, idle = (steps - 1) * pace if waiting else lengths[:-1].sum(), between * steps
             assert out.ended == steps
             assert first <= out.cycles - lengths[-1] <= first + idle
             assert read("STATUS") == (STATUS_LATE if pace > 0 and not waiting else 0)
             assert read("CYCLES_LOW") - counted == lengths.sum()
-        assert read("STEP") == 15
+        assert read("STEP") == sum(steps for _, steps in paces) - 3
         write("PACE", 0)
         write("CONTROL", CONTROL_FREE_RUN)
         write("STOP", 0)
         assert any(read("STATUS") & STATUS_BUSY == 0 for _ in range(100))
         at = read("STEP")
-        assert at > 15
+        assert at > sum(steps for _, steps in paces) - 3
         assert read("STEP") == at
 
     return run

@@ -20,7 +20,7 @@ from spikeloom.compiler.program import (
     Program,
 )
 from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.layout import BANKED, COPIED
+from spikeloom.hdl.layout import COPIED
 from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
 from support.programs import random_program
 
@@ -161,9 +161,10 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
             for half in ("LOW", "HIGH"):
                 model.read(REGISTER[f"{name}_{half}"].address)
         rng = np.random.default_rng(0)
+        contents = {}
         for table in model.tables.values():
-            entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
-            before = model.table(table.name)
+            entries = table.entries
+            contents[table.name] = before = model.table(table.name)
             some = {0, entries - 1, *rng.integers(0, entries, 30).tolist()}
             for entry in sorted(some):
                 for column, width in enumerate(table.widths):
@@ -175,8 +176,12 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
                     assert model.read(address) == value
             for column, words in enumerate(model.table(table.name)):
                 np.testing.assert_array_equal(words, before[column])
-            if table.kind == COPIED:
+            if table.kind == COPIED and not model.geometry.micro:
                 for lane in range(model.lanes(table.name)):
                     np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+        # Nor has what was written to one table come into another one.
+        for name, columns in contents.items():
+            for found, expected in zip(model.table(name), columns, strict=True):
+                np.testing.assert_array_equal(found, expected)
 
     return run
