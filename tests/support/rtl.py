@@ -23,6 +23,7 @@ from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.layout import COPIED
 from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
 from support.programs import random_program
+from support.spread import spread
 
 _ROOM: dict[str, Any] = {
     "axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
@@ -130,7 +131,9 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
     """A random Program that this core can hold."""
     rng = np.random.default_rng(seed)
     sizes = [n for n in (1, 5, 12, 25, 33, 60) if n <= g.neurons]
-    options.setdefault("neurons", int(rng.choice(sizes)))
+    # Now and then a Program that fills the tables.
+    wide = np.random.default_rng([seed, 1]).random() < 0.2
+    options.setdefault("neurons", sizes[-1] if wide else int(rng.choice(sizes)))
     options.setdefault("delays", int(rng.integers(0, g.delay_slots)))
     while True:
         program = random_program(
@@ -144,6 +147,8 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
             **options,
         )
         program = within(program, g)
+        if wide:
+            program = spread(program, rng, axons=min(g.axons, g.destinations), rows=g.rows)
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
