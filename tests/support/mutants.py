@@ -33,7 +33,7 @@ from spikeloom.hdl.registers import (
     STATUS_LATE,
     geometry_values,
 )
-from spikeloom.hdl.streams import INPUT_END, OUTPUT_END
+from spikeloom.hdl.streams import INPUT_END, INPUT_SPIKE, OUTPUT_END
 from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
 from spikeloom.runtime.step_work import step_work
 from support.compare import assert_same_run, assert_same_state, assert_same_weights
@@ -163,6 +163,7 @@ class _Change:
 
 _SELECT = """
 extern "C" void sl_mutant(void *device, int64_t number) { circuit(device).mutant = number; }
+extern "C" int64_t sl_step(void *device) { return circuit(device).step; }
 """
 
 
@@ -197,10 +198,16 @@ class _MutantModel(CompiledModel):
         import ctypes
 
         self._code.sl_mutant.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self._code.sl_step.restype, self._code.sl_step.argtypes = ctypes.c_int64, [ctypes.c_void_p]
         self._code.sl_mutant(self._device, number)
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        return super().steps(steps, given, min(most_cycles, 300_000 + 2_000 * steps))
+        return super().steps(steps, given, min(most_cycles, 300_000 + 2_000 * steps + 50 * len(given)))
+
+    @property
+    def step(self) -> int:
+        """What the core tells the link of the number of the next step."""
+        return self._code.sl_step(self._device)
 
 
 @dataclass(eq=False)
@@ -254,6 +261,8 @@ class Case:
             for column, words in zip(right, device.model.table("generator"), strict=True):
                 np.testing.assert_array_equal(words[: len(column)], column)
         assert_same_weights(self.learned, device.read_weights(), self.program)
+        if isinstance(device.model, _MutantModel):
+            assert device.model.step == self.after.step % (1 << 32)
 
 
 def case(program: Program, seed: int, g: Geometry) -> Case:
@@ -343,14 +352,24 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             assert read("STATUS") == (STATUS_LATE if pace > 0 and not waiting else 0)
             assert read("CYCLES_LOW") - counted == lengths.sum()
         assert read("STEP") == sum(steps for _, steps in paces) - 3
+        # A step that takes long, and a counter that counts far.
         write("PACE", 0)
+        counted = read("CYCLES_LOW")
+        flood = np.zeros(((1 << 17) // (60 if g.micro else 1), 3), np.int64)
+        flood[:, 0], flood[:, 1] = INPUT_SPIKE, device.image.channel_origin[0]
+        given = np.concatenate([flood, np.array([[INPUT_END, 0, 0]])])
+        out = model.steps(1, given, 1 << 30)
+        length = int(out.items[out.items[:, 0] == OUTPUT_END, 2][0])
+        assert out.ended == 1
+        assert 1 << 16 < length <= out.cycles <= length + between
+        assert read("CYCLES_LOW") - counted == length
         write("CONTROL", CONTROL_FREE_RUN)
         assert model.steps(3, np.zeros((0, 3), np.int64), 1 << 30).ended == 3
         assert read("STATUS") & STATUS_BUSY
         write("STOP", 0)
         assert any(read("STATUS") & STATUS_BUSY == 0 for _ in range(100))
         at = read("STEP")
-        assert at >= sum(steps for _, steps in paces)
+        assert at > sum(steps for _, steps in paces)
         assert read("STEP") == at
 
     return run

@@ -33,8 +33,8 @@ def spread(program: Program, rng: np.random.Generator, *, axons: int, rows: int)
         cuts = [1 + i for i in range(len(groups) - 1) if rng.random() < 0.3][:spare]
         spare -= len(cuts)
         bounds = [0, *cuts, len(groups)]
-        # What is left is shared out evenly, as axons without rows.
-        empty = spare // (core.axons - old)
+        # What is left is shared out as axons without rows; now and then one has many of them.
+        empty = spare // (2 if rng.random() < 0.05 else core.axons - old)
         spare -= empty
         sizes = [b - a for a, b in _pairs(bounds)]
         for place in sorted(rng.integers(len(sizes) + 1, size=empty), reverse=True):
