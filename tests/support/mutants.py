@@ -163,6 +163,7 @@ class _Change:
 
 _SELECT = """
 extern "C" void sl_mutant(void *device, int64_t number) { circuit(device).mutant = number; }
+extern "C" void sl_slow(int64_t every) { reads_every = every; }
 extern "C" int64_t sl_step(void *device) { return circuit(device).step; }
 """
 
@@ -198,11 +199,17 @@ class _MutantModel(CompiledModel):
         import ctypes
 
         self._code.sl_mutant.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self._code.sl_slow.argtypes = [ctypes.c_int64]
+        self.slow(1)
         self._code.sl_step.restype, self._code.sl_step.argtypes = ctypes.c_int64, [ctypes.c_void_p]
         self._code.sl_mutant(self._device, number)
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        return super().steps(steps, given, min(most_cycles, 300_000 + 2_000 * steps + 50 * len(given)))
+        return super().steps(steps, given, 300_000 + 2_000 * steps + 50 * len(given))
+
+    def slow(self, every: int) -> None:
+        """From now on the host takes output every so many cycles at most."""
+        self._code.sl_slow(every)
 
     @property
     def step(self) -> int:
@@ -217,6 +224,7 @@ class Case:
     Attributes:
         start: the state that it begins with, or its own beginning.
         weights: other weights than its own.
+        reads_every: cycles from one chance of the host to take output to the next.
     """
 
     program: Program
@@ -228,11 +236,14 @@ class Case:
     expected: RunData
     after: State
     learned: tuple[CoreWeights, ...]
+    reads_every: int
     cycles: NDArray[np.int64] | None = None
 
     def run(self, device: RtlBackend) -> None:
         """Raises AssertionError or SpikeloomError if something differs."""
         device.load(self.program)
+        if isinstance(device.model, _MutantModel):
+            device.model.slow(self.reads_every)
         if self.weights is not None:
             device.write_weights(self.weights)
         if self.start is not None:
@@ -290,9 +301,12 @@ def case(program: Program, seed: int, g: Geometry) -> Case:
     after, learned = emulator.read_state(), emulator.read_weights()
     # Those of the small core are computed from its instructions.
     cycles = expected.cycles if g.micro else None
+    # Slow enough for steps to wait until there is room for their output.
+    every = (700 if g.micro else 40) if seed % 4 == 1 else 1
     return Case(
-        program, steps, events, seed % 3 != 1, start, weights, expected, after, learned, cycles
-    )
+        program, steps, events, seed % 3 != 1, start, weights, expected, after, learned, every,
+        cycles,
+    )  # fmt: skip
 
 
 def registers(program: Program) -> Callable[[RtlBackend], None]:
@@ -352,10 +366,18 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             assert read("STATUS") == (STATUS_LATE if pace > 0 and not waiting else 0)
             assert read("CYCLES_LOW") - counted == lengths.sum()
         assert read("STEP") == sum(steps for _, steps in paces) - 3
+        if isinstance(model, _MutantModel) and not g.micro:
+            # Steps that wait until the host has taken what earlier ones have put out are late.
+            write("STATUS", 0)
+            write("PACE", 100)
+            model.slow(400)
+            assert model.steps(100, np.array([[INPUT_END, 0, 0]] * 100, np.int64), 1 << 30).ended == 100
+            model.slow(1)
+            assert read("STATUS") == STATUS_LATE
         # A step that takes long, and a counter that counts far.
         write("PACE", 0)
         counted = read("CYCLES_LOW")
-        flood = np.zeros(((1 << 17) // (60 if g.micro else 1), 3), np.int64)
+        flood = np.zeros(((1 << 17) // (60 if g.micro else 3), 3), np.int64)
         flood[:, 0], flood[:, 1] = INPUT_SPIKE, device.image.channel_origin[0]
         given = np.concatenate([flood, np.array([[INPUT_END, 0, 0]])])
         out = model.steps(1, given, 1 << 30)
