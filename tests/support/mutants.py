@@ -371,7 +371,10 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             write("STATUS", 0)
             write("PACE", 100)
             model.slow(400)
-            assert model.steps(100, np.array([[INPUT_END, 0, 0]] * 100, np.int64), 1 << 30).ended == 100
+            assert (
+                model.steps(100, np.array([[INPUT_END, 0, 0]] * 100, np.int64), 1 << 30).ended
+                == 100
+            )
             model.slow(1)
             assert read("STATUS") == STATUS_LATE
         # A step that takes long, and a counter that counts far.
