@@ -48,7 +48,8 @@ class Sequencer(Component):
         self._program, self._initial, self._fraction = program, initial, fraction
         self._wheel, self._depth, self._address_bits = wheel, len(program), address_bits
         super().__init__({
-            "address": Out(address_bits), "read": Out(1), "write": Out(1), "value": Out(16), "word": In(16),
+            "address": Out(address_bits), "read": Out(1), "write": Out(1),
+            "value": Out(16), "word": In(16),
             "read_byte": Out(1), "write_byte": Out(1), "byte": In(signed(weight_bits)),
             "place": Out(1), "looks": Out(1), "look": Out(3), "given": In(32), "raw": In(8),
             "port": Out(8), "out": Out(1), "accumulator": Out(32),

@@ -371,16 +371,14 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             write("STATUS", 0)
             write("PACE", 100)
             model.slow(400)
-            assert (
-                model.steps(100, np.array([[INPUT_END, 0, 0]] * 100, np.int64), 1 << 30).ended
-                == 100
-            )
+            given = np.array([[INPUT_END, 0, 0]] * 100, np.int64)
+            assert model.steps(100, given, 1 << 30).ended == 100
             model.slow(1)
             assert read("STATUS") == STATUS_LATE
         # A step that takes long, and a counter that counts far.
         write("PACE", 0)
         counted = read("CYCLES_LOW")
-        flood = np.zeros(((1 << 17) // (60 if g.micro else 3), 3), np.int64)
+        flood = np.zeros(((1 << 17) // 60 if g.micro else (1 << 16) + 64, 3), np.int64)
         flood[:, 0], flood[:, 1] = INPUT_SPIKE, device.image.channel_origin[0]
         given = np.concatenate([flood, np.array([[INPUT_END, 0, 0]])])
         out = model.steps(1, given, 1 << 30)

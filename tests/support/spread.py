@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,14 @@ def spread(program: Program, rng: np.random.Generator, *, axons: int, rows: int)
         for row in core.rows[core.axon_start[old] : core.axon_start[old + 1]]:
             cuts = [1 + i for i in range(int(row["count"]) - 1) if rng.random() < 0.7][:room]
             room -= len(cuts)
-            groups += [_part(row, a, b) for a, b in _pairs([0, *cuts, int(row["count"])])]
+            groups += [_part(row, a, b) for a, b in pairwise([0, *cuts, int(row["count"])])]
         cuts = [1 + i for i in range(len(groups) - 1) if rng.random() < 0.3][:spare]
         spare -= len(cuts)
         bounds = [0, *cuts, len(groups)]
         # What is left is shared out as axons without rows; now and then one has many of them.
         empty = spare // (2 if rng.random() < 0.05 else core.axons - old)
         spare -= empty
-        sizes = [b - a for a, b in _pairs(bounds)]
+        sizes = [b - a for a, b in pairwise(bounds)]
         for place in sorted(rng.integers(len(sizes) + 1, size=empty), reverse=True):
             sizes.insert(int(place), 0)
         new[old] = [len(counts) + i for i in range(len(sizes))]
@@ -57,10 +58,6 @@ def spread(program: Program, rng: np.random.Generator, *, axons: int, rows: int)
     )
 
 
-def _pairs(bounds: list[int]) -> list[tuple[int, int]]:
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
-
-
 def _part(row: np.void, first: int, end: int) -> NDArray[np.void]:
     """The synapses ``first … end − 1`` of a row group."""
     part = row.copy()
@@ -75,7 +72,7 @@ def _lists(
 ) -> tuple[NDArray[np.int32], NDArray[np.void]]:
     """Lists of destinations with the new axons in the old one's place."""
     lists = []
-    for a, b in _pairs(start.tolist()):
+    for a, b in pairwise(start.tolist()):
         found = [(0, axon) for old in to["axon"][a:b] for axon in new[int(old)]]
         lists.append([found[i] for i in rng.permutation(len(found))])
     starts = np.cumsum([0, *map(len, lists)]).astype(np.int32)
