@@ -107,7 +107,7 @@ def test_counters_are_those_of_what_was_computed():
             low, high = (model.read(REGISTER[f"{name}_{half}"].address) for half in ("LOW", "HIGH"))
             return high << 32 | low
 
-        names = ("SPIKES", "EVENTS", "CLIPPED_THRESHOLD")
+        names = ("SPIKES", "EVENTS", "CLIPPED_THRESHOLD", "CYCLES")
         before = {name: counted(name) for name in names}
         events = small_events(program, 12, np.random.default_rng(seed))
         run = rtl.run(12, events, record_everything(program))
@@ -125,10 +125,11 @@ def test_counters_are_those_of_what_was_computed():
         heard = run.neuron[run.neuron_step < 11]  # in the step after
         walked = by_sender[program.channels + heard].sum() + by_sender[events.spike_channel].sum()
         found = {name: counted(name) - before[name] for name in names}
-        assert found == {
-            "SPIKES": len(run.neuron), "EVENTS": walked, "CLIPPED_THRESHOLD": 0
-        }, seed  # fmt: skip
         assert run.cycles is not None
+        assert found == {
+            "SPIKES": len(run.neuron), "EVENTS": walked, "CLIPPED_THRESHOLD": 0,
+            "CYCLES": int(run.cycles.sum()),
+        }, seed  # fmt: skip
         assert len(run.cycles) == 12
         assert (run.cycles > 0).all()
     rtl.close()
