@@ -21,8 +21,8 @@ BEGIN, WALKED = 16, 3
 """Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
 and from the last synapse until it has been read."""
 WRITTEN = 7
-"""Cycles from then until it has been written, beside which traces take up their events; fewer by those
-that the last walk's random numbers took longer than its synapses."""
+"""Cycles from then until it has been written, beside which traces take up their events; fewer by
+those that the last walk's random numbers took longer than its synapses."""
 FADING, FADED = 2, 15
 """Cycles of an exponential trace besides its groups, in which it decays ahead; of all of them."""
 AGES = 4
