@@ -19,9 +19,11 @@ from spikeloom.compiler.program import (
     RESET_VALUE,
     Program,
 )
+from spikeloom.errors import FitError
 from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.layout import COPIED
 from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
+from spikeloom.runtime.images import HardwareImage
 from support.programs import random_program
 from support.spread import spread
 
@@ -148,10 +150,24 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
         )
         program = within(program, g)
         if wide:
-            program = spread(program, rng, axons=min(g.axons, g.destinations), rows=g.rows)
+            program = _spread_out(program, g, rng)
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
+
+
+def _spread_out(program: Program, g: Geometry, rng: np.random.Generator) -> Program:
+    """The same with as many rows as there is room for them and for their synapses."""
+    rows = g.rows
+    while rows > len(program.cores[0].rows):
+        found = spread(program, rng, axons=min(g.axons, g.destinations), rows=rows)
+        try:
+            HardwareImage(found, g)
+        except FitError:
+            rows //= 2
+            continue
+        return found
+    return program
 
 
 def host_access(program: Program) -> Callable[[RtlBackend], None]:
