@@ -150,24 +150,27 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
         )
         program = within(program, g)
         if wide:
-            program = _spread_out(program, g, rng)
+            found = _spread_out(program, g, rng)
+            if found is None:
+                continue
+            program = found
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
 
 
-def _spread_out(program: Program, g: Geometry, rng: np.random.Generator) -> Program:
-    """The same with as many rows as there is room for them and for their synapses."""
+def _spread_out(program: Program, g: Geometry, rng: np.random.Generator) -> Program | None:
+    """The same with as many rows as there is room for them and for their synapses, if there is."""
     rows = g.rows
-    while rows > len(program.cores[0].rows):
+    while rows >= len(program.cores[0].rows):
         found = spread(program, rng, axons=min(g.axons, g.destinations), rows=rows)
         try:
             HardwareImage(found, g)
         except FitError:
-            rows //= 2
+            rows = (rows - 1) // 2
             continue
         return found
-    return program
+    return None
 
 
 def host_access(program: Program) -> Callable[[RtlBackend], None]:
