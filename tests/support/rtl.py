@@ -202,7 +202,9 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
                 np.testing.assert_array_equal(words, before[column])
             if table.kind == COPIED and not model.geometry.micro:
                 for lane in range(model.lanes(table.name)):
-                    np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+                    for column, words in enumerate(before):
+                        found = model.memory(table.name, lane, column)
+                        np.testing.assert_array_equal(found, words)
         # Nor has what was written to one table come into another one.
         for name, columns in contents.items():
             for found, expected in zip(model.table(name), columns, strict=True):
