@@ -159,14 +159,10 @@ class HardwareImage:
         row = np.arange(int(ends[-1]) if len(ends) else 0)
         row += np.repeat(first[axon] - (ends - count[axon]), count[axon])
         of_sender = np.bincount(sender[order], count[axon], size).astype(np.int64)
-        # Rows of a rule may have no row group of the Program, which may have none at all.
-        entries = np.zeros((len(plan.row), g.lanes), np.int32)
-        static = plan.rule == 0
-        entries[static] = self._walked[plan.row[static]]
         self.sender_rows = SenderRows(
             np.append(0, np.cumsum(of_sender)),
             row.astype(np.int32),
-            entries,
+            plan.entries(self._walked),
             plastic_rows(program, plan, g.lanes),
         )
 
