@@ -162,7 +162,7 @@ class HardwareImage:
         self.sender_rows = SenderRows(
             np.append(0, np.cumsum(of_sender)),
             row.astype(np.int32),
-            np.where(plan.rule[:, None] == 0, self._walked[plan.row], 0).astype(np.int32),
+            plan.entries(self._walked),
             plastic_rows(program, plan, g.lanes),
         )
 

@@ -21,7 +21,8 @@ BEGIN, WALKED = 16, 3
 """Cycles from asking for the first walk to its first synapse, besides those of its random numbers;
 and from the last synapse until it has been read."""
 WRITTEN = 7
-"""Cycles from then until it has been written, beside which traces take up their events."""
+"""Cycles from then until it has been written, beside which traces take up their events; fewer by
+those that the last walk's random numbers took longer than its synapses."""
 FADING, FADED = 2, 15
 """Cycles of an exponential trace besides its groups, in which it decays ahead; of all of them."""
 AGES = 4
@@ -131,16 +132,19 @@ class _RuleWork:
             y0 = np.concatenate([earlier, fired[:, self.post]])[:steps]
             due = (y0 | teacher[:, self.post]).sum(axis=1)
             each = self.xgroups * products
-            walks = (due - 1) * max(each, numbers) + max(each, numbers - LEAST)
+            last = max(each, numbers - LEAST)
+            walks = (due - 1) * max(each, numbers) + last
             total += self.groups + 2 + np.where(due > 0, BEGIN + numbers + walks + WALKED - 1, 0)
-            traces = np.where(due > 0, np.maximum(traces, WRITTEN), traces)
+            traces = np.where(due > 0, np.maximum(traces, WRITTEN - (last - each)), traces)
         products, numbers = self._of(When.EPOCH)
         if on and products:
             each = self.rows * products
-            walks = int(np.maximum(each[:-1], numbers).sum()) + max(int(each[-1]), numbers - LEAST)
+            last = max(int(each[-1]), numbers - LEAST)
+            walks = int(np.maximum(each[:-1], numbers).sum()) + last
             ends = (first + np.arange(steps) + 1) % (1 << rule.period_log2) == 0
             total += ends * (BEGIN - 1 + numbers + walks + WALKED)
-            traces = np.where(ends, np.maximum(traces, WRITTEN + 1), traces)
+            written = WRITTEN + 1 - (last - int(each[-1]))
+            traces = np.where(ends, np.maximum(traces, written), traces)
         return total + traces
 
     def fading(self, parts: int) -> int:

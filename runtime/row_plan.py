@@ -49,6 +49,18 @@ class RowPlan:
     first: NDArray[np.int64]
     last: NDArray[np.int64]
 
+    def entries(self, of_rows: NDArray[np.integer]) -> NDArray[np.int32]:
+        """(n, lanes) entries of each row in each lane, none of a plastic one.
+
+        Args:
+            of_rows: (rows, lanes) those of the Program's rows; there may be none of these, though
+                there are rows of a rule.
+        """
+        found = np.zeros((len(self.row), of_rows.shape[1]), np.int32)
+        static = self.rule == 0
+        found[static] = of_rows[self.row[static]]
+        return found
+
 
 def plan_rows(program: Program, core: int = 0) -> RowPlan:
     """The rows of a core of a verified Program."""

@@ -113,7 +113,7 @@ class Timing:
         row += np.repeat(first - (ends - count), count)
         entries = row_entries(core, P)
         if program.rules:
-            entries = np.where(plan.rule[:, None] == 0, entries[plan.row], 0).astype(np.int32)
+            entries = plan.entries(entries)
         return Timing(
             SenderRows(
                 np.append(0, ends)[np.concatenate(starts)],

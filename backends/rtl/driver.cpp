@@ -83,6 +83,9 @@ int64_t sl_bus(void *device, int64_t write, int64_t address, int64_t data, int64
     return result;
 }
 
+// Cycles from one chance to take output to the next; 1 unless a test wants a slow host.
+int64_t reads_every = 1;
+
 // Write `ends` to the register at `address`, which starts so many steps, and let the clock run
 // until they have ended. The input is offered from the beginning, so that no step waits for it.
 // `input` holds `given` triples (kind, index, value), `output` takes triples (kind, group, data);
@@ -93,7 +96,6 @@ int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *outpu
     auto &core = circuit(device);
     int64_t used = 0, made = 0, ended = 0, cycles = 0;
     bool fresh = true;
-    core.output__ready = 1;
     ask(core, true, address, ends);
     for (; ended < ends && cycles < limit && made < capacity; cycles++) {
         if (fresh) {
@@ -101,13 +103,14 @@ int64_t sl_run(void *device, const int64_t *input, int64_t given, int64_t *outpu
             if (used < given) core.input__payload = put(input + 3 * used, SL_INPUT_PLACES);
             fresh = false;
         }
+        core.output__ready = cycles % reads_every == 0;
         step(core);
         if (core.bus__ready) core.bus__valid = 0;
         if (used < given && core.input__ready) {
             used++;
             fresh = true;
         }
-        if (core.output__valid) {
+        if (core.output__valid && core.output__ready) {
             int64_t *out = output + 3 * made++;
             take(core.output__payload, out, SL_OUTPUT_PLACES);
             ended += out[0] == SL_OUTPUT_END;

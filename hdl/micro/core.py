@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus import Bus
 from ..component import Component
-from ..geometry import Geometry
+from ..geometry import Geometry, index_bits
 from ..memory import choose
 from ..output_queue import OutputQueue
 from ..streams import OUTPUT_END, OUTPUT_NEURONS, input_layout, output_layout
@@ -50,6 +50,7 @@ class MicroCore(Component):
         m.submodules.sequencer = s = Sequencer(
             asm.program(), asm.initial, fraction=g.fraction, weight_bits=g.weight_bits,
             wheel=COLUMN_WORDS * g.delay_slots,
+            address_bits=index_bits(max(Places(g).words, g.plastic)),
         )  # fmt: skip
         self._words(m, s)
         raw = self._bytes(m, s)
@@ -86,10 +87,11 @@ class MicroCore(Component):
             queue.item.data.eq(Mux(end, a, 1)),
         ]
         status = Signal(32)
-        m.d.comb += status.eq(
-            Mux(waits, STATUS_BUS, 0) | Mux(bus.write, STATUS_WRITE, 0)
-            | Mux(queue.room, STATUS_ROOM, 0) | Mux(self.input.valid, STATUS_INPUT, 0)
-        )  # fmt: skip
+        for bit, value in (
+            (STATUS_BUS, waits), (STATUS_WRITE, bus.write), (STATUS_ROOM, queue.room),
+            (STATUS_INPUT, self.input.valid),
+        ):  # fmt: skip
+            m.d.comb += status[bit.bit_length() - 1].eq(value)
         m.d.comb += s.raw.eq(raw)
         m.d.sync += s.given.eq(choose({
             Given.STATUS: status, Given.ADDRESS: bus.address, Given.DATA: bus.data,

@@ -40,5 +40,6 @@ class Program(HostPart, DeliverPart, UpdatePart, LearnPart):
         self.port(Op.LOAD, In.CYCLES)
         self.with_(Op.SUBTRACT, "begun")
         asm.out(Out.END)
+        self.count("CYCLES")
         asm.jump_now("idle")
         self.numbers()

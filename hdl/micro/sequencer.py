@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -38,16 +38,18 @@ class Sequencer(Component):
         fraction: bits behind the binary point of a rule's sums.
         weight_bits: of a plastic synapse.
         wheel: words from a neuron to the next one in the wheel.
+        address_bits: of a pointer.
     """
 
     def __init__(
         self, program: Sequence[int], initial: Mapping[int, int], *, fraction: int,
-        weight_bits: int, wheel: int,
+        weight_bits: int, wheel: int, address_bits: int = 16,
     ) -> None:  # fmt: skip
         self._program, self._initial, self._fraction = program, initial, fraction
-        self._wheel, self._depth = wheel, len(program)
+        self._wheel, self._depth, self._address_bits = wheel, len(program), address_bits
         super().__init__({
-            "address": Out(16), "read": Out(1), "write": Out(1), "value": Out(16), "word": In(16),
+            "address": Out(address_bits), "read": Out(1), "write": Out(1),
+            "value": Out(16), "word": In(16),
             "read_byte": Out(1), "write_byte": Out(1), "byte": In(signed(weight_bits)),
             "place": Out(1), "looks": Out(1), "look": Out(3), "given": In(32), "raw": In(8),
             "port": Out(8), "out": Out(1), "accumulator": Out(32),
@@ -72,7 +74,8 @@ class Sequencer(Component):
         m.d.sync += [now.eq(coming), started.eq(Cat(1, started[0]))]
 
         a, source = self.accumulator, Signal(signed(32))
-        selected, stride, left = Signal(VARIABLES.bit_length() - 1), Signal(16), Signal(16)
+        selected, left = Signal(VARIABLES.bit_length() - 1), Signal(16)
+        stride = Signal(self._address_bits)
         flags = {name: Signal(name=f"is_{name.lower()}") for name in ("LIMITED", "CARRY", "LOST")}
         m.d.comb += [
             look.addr.eq(Mux(coming.n == INDIRECT, selected, coming.n)),
@@ -101,13 +104,13 @@ class Sequencer(Component):
     def _product(self, m: Module, now: Any, source: Any, flags: Mapping[str, Any]) -> Any:
         """Signed 32 by 16 bits, all of it; of 32 by 32 bits the lower half."""
         a, product = self.accumulator, Signal(signed(48))
-        low, cross, high = Signal(32), Signal(32), Signal(signed(32))
+        low, cross, high = Signal(32), Signal(16), Signal(signed(32))
         with m.If(now.op == Op.MULTIPLY):
             m.d.sync += [
                 low.eq(a[:16] * source[:16]), cross.eq(a[:16] * source[16:]),
                 high.eq(a[16:].as_signed() * source[:16].as_signed()),
             ]  # fmt: skip
-        m.d.sync += product.eq(low + Cat(Const(0, 16), cross[:16] + high).as_signed())
+        m.d.sync += product.eq(low + Cat(Const(0, 16), cross + high).as_signed())
         m.d.comb += flags["LOST"].eq(product[-1] & product[:12].any())
         return product
 
@@ -123,14 +126,18 @@ class Sequencer(Component):
         """T: each value and whether it is the one, told by a register, all ORed."""
         a, f, number = self.accumulator, self._fraction, coming.n[:3]
 
-        def of(value: Any, *sources: Source, n: tuple[int, ...] = ()) -> Any:
-            chosen, wide = Signal(), Signal(signed(32))
+        def of(value: Any, *sources: Source, n: tuple[int, ...] = (), up: int = 0) -> Any:
+            chosen = Signal()
             found = tree(or_, (coming.source == source for source in sources))
             if n:
                 found &= tree(or_, (number == each for each in n))
             m.d.sync += chosen.eq(found)
-            m.d.comb += wide.eq(value)
-            return wide & chosen.replicate(32)
+            value = Value.cast(value)
+            if value.shape().signed:
+                value = Cat(value, value[-1].replicate(max(0, 32 - len(value))))
+            # No wider than it is: what lies above and below is zero.
+            made = value[:32] & chosen.replicate(min(32, len(value)))
+            return Cat(Const(0, up), made) if up else made
 
         kept = (Given.STATUS, Given.ADDRESS, Given.DATA, Given.INPUT, Given.CYCLES)
         derived = {
@@ -138,15 +145,15 @@ class Sequencer(Component):
             Derived.SHIFTED: a[12:].as_signed(), Derived.HALF: a[16:], Derived.NOISE: a[20:],
             Derived.ROUNDING: a[32 - f :], Derived.ROUNDED: a[f:].as_signed(), Derived.ITSELF: a,
         }  # fmt: skip
-        sign, half = Cat(Const(0, 16), self.word[-1].replicate(16)), Const(0, 16)
+        sign = self.word[-1].replicate(16)
         return tree(or_, [
             of(variable, Source.VARIABLE), of(now.n.as_signed(), Source.NUMBER),
             of(self.given, Source.PORT, n=kept),
             *(of(flag, Source.PORT, n=(Given[name],)) for name, flag in flags.items()),
             *(of(value, Source.DERIVED, n=(which,)) for which, value in derived.items()),
             # A memory's answer comes last.
-            of(self.word, Source.WORD, Source.SIGNED), of(sign, Source.SIGNED),
-            of(Cat(half, self.word), Source.UPPER), of(self.byte, Source.BYTE),
+            of(self.word, Source.WORD, Source.SIGNED), of(sign, Source.SIGNED, up=16),
+            of(self.word, Source.UPPER, up=16), of(self.byte, Source.BYTE),
             of(self.raw, Source.PORT, n=(Given.STATUS,)),
         ])  # fmt: skip
 
@@ -222,8 +229,9 @@ class Sequencer(Component):
 
     def _memories(self, m: Module, now: Any, stride: Any, valid: Any) -> None:
         """Pointers, and what is done where they stand."""
-        pointers = [Signal(16, name=f"pointer{i}") for i in range(POINTERS)]
-        here, moved = Signal(16), Signal(16)
+        bits = self._address_bits
+        pointers = [Signal(bits, name=f"pointer{i}") for i in range(POINTERS)]
+        here, moved = Signal(bits), Signal(bits)
         step = choose({0: stride, 1: Const(self._wheel, 16), 2: Const(2, 16), 3: Const(2, 16)},
                       now.pointer)  # fmt: skip
         acts = valid & (now.op != Op.JUMP)

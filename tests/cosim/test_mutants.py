@@ -17,7 +17,7 @@ def test_most_mutants_are_found(tmp_path: Path):
     """A small sample; ``benchmarks/mutation.py`` takes larger ones, and more Programs."""
     g = GEOMETRIES["4 lanes, 24 bits"]
     programs = [program_that_fits(g, seed) for seed in range(12)]
-    cases = [case(program, seed, g.graded).run for seed, program in enumerate(programs)]
+    cases = [case(program, seed, g).run for seed, program in enumerate(programs)]
     tests = [*cases[:3], host_access(programs[0]), registers(programs[0]), *cases[3:]]
     mutants = Mutants(g, COUNT, 1, tmp_path)
     assert killer(mutants, 0, tests) == -1, "the core itself is taken for a mutant"

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.edges import rules_at_the_edge
 from support.programs import (
     assert_same_run,
     assert_same_state,
@@ -61,6 +62,9 @@ def test_the_hardware_learns_what_the_reference_learns(name):
         program = plastic_program_for(name, seed)
         steps = 12 + seed % 10
         events = events_for(name, program, steps, seed)
+        if seed % 2:
+            program = rules_at_the_edge(program, events, np.random.default_rng(seed))
+            program.verify()
         record = record_everything(program)
         for each in (rtl, reference):
             each.load(program)

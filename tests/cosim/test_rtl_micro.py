@@ -3,11 +3,9 @@ counters of saturations, on random plastic Programs; and the emulator counts its
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from support.micro import BARE, SMALL, fits_widths, small_events, small_network, small_program
+from support.micro import BARE, SMALL, small_events, small_programs
 from support.programs import (
     assert_same_run,
     assert_same_state,
@@ -20,9 +18,7 @@ from support.rtl import needs_compiler
 from spikeloom.backends.emulator import EmulatorBackend
 from spikeloom.backends.reference import ReferenceBackend
 from spikeloom.backends.rtl import RtlBackend
-from spikeloom.board_fit import target_of
 from spikeloom.compiler.program import Program
-from spikeloom.hdl.geometry import Geometry
 from spikeloom.hdl.registers import REGISTER
 
 pytestmark = needs_compiler
@@ -33,28 +29,12 @@ def assert_same(a, b, program: Program) -> None:
     assert_same_weights(a.read_weights(), b.read_weights(), program)
 
 
-def programs(g: Geometry, count: int) -> list[tuple[int, Program]]:
-    """The first random Programs that this core holds, of both kinds."""
-    found: list[tuple[int, Program]] = []
-    seed = 0
-    while len(found) < count:
-        program = small_network(seed, g) if seed % 3 == 0 else small_program(seed, g)
-        if program is not None and fits_widths(program, g):
-            # As compiled for this core, whose cycles the emulator is to count.
-            target = program.target.with_(lanes=1, lacks=target_of(g, "small").lacks)
-            program = replace(program, target=target)
-            program.verify()
-            found.append((seed, program))
-        seed += 1
-    return found
-
-
 @pytest.mark.parametrize(("g", "count"), [(SMALL, 70), (BARE, 30)], ids=["small", "bare"])
 def test_the_small_core_learns_what_the_reference_learns(g, count):
     rtl, reference = RtlBackend(simulator="compiled", geometry=g), ReferenceBackend()
     emulators = [EmulatorBackend(kernel=kernel) for kernel in ("c", "numpy")]
     changed = spikes = taught = kept = clipped = empty = 0
-    for seed, program in programs(g, count):
+    for seed, program in small_programs(g, count):
         steps = 10 + seed % 8
         events = small_events(program, steps, np.random.default_rng(seed))
         record = record_everything(program)
@@ -89,7 +69,7 @@ def test_the_small_core_learns_what_the_reference_learns(g, count):
 def test_learning_is_switched_and_a_state_goes_on_here_and_on_the_reference():
     rtl, reference = RtlBackend(simulator="compiled", geometry=SMALL), ReferenceBackend()
     emulator = EmulatorBackend()
-    for seed, program in programs(SMALL, 8):
+    for seed, program in small_programs(SMALL, 8):
         events = small_events(program, 24, np.random.default_rng(seed))
         record = record_everything(program)
         for each in (rtl, reference, emulator):
@@ -119,7 +99,7 @@ def test_learning_is_switched_and_a_state_goes_on_here_and_on_the_reference():
 
 def test_counters_are_those_of_what_was_computed():
     rtl = RtlBackend(simulator="compiled", geometry=SMALL)
-    for seed, program in programs(SMALL, 12):
+    for seed, program in small_programs(SMALL, 12):
         rtl.load(program)
         model = rtl.model
 
@@ -127,7 +107,7 @@ def test_counters_are_those_of_what_was_computed():
             low, high = (model.read(REGISTER[f"{name}_{half}"].address) for half in ("LOW", "HIGH"))
             return high << 32 | low
 
-        names = ("SPIKES", "EVENTS", "CLIPPED_THRESHOLD")
+        names = ("SPIKES", "EVENTS", "CLIPPED_THRESHOLD", "CYCLES")
         before = {name: counted(name) for name in names}
         events = small_events(program, 12, np.random.default_rng(seed))
         run = rtl.run(12, events, record_everything(program))
@@ -145,10 +125,11 @@ def test_counters_are_those_of_what_was_computed():
         heard = run.neuron[run.neuron_step < 11]  # in the step after
         walked = by_sender[program.channels + heard].sum() + by_sender[events.spike_channel].sum()
         found = {name: counted(name) - before[name] for name in names}
-        assert found == {
-            "SPIKES": len(run.neuron), "EVENTS": walked, "CLIPPED_THRESHOLD": 0
-        }, seed  # fmt: skip
         assert run.cycles is not None
+        assert found == {
+            "SPIKES": len(run.neuron), "EVENTS": walked, "CLIPPED_THRESHOLD": 0,
+            "CYCLES": int(run.cycles.sum()),
+        }, seed  # fmt: skip
         assert len(run.cycles) == 12
         assert (run.cycles > 0).all()
     rtl.close()

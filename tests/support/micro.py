@@ -193,3 +193,19 @@ def small_network(seed: int, g: Geometry = SMALL) -> sl.Program | None:
             return sl.compile(net, target_of(g, "small"))
         except sl.CompileError:
             return None
+
+
+def small_programs(g: Geometry, count: int) -> list[tuple[int, Program]]:
+    """The first random Programs that this core holds, of both kinds, with their seeds."""
+    found: list[tuple[int, Program]] = []
+    seed = 0
+    while len(found) < count:
+        program = small_network(seed, g) if seed % 3 == 0 else small_program(seed, g)
+        if program is not None and fits_widths(program, g):
+            # As compiled for this core, whose cycles the emulator is to count.
+            target = program.target.with_(lanes=1, lacks=target_of(g, "small").lacks)
+            program = replace(program, target=target)
+            program.verify()
+            found.append((seed, program))
+        seed += 1
+    return found

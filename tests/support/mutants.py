@@ -31,11 +31,14 @@ from spikeloom.hdl.registers import (
     REGISTER,
     STATUS_BUSY,
     STATUS_LATE,
+    geometry_values,
 )
-from spikeloom.hdl.streams import INPUT_END, OUTPUT_END
+from spikeloom.hdl.streams import INPUT_END, INPUT_SPIKE, OUTPUT_END
 from spikeloom.runtime.backend import CoreWeights, Events, RunData, State
 from spikeloom.runtime.step_work import step_work
 from support.compare import assert_same_run, assert_same_state, assert_same_weights
+from support.edges import rules_at_the_edge
+from support.micro import small_events
 from support.programs import random_events, record_everything
 
 MODES = ("inverted", "stuck at 0", "stuck at 1", "neighbour")
@@ -160,6 +163,8 @@ class _Change:
 
 _SELECT = """
 extern "C" void sl_mutant(void *device, int64_t number) { circuit(device).mutant = number; }
+extern "C" void sl_slow(int64_t every) { reads_every = every; }
+extern "C" int64_t sl_step(void *device) { return circuit(device).step; }
 """
 
 
@@ -194,10 +199,22 @@ class _MutantModel(CompiledModel):
         import ctypes
 
         self._code.sl_mutant.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self._code.sl_slow.argtypes = [ctypes.c_int64]
+        self.slow(1)
+        self._code.sl_step.restype, self._code.sl_step.argtypes = ctypes.c_int64, [ctypes.c_void_p]
         self._code.sl_mutant(self._device, number)
 
     def steps(self, steps: int, given: NDArray[np.int64], most_cycles: int) -> StepOutput:
-        return super().steps(steps, given, min(most_cycles, 300_000 + 2_000 * steps))
+        return super().steps(steps, given, 300_000 + 2_000 * steps + 50 * len(given))
+
+    def slow(self, every: int) -> None:
+        """From now on the host takes output every so many cycles at most."""
+        self._code.sl_slow(every)
+
+    @property
+    def step(self) -> int:
+        """What the core tells the link of the number of the next step."""
+        return self._code.sl_step(self._device)
 
 
 @dataclass(eq=False)
@@ -207,6 +224,7 @@ class Case:
     Attributes:
         start: the state that it begins with, or its own beginning.
         weights: other weights than its own.
+        reads_every: cycles from one chance of the host to take output to the next.
     """
 
     program: Program
@@ -218,11 +236,14 @@ class Case:
     expected: RunData
     after: State
     learned: tuple[CoreWeights, ...]
+    reads_every: int
     cycles: NDArray[np.int64] | None = None
 
     def run(self, device: RtlBackend) -> None:
         """Raises AssertionError or SpikeloomError if something differs."""
         device.load(self.program)
+        if isinstance(device.model, _MutantModel):
+            device.model.slow(self.reads_every)
         if self.weights is not None:
             device.write_weights(self.weights)
         if self.start is not None:
@@ -251,17 +272,22 @@ class Case:
             for column, words in zip(right, device.model.table("generator"), strict=True):
                 np.testing.assert_array_equal(words[: len(column)], column)
         assert_same_weights(self.learned, device.read_weights(), self.program)
+        if isinstance(device.model, _MutantModel):
+            assert device.model.step == self.after.step % (1 << 32)
 
 
-def case(program: Program, seed: int, graded: bool) -> Case:
+def case(program: Program, seed: int, g: Geometry) -> Case:
     """A run of a Program on the emulator, from its beginning or, one of three, later on."""
     rng = np.random.default_rng(seed)
-    steps = 12 + seed % 20
-    events = random_events(program, steps, rng)
-    if not graded:
+    # Now and then more than windows and delays remember.
+    steps = 12 + seed % 20 + (70 if seed % 8 == 6 else 0)
+    events = (small_events if g.micro else random_events)(program, steps, rng)
+    if not g.graded:
         none = Events.none()
         names = ("graded_step", "graded_neuron", "graded_value")
         events = replace(events, **{name: getattr(none, name) for name in names})
+    if program.rules and not g.micro and seed % 3 != 2:
+        program = rules_at_the_edge(program, events, rng)
     emulator = EmulatorBackend()
     emulator.load(program)
     start = None
@@ -273,7 +299,14 @@ def case(program: Program, seed: int, graded: bool) -> Case:
     weights = emulator.read_weights() if start is not None and program.rules else None
     expected = emulator.run(steps, events, record_everything(program))
     after, learned = emulator.read_state(), emulator.read_weights()
-    return Case(program, steps, events, seed % 3 != 1, start, weights, expected, after, learned)
+    # Those of the small core are computed from its instructions.
+    cycles = expected.cycles if g.micro else None
+    # Slow enough for steps to wait until there is room for their output.
+    every = (700 if g.micro else 40) if seed % 4 == 1 else 1
+    return Case(
+        program, steps, events, seed % 3 != 1, start, weights, expected, after, learned, every,
+        cycles,
+    )  # fmt: skip
 
 
 def registers(program: Program) -> Callable[[RtlBackend], None]:
@@ -282,6 +315,7 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
     def run(device: RtlBackend) -> None:
         device.load(program)
         model = device.model
+        told = geometry_values(model.geometry)
 
         def write(name: str, value: int) -> None:
             model.write(REGISTER[name].address, value)
@@ -290,11 +324,17 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             return model.read(REGISTER[name].address)
 
         g = model.geometry
-        kept = {"GROUPS": g.update_groups, "STEP": (1 << 32) - 1, "CONTROL": 1, "FIRED": 1}
+        whole = (1 << 32) - 1
+        kept = {"GROUPS": g.update_groups, "STEP": whole, "CONTROL": 1, "FIRED": g.update_groups}
         if g.generators:
             kept["GENERATOR_GROUPS"] = g.generator_groups
         if g.rules:
             kept.update({"MODULATOR": 255, "RULES_USED": g.rules, "LEARNING": 1})
+        # As wide as they are built; those of the small core are words of its memory.
+        kept = {
+            name: whole if g.micro and name != "CONTROL" else (1 << most.bit_length()) - 1
+            for name, most in kept.items()
+        }
         rng = np.random.default_rng(1)
         before = {name: read(name) for name in kept}
         for _ in range(6):
@@ -304,9 +344,15 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             assert {name: read(name) for name in kept} == values
         for name, value in before.items():
             write(name, value)
+        constant = [r.name for r in REGISTER.values() if r.access == "r" and r.name in told]
+        for name in constant:
+            write(name, int(rng.integers(0, whole + 1)))
+        assert {name: read(name) for name in (*kept, "STATUS")} == before | {"STATUS": 0}
         write("CONTROL", CONTROL_HOST_INPUT)
         write("STEP", 0xFFFFFFFD)
-        for pace, steps in ((0, 4), (1000, 4), (0x5555, 3), (0x12345, 2), (7, 3), (0, 2)):
+        between = 100 if g.micro else 40
+        paces = ((0, 4), (1000, 4), (0x5555, 3), (0xAAAA, 2), (0x12345, 2), (7, 3), (0, 2))
+        for pace, steps in paces:
             counted = read("CYCLES_LOW")
             write("STATUS", 0)
             write("PACE", pace)
@@ -314,18 +360,39 @@ def registers(program: Program) -> Callable[[RtlBackend], None]:
             out = model.steps(steps, given, 1 << 30)
             lengths = out.items[out.items[:, 0] == OUTPUT_END, 2]
             waiting = pace > lengths.max()
-            first, idle = (steps - 1) * pace if waiting else lengths[:-1].sum(), 40 * steps
+            first, idle = (steps - 1) * pace if waiting else lengths[:-1].sum(), between * steps
             assert out.ended == steps
             assert first <= out.cycles - lengths[-1] <= first + idle
             assert read("STATUS") == (STATUS_LATE if pace > 0 and not waiting else 0)
             assert read("CYCLES_LOW") - counted == lengths.sum()
-        assert read("STEP") == 15
+        assert read("STEP") == sum(steps for _, steps in paces) - 3
+        if isinstance(model, _MutantModel) and not g.micro:
+            # Steps that wait until the host has taken what earlier ones have put out are late.
+            write("STATUS", 0)
+            write("PACE", 100)
+            model.slow(400)
+            given = np.array([[INPUT_END, 0, 0]] * 100, np.int64)
+            assert model.steps(100, given, 1 << 30).ended == 100
+            model.slow(1)
+            assert read("STATUS") == STATUS_LATE
+        # A step that takes long, and a counter that counts far.
         write("PACE", 0)
+        counted = read("CYCLES_LOW")
+        flood = np.zeros(((1 << 17) // 60 if g.micro else (1 << 16) + 64, 3), np.int64)
+        flood[:, 0], flood[:, 1] = INPUT_SPIKE, device.image.channel_origin[0]
+        given = np.concatenate([flood, np.array([[INPUT_END, 0, 0]])])
+        out = model.steps(1, given, 1 << 30)
+        length = int(out.items[out.items[:, 0] == OUTPUT_END, 2][0])
+        assert out.ended == 1
+        assert 1 << 16 < length <= out.cycles <= length + between
+        assert read("CYCLES_LOW") - counted == length
         write("CONTROL", CONTROL_FREE_RUN)
+        assert model.steps(3, np.zeros((0, 3), np.int64), 1 << 30).ended == 3
+        assert read("STATUS") & STATUS_BUSY
         write("STOP", 0)
         assert any(read("STATUS") & STATUS_BUSY == 0 for _ in range(100))
         at = read("STEP")
-        assert at > 15
+        assert at > sum(steps for _, steps in paces)
         assert read("STEP") == at
 
     return run

@@ -32,6 +32,7 @@ from spikeloom.compiler.program import (
 from spikeloom.compiler.target import Target
 from spikeloom.runtime.backend import Backend, Events, Record, RunData
 from support.compare import assert_same_run, assert_same_state, assert_same_weights
+from support.edges import probability_at_the_edge
 from support.plastic import random_learning_events, with_random_rules
 from support.random_neurons import random_neurons
 
@@ -305,6 +306,7 @@ def _sources(rng: np.random.Generator) -> tuple[tuple[SourceSymbol, ...], NDArra
     symbols: list[SourceSymbol] = []
     generators = []
     first = 0
+    rare = rng.spawn(1)[0]
     for number in range(int(rng.integers(1, 6))):
         kind = str(rng.choice(["host", "poisson", "periodic"])) if number else "host"
         size = int(rng.integers(1, 13))
@@ -313,10 +315,15 @@ def _sources(rng: np.random.Generator) -> tuple[tuple[SourceSymbol, ...], NDArra
         for channel in range(first, first + size):
             if kind == "poisson":
                 p = int(rng.choice([0, 1 << 27, 1 << 30, 3 << 30, (1 << 32) - 1]))
+                if rare.random() < 0.5:
+                    key = (base_key + channel - first) % (1 << 32)
+                    p = probability_at_the_edge(rare, seed, key)
                 generators.append((channel, POISSON, seed, base_key + channel - first, p, 0))
             elif kind == "periodic":
                 period = int(rng.choice([1, 2, 3, 5, 7, 30]))
                 phase = int(rng.choice([0, 0, 1, 2, 9, 100]))
+                if rare.random() < 0.3:
+                    period = int(rare.integers(1 << int(rare.integers(1, 32)))) + 1
                 generators.append((channel, PERIODIC, 0, 0, period, phase))
         first += size
     return tuple(symbols), np.array(generators, GENERATOR)

@@ -19,10 +19,13 @@ from spikeloom.compiler.program import (
     RESET_VALUE,
     Program,
 )
+from spikeloom.errors import FitError
 from spikeloom.hdl.geometry import Geometry
-from spikeloom.hdl.layout import BANKED, COPIED
+from spikeloom.hdl.layout import COPIED
 from spikeloom.hdl.registers import COUNTERS, REGISTER, geometry_values
+from spikeloom.runtime.images import HardwareImage
 from support.programs import random_program
+from support.spread import spread
 
 _ROOM: dict[str, Any] = {
     "axons": 512, "rows": 2048, "words": 2048, "destinations": 512, "channels": 64,
@@ -130,7 +133,9 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
     """A random Program that this core can hold."""
     rng = np.random.default_rng(seed)
     sizes = [n for n in (1, 5, 12, 25, 33, 60) if n <= g.neurons]
-    options.setdefault("neurons", int(rng.choice(sizes)))
+    # Now and then a Program that fills the tables.
+    wide = np.random.default_rng([seed, 1]).random() < 0.2
+    options.setdefault("neurons", sizes[-1] if wide else int(rng.choice(sizes)))
     options.setdefault("delays", int(rng.integers(0, g.delay_slots)))
     while True:
         program = random_program(
@@ -144,9 +149,28 @@ def program_that_fits(g: Geometry, seed: int, **options: Any) -> Program:
             **options,
         )
         program = within(program, g)
+        if wide:
+            found = _spread_out(program, g, rng)
+            if found is None:
+                continue
+            program = found
         adapts = any((c.profiles["adapt_step"] != 0).any() for c in program.cores)
         if (not len(program.generators) or g.generators) and (g.adaptation or not adapts):
             return program
+
+
+def _spread_out(program: Program, g: Geometry, rng: np.random.Generator) -> Program | None:
+    """The same with as many rows as there is room for them and for their synapses, if there is."""
+    rows = g.rows
+    while rows >= len(program.cores[0].rows):
+        found = spread(program, rng, axons=min(g.axons, g.destinations), rows=rows)
+        try:
+            HardwareImage(found, g)
+        except FitError:
+            rows = (rows - 1) // 2
+            continue
+        return found
+    return None
 
 
 def host_access(program: Program) -> Callable[[RtlBackend], None]:
@@ -161,9 +185,10 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
             for half in ("LOW", "HIGH"):
                 model.read(REGISTER[f"{name}_{half}"].address)
         rng = np.random.default_rng(0)
+        contents = {}
         for table in model.tables.values():
-            entries = table.depth * (model.lanes(table.name) if table.kind == BANKED else 1)
-            before = model.table(table.name)
+            entries = table.entries
+            contents[table.name] = before = model.table(table.name)
             some = {0, entries - 1, *rng.integers(0, entries, 30).tolist()}
             for entry in sorted(some):
                 for column, width in enumerate(table.widths):
@@ -175,8 +200,14 @@ def host_access(program: Program) -> Callable[[RtlBackend], None]:
                     assert model.read(address) == value
             for column, words in enumerate(model.table(table.name)):
                 np.testing.assert_array_equal(words, before[column])
-            if table.kind == COPIED:
+            if table.kind == COPIED and not model.geometry.micro:
                 for lane in range(model.lanes(table.name)):
-                    np.testing.assert_array_equal(model.memory(table.name, lane, 0), before[0])
+                    for column, words in enumerate(before):
+                        found = model.memory(table.name, lane, column)
+                        np.testing.assert_array_equal(found, words)
+        # Nor has what was written to one table come into another one.
+        for name, columns in contents.items():
+            for found, expected in zip(model.table(name), columns, strict=True):
+                np.testing.assert_array_equal(found, expected)
 
     return run

@@ -49,7 +49,12 @@ def plastic_program_for(name: str, seed: int) -> Program:
     g = LEARNING_GEOMETRIES[name]
     for attempt in range(1000):
         rng = np.random.default_rng([seed, attempt])
-        program = with_random_rules(program_that_fits(g, int(rng.integers(1 << 30))), rng)
+        # Only rules whose rows are all sparse change delays; traces of all widths.
+        dense, trace_bits = float(rng.choice([0.0, 0.0, 0.4, 1.0])), int(rng.integers(2, 9))
+        program = program_that_fits(
+            g, int(rng.integers(1 << 30)), dense=dense, trace_bits=trace_bits
+        )  # fmt: skip
+        program = with_random_rules(program, rng)
         if not program.rules:
             continue
         program.verify()
