@@ -136,7 +136,7 @@ def check_timing(placed: Placed, design: Design) -> None:
     )  # fmt: skip
     raise FitError(
         "the design does not meet its timing",
-        found=f"{worst.achieved_mhz:.1f} MHz, slack {worst.slack_ns:.2f} ns",
+        found=f"{worst.achieved_mhz:.3f} MHz, slack {worst.slack_ns:.3f} ns",
         expected=f"{worst.needed_mhz:g} MHz",
         where=told or None,
         remedy=f"a slower --clock (below {worst.achieved_mhz * 1e6:.0f}), another --seed, "

@@ -158,7 +158,7 @@ def test_a_clock_that_is_too_fast_is_an_error_that_says_what_to_reduce(tmp_path)
         check_timing(read_report(design, tmp_path), design)
     assert str(caught.value) == (
         "the design does not meet its timing\n"
-        "  found: 40.0 MHz, slack -2.78 ns\n"
+        "  found: 40.000 MHz, slack -2.778 ns\n"
         "  expected: 45 MHz\n"
         "  where: 2.5 ns from a to b, 1 levels\n"
         "  remedy: a slower --clock (below 40000000), another --seed, fewer lanes (--lanes) or "
