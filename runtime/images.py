@@ -162,7 +162,7 @@ class HardwareImage:
         self.sender_rows = SenderRows(
             np.append(0, np.cumsum(of_sender)),
             row.astype(np.int32),
-            plan.entries(self._walked),
+            plan.static(self._walked).astype(np.int32),
             plastic_rows(program, plan, g.lanes),
         )
 
@@ -223,24 +223,21 @@ class HardwareImage:
     def _row_fields(self) -> dict[str, NDArray[np.int64]]:
         """Table `row`: plastic rows only say where they are in table `walk`."""
         plan, rows, g = self.plan, self.core.rows, self.geometry
-        own = plan.row
-        if not len(rows):
-            return {"address": np.zeros(0, np.int64)}
-        static = plan.rule == 0
         given = {
             "address": self._start, "dense": rows["kind"] == DENSE, "receptor": rows["receptor"],
             "exponent": rows["exponent"], "group": rows["base"] // g.lanes,
             "delay": rows["delay"], "end": self._end, **_masks(self._walked > 0),
         }  # fmt: skip
         fields = {
-            name: np.where(static, values[own], 0)
+            name: plan.static(values)
             for name, values in given.items()
             if self.tables["row"].has(name)
         }
-        counted = (own >= 0) & (plan.layer == 0)
-        fields["synapses"] = np.where(counted, rows["count"][own], 0)
+        counted = (plan.row >= 0) & (plan.layer == 0)
+        fields["synapses"] = np.zeros(len(counted), np.int64)
+        fields["synapses"][counted] = rows["count"][plan.row[counted]]
         if self.learning is not None:
-            fields["plastic"] = ~static
+            fields["plastic"] = plan.rule != 0
             fields["walk"] = self.learning.entry
             changes = [0, *(changes_of(rule, When.PRE) for rule in self.program.rules)]
             fields["changes"] = np.array(changes)[plan.rule]

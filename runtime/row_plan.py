@@ -9,7 +9,7 @@ traces take up its spikes all the same (docs/machine.md §7).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..compiler.program import CoreImage, Program
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +51,16 @@ class RowPlan:
     first: NDArray[np.int64]
     last: NDArray[np.int64]
 
-    def entries(self, of_rows: NDArray[np.integer]) -> NDArray[np.int32]:
-        """(n, lanes) entries of each row in each lane, none of a plastic one.
+    def static(self, values: NDArray[_Value]) -> NDArray[_Value]:
+        """(n, …) what each row has, 0 for those of rules.
 
         Args:
-            of_rows: (rows, lanes) those of the Program's rows; there may be none of these, though
+            values: (rows, …) what the Program's rows have; there may be none of these, though
                 there are rows of a rule.
         """
-        found = np.zeros((len(self.row), of_rows.shape[1]), np.int32)
+        found = np.zeros((len(self.row), *values.shape[1:]), values.dtype)
         static = self.rule == 0
-        found[static] = of_rows[self.row[static]]
+        found[static] = values[self.row[static]]
         return found
 
 

@@ -113,7 +113,7 @@ class Timing:
         row += np.repeat(first - (ends - count), count)
         entries = row_entries(core, P)
         if program.rules:
-            entries = plan.entries(entries)
+            entries = plan.static(entries).astype(np.int32)
         return Timing(
             SenderRows(
                 np.append(0, ends)[np.concatenate(starts)],

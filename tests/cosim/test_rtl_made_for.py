@@ -69,7 +69,19 @@ def network(seed: int) -> Program:
         return sl.compile(net, target=sl.TARGETS["core"].with_(lanes=lanes))
 
 
+def without_synapses() -> Program:
+    """A rule of a projection without synapses: its traces take up spikes all the same."""
+    net = sl.Network(dt=1e-3)
+    one = net.source("one", 3)
+    other = net.population("other", 4, sl.LIF(tau_mem=20e-3, v_threshold=1.0))
+    net.connect(
+        one, other, connector=sl.FixedProbability(0.0), weights=0.5, learning=sl.STDP(w_max=1.0)
+    )
+    return sl.compile(net)
+
+
 PROGRAMS = {
+    "rules without synapses": without_synapses,
     "random": lambda: random_program(1, cores=1),
     "random, with rules": lambda: random_plastic_program(2, cores=1),
     **{f"network {seed}": (lambda seed=seed: network(seed)) for seed in (5, 7, 9)},
