@@ -5,8 +5,8 @@
     python benchmarks/latency.py --routing multicast
 
 10,000 neurons on 127 cores of Loihi with 100 random synapses each, at 10 and 50 Hz in steps of
-1 ms. Both get the spikes; what is measured is the timing of every step and the energy by cause, in
-a process of its own, without compiling and loading. SANA-FE's modes: simple, detailed, cycle; it
+1 ms. Both get the spikes; what is measured is the timing of every step and the energy by cause, as
+``sl.latency`` works them out, in a process of its own, without compiling and loading. SANA-FE's modes: simple, detailed, cycle; it
 knows no multicast, which is the same chip with packets that fork.
 """
 
@@ -30,10 +30,16 @@ from peak_memory import peak_bytes
 from support.sanafe import calibrated, random_program, with_numbers, write_case
 
 import spikeloom as sl
-from spikeloom.backends.chips.energy import count, joules
+from spikeloom.backends.chips.energy import CAUSES, count, joules
 from spikeloom.backends.chips.metrics import Collector
 from spikeloom.backends.chips.routes import Routes
 from spikeloom.backends.chips.step_times import Activity, StepTimer
+from spikeloom.chip_latency import (
+    MESSAGES_AT_A_TIME,
+    MESSAGES_IN_A_CALL,
+    NEURON_STEPS_AT_A_TIME,
+    STEPS_AT_A_TIME,
+)
 
 RATES = (10, 50)
 PEER = Path(__file__).parent.parent / "tests" / "peers" / "sanafe_run.py"
@@ -62,22 +68,27 @@ def measure(
     step, neuron = np.nonzero(spikes_of(program_neurons, rate, steps))
     everything = Activity(steps, step, neuron)
     timer = StepTimer(routes, chip, mode)  # type: ignore[arg-type]
-    window = max(1, int(200 // rate))
+    skip = not each and timer.can_skip_messages
+    most = MESSAGES_IN_A_CALL if skip and mode != "simple" else MESSAGES_AT_A_TIME
+    window = min(STEPS_AT_A_TIME, NEURON_STEPS_AT_A_TIME // program_neurons)
     found, seconds = [], 0.0
     for _ in range(repeats):
         began, seconds = time.process_time(), 0.0
-        collector = Collector(routes, each)
-        for low in range(0, steps, window):
-            part = everything.part(low, min(low + window, steps))
-            joules(chip, count(routes, part))
-            if not each and timer.can_skip_messages:
-                busy = timer.busy(part)
-                collector.add_busy(busy)
-                seconds += float(busy.duration.sum())
-                continue
-            times = timer.run(part)
-            collector.add(times, low, np.zeros(part.steps))
-            seconds += float(times.duration.sum())
+        collector, counts = Collector(routes, each), np.zeros(len(CAUSES), np.int64)
+        for start in range(0, steps, window):
+            activity = everything.part(start, min(start + window, steps))
+            counts += count(routes, activity).sum(axis=0)
+            for low, high in activity.parts(routes, most):
+                part = activity.part(low, high)
+                if skip:
+                    busy = timer.busy(part)
+                    collector.add_busy(busy)
+                    seconds += float(busy.duration.sum())
+                    continue
+                times = timer.run(part)
+                collector.add(times, start + low, np.zeros(part.steps))
+                seconds += float(times.duration.sum())
+        joules(chip, counts)
         collector.receive(timer.work)
         found.append(steps / (time.process_time() - began))
     peak = peak_bytes()

@@ -7,9 +7,9 @@
  * event for each router, and hardly a branch that is not foreseen: whether an input is to be visited
  * in this span, later, or not at all, moves the ends of two lists by 0 or 1.
  *
- * A visit waits for memory from address to address, so that what it needs is next to each other, and
- * an entry of a list says where the packet goes. Hence ticks of 32 bits; steps that have no room in
- * them are refused. */
+ * A visit waits for memory from address to address, so that what it needs is next to each other and
+ * small, and an entry of a list says where the packet goes. Hence ticks of 32 bits, and one word for
+ * a packet's core and its work; steps that have no room in them are refused. */
 
 #include "network.h"
 
@@ -26,26 +26,26 @@
 #endif
 
 enum { SIDES = 4, NOBODY = -1, NODE = 2, AHEAD = 3, LINE = 64, FETCHED = 5 };
+enum { DOOR = 1 };              /* a bit of the number of a door */
 enum { LINKS, CORES, KINDS };   /* what feeds an input */
 enum { DONE = 0, NO_MEMORY = -1, TOO_LONG = -2 };
 
+#define LOW ((uint32_t)sizeof(Held))   /* bytes of an input that its core fills again */
 #define LATEST ((int32_t)1 << 29)   /* tick of a span, or of a packet that is made */
 #define REACH ((int64_t)1 << 30)    /* ticks that anything else may be later than that */
 
 /* A packet in a buffer, and, when it has left, the tick from which on its place is free. */
 typedef struct {
     int32_t when;
-    int32_t next;           /* where it goes from here, as in `to` */
-    int32_t place;          /* the core that it goes to; in a tree its node */
-    uint32_t load;          /* ticks of work */
+    uint32_t word;          /* the core that it goes to and, above, ticks of work; in a tree its node */
 } Held;
 
 /* An input of a router, and the link that leads to it: a cache line, and behind it the input's
  * places. Inputs and doors are numbered by bytes from the first input on, and places by bytes. */
 typedef struct {
     uint64_t wanted;        /* inputs of the router before it that wait for a place */
-    int64_t waited;
-    const int32_t *to;      /* (cores,) the input behind the output to a core; or ~door */
+    uint64_t waited;
+    const uint32_t *to;     /* (cores,) the input behind the output to a core; or its door | DOOR */
     int32_t gone;           /* when the last packet that left was gone */
     int32_t link_free;      /* when the link takes the next packet */
     int32_t hop;            /* ticks of the link */
@@ -53,6 +53,7 @@ typedef struct {
     int32_t feeder;         /* the core, or input 0 of the router, that leads to it */
     uint8_t bit, turn;      /* which of its router's; the first of `wanted` whose turn it is */
     uint8_t woken;
+    uint8_t hungry;         /* its core waits for a place here, and has few packets in another */
 } Input;
 
 /* What is seldom asked about an input. */
@@ -70,20 +71,24 @@ typedef struct {
     int32_t begins[];       /* when each of the last ones was begun with: a power of two of them */
 } Door;
 
-_Static_assert(sizeof(Input) <= LINE && sizeof(Held) == 16, "an input is a line and its places");
+_Static_assert(sizeof(Input) <= LINE && sizeof(Held) == 8, "an input is a line and its places");
 
 typedef struct {
     int32_t sent, made;     /* of the packet that it makes */
+    int32_t rest;           /* ticks that making each other one of the spike takes */
+    int32_t packet, left, number;
+    int32_t input, sends;   /* where its packets of network 0 go, and the one that it makes */
+    int32_t end;            /* behind the last network's */
     int32_t free;           /* when it is through with what came so far */
-    int32_t packet, left, rest, number, input;
-    int32_t sends;          /* network of the packet that it makes */
     int32_t busy;
     int64_t spike, last;    /* that it makes; behind its last one */
 } Core;
 
 /* An input that is to be visited. */
 typedef struct {
-    int32_t input, ready, next;  /* from when on its first packet may leave, and where to */
+    uint32_t input;
+    int32_t ready;          /* from when on its first packet may leave */
+    uint32_t next;          /* and where to */
 } Entry;
 
 typedef struct {
@@ -94,10 +99,12 @@ typedef struct {
     int32_t bytes, door_bytes;          /* of an input, of a door */
     int32_t doors;                      /* the first one */
     int32_t inputs, ways, plane, cores, networks, ports;
+    uint32_t core_mask;                 /* of a packet's word, */
+    int core_bits;                      /* and how many these are */
     uint32_t most;                      /* ticks of work that there is room for */
     int32_t too_long;
-    int32_t *to;            /* (networks, tiles, cores) */
-    int32_t *beside;        /* (ways,) by output, as `to` */
+    uint32_t *to;           /* (networks, tiles, cores) */
+    uint32_t *beside;       /* (ways,) by output, as `to` */
     char *input;
     Behind *behind;         /* (ways,) */
     uint32_t *number;       /* of each place: of its packet in the results */
@@ -114,9 +121,19 @@ typedef struct {
 
 INLINE int32_t later32(int32_t a, int32_t b) { return a > b ? a : b; }
 
-INLINE Input *at_input(const Loose *n, int32_t k) { return (Input *)(n->input + k); }
+INLINE Input *at_input(const Loose *n, uint32_t k) { return (Input *)(n->input + k); }
 
-INLINE Door *at_door(const Loose *n, int32_t k) { return (Door *)(n->input + k); }
+INLINE Door *at_door(const Loose *n, uint32_t k) { return (Door *)(n->input + k - DOOR); }
+
+/* Where a packet goes from an input; nowhere in particular, in a tree. */
+INLINE uint32_t next_of(const Loose *n, const Input *in, uint32_t word, int trees)
+{
+    return trees ? 0 : in->to[word & n->core_mask];
+}
+
+INLINE int is_full(const Loose *n, const Input *in) { return in->tail - in->head == n->full; }
+
+INLINE int is_low(const Input *in) { return in->tail - in->head <= LOW; }
 
 INLINE Held *place_of(Input *in, uint32_t bytes, uint32_t mask)
 {
@@ -145,32 +162,20 @@ INLINE void list(Ends *e, int kind, Entry what, size_t yes)
 
 /* ---------------------------------------------------------------------- cores that make packets */
 
-/* When the core's next packet is ready, if it has one. */
-INLINE void make(Loose *n, Core *core, int each, int trees)
+/* Brings near what a core's next spike needs. */
+INLINE void fetch_spike(const Loose *n, const Core *core, int trees)
 {
-    int64_t made;
-    if (core->left) {
-        core->left--;
-        core->packet++;
-        core->number++;
-        made = (int64_t)core->sent + core->rest;
-    } else if (core->spike == core->last) {
-        core->busy = 0;
-        return;
-    } else {
-        const Spike *s = &n->t->spike[core->spike++];
-        if (core->spike != core->last && !trees)
-            for (int k = 0; k < FETCHED; k++) {
-                FETCH(n->t->target + s[1].first + k * 16);
-                FETCH(n->t->work + s[1].first + k * 16);
-            }
-        core->busy = 1;
-        made = later(s->begin, core->sent) + s->lead;
-        core->packet = s->first;
-        core->left = s->count - 1;
-        core->number = s->number;
-        core->rest = s->rest;
+    if (trees || core->spike == core->last) return;
+    int32_t first = n->t->spike[core->spike].first;
+    for (int k = 0; k < FETCHED; k++) {
+        FETCH(n->t->target + first + k * 16);
+        FETCH(n->t->work + first + k * 16);
     }
+}
+
+/* The core's next packet is ready at a tick. */
+INLINE void make(Loose *n, Core *core, int64_t made, int each, int trees)
+{
     if (made > LATEST) {
         n->too_long = 1;
         core->busy = 0;
@@ -183,34 +188,67 @@ INLINE void make(Loose *n, Core *core, int each, int trees)
     }
 }
 
-/* A core's packets enter its router as long as there are places. */
-INLINE void fill(Loose *n, Ends *e, int32_t c, int each, int trees)
+/* The core begins with its next spike, if it has one. */
+INLINE void next_spike(Loose *n, Core *core, int each, int trees)
 {
-    Core *core = &n->core[c];
-    Traffic *t = n->t;
+    core->busy = core->spike != core->last;
+    if (!core->busy) return;
+    const Spike *s = &n->t->spike[core->spike++];
+    fetch_spike(n, core, trees);
+    core->packet = s->first;
+    core->left = s->count;
+    core->number = s->number;
+    core->rest = s->rest;
+    make(n, core, later(s->begin, core->sent) + s->lead, each, trees);
+}
+
+/* The core waits for a place in an input. As soon as there is one it is filled again if that is all
+ * that keeps another of its inputs from running empty. */
+INLINE void await(Loose *n, const Core *core, Input *in)
+{
+    in->hungry = 0;
+    for (int32_t k = core->input; k < core->end; k += n->plane)
+        in->hungry |= (uint8_t)is_low(at_input(n, (uint32_t)k));
+}
+
+/* A core's packets enter its inputs as long as there are places, ahead of their time: only the first
+ * packet of an input matters to others, so that this is done for many at once. */
+INLINE void fill(Loose *n, Ends *e, Core *core, int each, int trees)
+{
+    const Traffic *t = n->t;
+    int32_t sends = core->sends;
     while (core->busy) {
-        int32_t k = core->input + core->sends * n->plane;
+        uint32_t k = (uint32_t)sends;
         Input *in = at_input(n, k);
-        if (in->tail - in->head == n->full) return;
-        Held *held = place_of(in, in->tail, n->mask);
-        core->sent = later32(core->made, held->when);
-        core->sends++;
-        core->sends &= -(core->sends != n->networks);
-        held->when = core->sent + n->inject;
-        held->place = t->target[core->packet];
+        if (is_full(n, in)) {
+            await(n, core, in);
+            return;
+        }
+        uint32_t tail = in->tail;
+        Held *held = place_of(in, tail, n->mask);
+        int32_t sent = later32(core->made, held->when), packet = core->packet++;
+        core->sent = sent;
+        sends += n->plane;
+        sends = sends < core->end ? sends : core->input;
+        core->sends = sends;
+        held->when = sent + n->inject;
+        held->word = (uint32_t)t->target[packet];
         if (!trees) {
-            held->next = in->to[held->place];
-            held->load = (uint32_t)t->work[core->packet];
-            if (held->load > n->most) n->too_long = 1;
+            uint32_t load = (uint32_t)t->work[packet];
+            if (load > n->most) n->too_long = 1;
+            held->word |= load << n->core_bits;
         }
         if (each) {
             *number_of(n, held) = (uint32_t)core->number;
             if (t->sent)
-                t->sent[(trees ? core->spike - 1 : core->number) * t->stride] = core->sent;
+                t->sent[(trees ? core->spike - 1 : core->number) * t->stride] = sent;
+            core->number++;
         }
-        list(e, CORES, (Entry){k, later32(held->when, in->gone), held->next}, in->tail == in->head);
-        in->tail += (uint32_t)sizeof(Held);
-        make(n, core, each, trees);
+        uint32_t next = next_of(n, in, held->word, trees);
+        if (tail == in->head) list(e, CORES, (Entry){k, later32(held->when, in->gone), next}, 1);
+        in->tail = tail + (uint32_t)sizeof(Held);
+        if (--core->left) make(n, core, (int64_t)sent + core->rest, each, trees);
+        else next_spike(n, core, each, trees);
     }
 }
 
@@ -231,30 +269,23 @@ INLINE int32_t deliver(Loose *n, Door *door, uint32_t load, uint32_t number, int
     return at;
 }
 
-/* A packet takes a link; returns when it leaves, or NOBODY as long as there is no place behind. */
-INLINE int32_t send(Loose *n, Ends *e, const Input *from, int32_t k, const Held *packet,
-                    int32_t place, int32_t ready, int each, int trees)
+/* A packet takes a link where there is a place behind it; returns when it leaves. */
+INLINE int32_t send(Loose *n, Ends *e, uint32_t k, Input *in, const Held *packet, uint32_t word,
+                    int32_t ready, int each, int trees)
 {
-    Input *in = at_input(n, k);
-    const uint32_t tail = in->tail, held = tail - in->head;
-    if (held == n->full) {
-        in->wanted |= (uint64_t)1 << from->bit;
-        return NOBODY;
-    }
+    const uint32_t tail = in->tail;
     Held *there = place_of(in, tail, n->mask);
     int32_t at = later32(later32(ready, in->link_free), there->when);
+    uint32_t empty = tail == in->head;
     in->tail = tail + (uint32_t)sizeof(Held);
     in->link_free = at + n->interval;
-    in->waited += at - ready;
-    there->when = at + in->hop;
-    if (trees) {
-        there->place = place;
-    } else {
-        there->next = in->to[place];
-        memcpy(&there->place, &packet->place, sizeof there->place + sizeof there->load);
-    }
+    in->waited += (uint32_t)(at - ready);
+    int32_t when = at + in->hop;
+    there->when = when;
+    there->word = word;
+    uint32_t next = next_of(n, in, word, trees);
     if (each) *number_of(n, there) = *number_of(n, packet);
-    list(e, LINKS, (Entry){k, later32(there->when, in->gone), there->next}, held == 0);
+    list(e, LINKS, (Entry){k, later32(when, in->gone), next}, empty);
     return at;
 }
 
@@ -262,23 +293,27 @@ INLINE int32_t send(Loose *n, Ends *e, const Input *from, int32_t k, const Held 
 static int32_t split(Loose *n, Ends *e, Input *in, const Held *packet, int32_t ready)
 {
     Behind *behind = behind_of(n, in);
-    const uint32_t *node = n->t->tree + packet->place, *branch = node + NODE;
-    const int32_t *beside = n->beside + behind->router;
+    const uint32_t *node = n->t->tree + packet->word, *branch = node + NODE;
+    const uint32_t *beside = n->beside + behind->router;
     uint64_t still = 0, outputs = outputs_of(node);
     if (!behind->pending) behind->pending = outputs, behind->left = 0;
     for (uint64_t set = outputs; set; set &= set - 1, branch++) {
         uint64_t mine = set & (~set + 1);
         if (!(behind->pending & mine)) continue;
-        int32_t to = beside[lowest(set)], at;
-        if (to >= 0) {
-            at = send(n, e, in, to, packet, (int32_t)*branch, ready, 1, 1);
-            if (at == NOBODY) still |= mine;
-            else at_input(n, to)->wanted &= ~((uint64_t)1 << in->bit);
-        } else {
+        uint32_t to = beside[lowest(set)];
+        Input *there = at_input(n, to);
+        int32_t at;
+        if (to & DOOR) {
             uint32_t load = (uint32_t)n->t->work[*branch];
             if (load > n->most) n->too_long = 1;
-            at = deliver(n, at_door(n, ~to), load, *number_of(n, packet) + *branch, ready,
-                         1);
+            at = deliver(n, at_door(n, to), load, *number_of(n, packet) + *branch, ready, 1);
+        } else if (is_full(n, there)) {
+            there->wanted |= (uint64_t)1 << in->bit;
+            still |= mine;
+            continue;
+        } else {
+            at = send(n, e, to, there, packet, *branch, ready, 1, 1);
+            there->wanted &= ~((uint64_t)1 << in->bit);
         }
         behind->left = later32(behind->left, at);
     }
@@ -303,7 +338,7 @@ INLINE void wake(Loose *n, Ends *e, Input *in, int trees)
     int bit = chosen(n, in);
     in->wanted &= ~((uint64_t)1 << bit);
     in->turn = (uint8_t)(bit + 1);
-    int32_t k = in->feeder + bit * n->bytes;
+    uint32_t k = (uint32_t)(in->feeder + bit * n->bytes);
     Input *waits = at_input(n, k);
     if (trees) {    /* others wait for one place at a time */
         if (waits->woken) return;
@@ -311,7 +346,7 @@ INLINE void wake(Loose *n, Ends *e, Input *in, int trees)
     }
     Held *packet = place_of(waits, waits->head, n->mask);
     *e->soon[bit < SIDES ? LINKS : CORES]++ =
-        (Entry){k, later32(packet->when, waits->gone), packet->next};
+        (Entry){k, later32(packet->when, waits->gone), next_of(n, waits, packet->word, trees)};
 }
 
 /* The first packet of an input leaves, if it can. */
@@ -326,12 +361,16 @@ INLINE void visit(Loose *n, Ends *e, int kind, Entry entry, int each, int trees)
         in->woken = 0;
         at = split(n, e, in, packet, entry.ready);
         if (at == NOBODY) return;
-    } else if (entry.next >= 0) {
-        at = send(n, e, in, entry.next, packet, packet->place, entry.ready, each, trees);
-        if (at == NOBODY) return;
+    } else if (entry.next & DOOR) {
+        at = deliver(n, at_door(n, entry.next), packet->word >> n->core_bits,
+                     each ? *number_of(n, packet) : 0, entry.ready, each);
     } else {
-        at = deliver(n, at_door(n, ~entry.next), packet->load, each ? *number_of(n, packet) : 0,
-                     entry.ready, each);
+        Input *there = at_input(n, entry.next);
+        if (is_full(n, there)) {
+            there->wanted |= (uint64_t)1 << in->bit;
+            return;
+        }
+        at = send(n, e, entry.next, there, packet, packet->word, entry.ready, each, trees);
     }
     int32_t gone = at + n->interval;
     in->gone = gone;
@@ -339,10 +378,18 @@ INLINE void visit(Loose *n, Ends *e, int kind, Entry entry, int each, int trees)
     place_of(in, head + n->full, mask)->when = gone;
     head += (uint32_t)sizeof(Held);
     in->head = head;
-    const Held *next = place_of(in, head, mask);
-    list(e, kind, (Entry){entry.input, later32(next->when, gone), next->next}, in->tail != head);
-    if (kind == CORES) fill(n, e, in->feeder, each, trees);
-    else if (in->wanted) wake(n, e, in, trees);
+    const Held *first = place_of(in, head, mask);
+    Entry again = {entry.input, later32(first->when, gone), next_of(n, in, first->word, trees)};
+    if (kind == LINKS) {
+        list(e, LINKS, again, in->tail != head);
+        if (in->wanted) wake(n, e, in, trees);
+        return;
+    }
+    if (in->tail != head) list(e, CORES, again, 1);     /* nearly always */
+    if (in->hungry | is_low(in)) {
+        in->hungry = 0;
+        fill(n, e, &n->core[in->feeder], each, trees);
+    }
 }
 
 /* What was parked and falls due before the horizon is to be visited. */
@@ -361,29 +408,40 @@ static void unpark(Loose *n, Ends *e, int kind)
     e->parked[kind] = kept;
 }
 
-/* The next span in which any input is due begins; 0: there is none. */
+/* The span begins that a tick is in; whether any input is due in it. */
+static int begin_span(Loose *n, Ends *e, int32_t tick)
+{
+    int any = 0;
+    e->horizon = ((tick >> n->shift) + 1) << n->shift;
+    for (int kind = 0; kind < KINDS; kind++) {
+        const Entry *before = e->soon[kind];
+        unpark(n, e, kind);
+        any |= e->soon[kind] != before;
+    }
+    return any;
+}
+
+/* The next span in which any input is due begins, mostly the very next one; 0: there is none. */
 static int next_span(Loose *n, Ends *e)
 {
     int32_t least = INT32_MAX;
+    if (e->horizon <= LATEST && begin_span(n, e, e->horizon)) return 1;
     for (int kind = 0; kind < KINDS; kind++)
         for (const Entry *entry = n->parked[kind]; entry != e->parked[kind]; entry++)
             least = least < entry->ready ? least : entry->ready;
-    if (least > LATEST) {
-        n->too_long |= least != INT32_MAX;
-        return 0;
-    }
-    e->horizon = ((least >> n->shift) + 1) << n->shift;
-    for (int kind = 0; kind < KINDS; kind++) unpark(n, e, kind);
-    return 1;
+    if (least <= LATEST) return begin_span(n, e, least);
+    n->too_long |= least != INT32_MAX;
+    return 0;
 }
 
 INLINE void rounds(Loose *n, Ends *given, int each, int trees)
 {
     Ends e = *given;
     int which = 0;
+    for (int32_t c = 0; c < n->cores; c++) fetch_spike(n, &n->core[c], trees);
     for (int32_t c = 0; c < n->cores; c++) {
-        make(n, &n->core[c], each, trees);
-        fill(n, &e, c, each, trees);
+        next_spike(n, &n->core[c], each, trees);
+        fill(n, &e, &n->core[c], each, trees);
     }
     do {
         for (;;) {
@@ -393,11 +451,13 @@ INLINE void rounds(Loose *n, Ends *given, int each, int trees)
             which ^= 1;
             for (int kind = 0; kind < KINDS; kind++) e.soon[kind] = n->list[which][kind];
             for (; link != links; link++) {
-                FETCH(n->input + (link[AHEAD].next ^ (link[AHEAD].next >> 31)));
+                FETCH(n->input + link[AHEAD].next);
                 visit(n, &e, LINKS, *link, each, trees);
             }
             for (; core != cores; core++) {
-                FETCH(n->input + (core[AHEAD].next ^ (core[AHEAD].next >> 31)));
+                FETCH(n->input + core[AHEAD].next);
+                FETCH(n->input + core[AHEAD].input);    /* not looked at for long */
+                FETCH(n->input + core[AHEAD].input + LINE);
                 visit(n, &e, CORES, *core, each, trees);
             }
         }
@@ -434,9 +494,10 @@ static void build(Loose *n)
         int32_t router = (network * tiles + far) * n->inputs * n->bytes;
         int32_t door = n->doors + (network * n->cores + far) * n->door_bytes;
         /* at the edge, and where there is no core, is nothing that is ever taken */
-        n->beside[k] = far == NOBODY ? NOBODY : i < SIDES ? router + (i ^ 2) * n->bytes : ~door;
+        int32_t behind = i < SIDES ? router + (i ^ 2) * n->bytes : door | DOOR;
+        n->beside[k] = far == NOBODY ? 0 : (uint32_t)behind;
         n->behind[k].router = k - i;
-        *at_input(n, k * n->bytes) = (Input){
+        *at_input(n, (uint32_t)(k * n->bytes)) = (Input){
             .to = n->to + (size_t)(network * tiles + tile) * (size_t)n->cores, .bit = (uint8_t)i,
             .feeder = i < SIDES ? router : far,
             .hop = (int32_t)(i < SIDES ? m->hop[i ^ 2] : 0)};
@@ -449,34 +510,36 @@ static void build(Loose *n)
             n->to[(size_t)k * (size_t)n->cores + (size_t)c] = n->beside[k * n->inputs + o];
         }
     }
-    for (int32_t c = 0; c < n->cores; c++)
+    for (int32_t c = 0; c < n->cores; c++) {
         n->core[c].input = (m->tile[c] * n->inputs + SIDES + m->port[c]) * n->bytes;
+        n->core[c].end = n->core[c].input + n->networks * n->plane;
+    }
 }
 
 /* The mesh at rest. */
 static void clear(Loose *n)
 {
     for (int32_t k = 0; k < n->ways; k++) {
-        Input *in = at_input(n, k * n->bytes);
+        Input *in = at_input(n, (uint32_t)(k * n->bytes));
         in->gone = in->link_free = 0;
         in->head = in->tail = 0;
-        in->turn = 0;
+        in->turn = in->hungry = 0;
         memset((char *)in + LINE, 0, (size_t)(n->bytes - LINE));
     }
-    memset(at_door(n, n->doors), 0, (size_t)n->networks * (size_t)n->cores * (size_t)n->door_bytes);
+    memset(n->input + n->doors, 0, (size_t)n->networks * (size_t)n->cores * (size_t)n->door_bytes);
     for (int32_t k = 0; k < n->networks * n->cores; k++)
-        at_door(n, n->doors + k * n->door_bytes)->core = k % n->cores;
+        at_door(n, (uint32_t)(n->doors + k * n->door_bytes) | DOOR)->core = k % n->cores;
 }
 
 /* Adds up what went over the links in a step. */
 static void read_links(Loose *n)
 {
     for (int32_t k = 0; k < n->ways; k++) {
-        Input *in = at_input(n, k * n->bytes);
+        Input *in = at_input(n, (uint32_t)(k * n->bytes));
         if (in->bit >= SIDES || !in->tail) continue;
         int64_t link = in->feeder / (n->inputs * n->bytes) * SIDES + (in->bit ^ 2);
         n->t->passed[link] += in->tail / (uint32_t)sizeof(Held);
-        n->t->waited[link] += in->waited;
+        n->t->waited[link] += (int64_t)in->waited;
         in->waited = 0;
     }
 }
@@ -489,7 +552,8 @@ static void one_step(Loose *n, const int64_t *first, int64_t *end, int64_t *sent
     clear(n);
     for (int32_t c = 0; c < n->cores; c++) {
         Core *core = &n->core[c];
-        *core = (Core){.input = core->input, .spike = first[c], .last = first[c + 1]};
+        *core = (Core){.input = core->input, .sends = core->input, .end = core->end,
+                       .spike = first[c], .last = first[c + 1]};
     }
     run(n, &e);
     read_links(n);
@@ -500,10 +564,11 @@ static void one_step(Loose *n, const int64_t *first, int64_t *end, int64_t *sent
     }
 }
 
-/* Whether the numbers of a mesh have room. What is visited is due by the end of the span, and an
- * input sends nothing as long as what it sent last leaves later. So a link is taken beyond that by
- * one packet of each input of its router at most, after those that do the same in each router
- * ahead, and a core has no more work beyond that than what waits in front of it. */
+/* Whether the numbers of a mesh have room, and which bits of a packet's word are its core. What is
+ * visited is due by the end of the span, and an input sends nothing as long as what it sent last
+ * leaves later. So a link is taken beyond that by one packet of each input of its router at most,
+ * after those that do the same in each router ahead, and a core has no more work beyond that than
+ * what waits in front of it. */
 static int has_room(Loose *n)
 {
     const Mesh *m = &n->m;
@@ -513,6 +578,9 @@ static int has_room(Loose *n)
     for (int side = 0; side < SIDES; side++) ticks += m->hop[side];
     if (places > (1 << 16) || ticks * places > REACH / 2 || n->shift > 28) return 0;
     n->most = (uint32_t)(REACH / 2 / places);
+    while ((m->cores - 1) >> n->core_bits) n->core_bits++;
+    n->core_mask = ((uint32_t)1 << n->core_bits) - 1;
+    if (n->most > UINT32_MAX >> n->core_bits) n->most = UINT32_MAX >> n->core_bits;
     return 1;
 }
 
@@ -562,8 +630,8 @@ static char *reserve(Loose *n)
     for (int k = 0; k < 2 * KINDS; k++)
         n->list[k / KINDS][k % KINDS] = (Entry *)part[4] + (size_t)k * lists / KINDS;
     for (int k = 0; k < KINDS; k++) n->parked[k] = (Entry *)part[5] + (size_t)k * lists / KINDS;
-    n->beside = (int32_t *)part[6];
-    n->to = (int32_t *)part[7];
+    n->beside = (uint32_t *)part[6];
+    n->to = (uint32_t *)part[7];
     return memory;
 }
 

@@ -22,6 +22,8 @@ from .network import MESSAGE, MeshShape
 from .network_run import Multicast, Network
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ...compiler.chip import Chip
@@ -90,6 +92,18 @@ class Activity:
         first, last = np.searchsorted(self.step, (low, high))
         updated = None if self.updated is None else self.updated[low:high]
         return Activity(high - low, self.step[first:last] - low, self.sender[first:last], updated)
+
+    def parts(self, routes: Routes, most: int) -> Iterator[tuple[int, int]]:
+        """Bounds of parts with as many steps as have ``most`` messages, or one."""
+        sent = np.diff(routes.start)[self.sender]
+        totals = np.cumsum(np.bincount(self.step, sent, self.steps))
+        low = 0
+        while low < self.steps:
+            before = totals[low - 1] if low else 0.0
+            high = int(np.searchsorted(totals, before + most, side="right"))
+            high = min(max(high, low + 1), self.steps)
+            yield low, high
+            low = high
 
 
 @dataclass(frozen=True, eq=False)

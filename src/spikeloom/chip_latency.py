@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 STEPS_AT_A_TIME = 256
 MESSAGES_AT_A_TIME = 1 << 17
 """Bounds of what is timed at once, so that memory does not grow with the run."""
+MESSAGES_IN_A_CALL = 1 << 21
+"""Where no single one is kept, for about as long an interruption is not heard."""
 NEURON_STEPS_AT_A_TIME = 1 << 21
 
 
@@ -171,6 +173,9 @@ class _Run:
         routes = Routes.of(program, chip)
         missing = self._missing()
         timer = None if "time" in missing else StepTimer(routes, chip, self.mode)
+        skip = bool(timer and not self.each and timer.can_skip_messages)
+        skip &= chip.discipline != "tick"
+        most = MESSAGES_IN_A_CALL if skip and self.mode != "simple" else MESSAGES_AT_A_TIME
         active = chip.updates == "active"
         collector = Collector(routes, self.each)
         counts = np.zeros(len(CAUSES), np.int64)
@@ -188,13 +193,13 @@ class _Run:
                 software.setdefault(name, []).append(_absolute(events, window.start))
             activity = self.activity(routes, window, updated)
             counts += count(routes, activity).sum(axis=0)
-            for low, high in _parts(routes, activity):
+            for low, high in activity.parts(routes, most):
                 part = activity.part(low, high)
                 if timer is None:
                     collector.spikes += len(part.sender)
                     collector.messages += int(np.diff(routes.start)[part.sender].sum())
                     continue
-                if not self.each and timer.can_skip_messages and chip.discipline != "tick":
+                if skip:
                     found = timer.busy(part)
                     collector.add_busy(found)
                     busy.append(found.duration)
@@ -305,7 +310,7 @@ class _Run:
             fired = self.activity(routes, window, None)
             sent, before = sent_by_step(fired, routes.channels, before)
             counts += counts_without_ways(routes, fired, sent)
-            for low, high in _parts(routes, sent):
+            for low, high in sent.parts(routes, MESSAGES_AT_A_TIME):
                 told = timer.run(window.start + low, sent.part(low, high))
                 counts += told.counts
                 timer.collect(collector, told, window.start + low, began)
@@ -509,19 +514,6 @@ def _merged(
     step, number = np.concatenate(steps), np.concatenate(numbers)
     order = np.lexsort((number, step))
     return step[order], number[order]
-
-
-def _parts(routes: Routes, activity: Activity) -> Iterator[tuple[int, int]]:
-    """Bounds of parts with about as many messages as are timed at once."""
-    sent = np.diff(routes.start)[activity.sender]
-    totals = np.cumsum(np.bincount(activity.step, sent, activity.steps))
-    low = 0
-    while low < activity.steps:
-        before = totals[low - 1] if low else 0.0
-        high = int(np.searchsorted(totals, before + MESSAGES_AT_A_TIME, side="right"))
-        high = min(max(high, low + 1), activity.steps)
-        yield low, high
-        low = high
 
 
 def _collect_loop(collector: Collector, loop: Any) -> None:
