@@ -17,7 +17,10 @@ KERNELS = {
         ("kernel.c", "learn.c", "streams.c", "cycles.c", "mesh.c"),
         ("kernel.h", "common.h", "walk.h", "learn.h", "kernel_neuron.h", "learn_loops.h"),
     ),
-    "chips._network": (("network.c", "flow.c", "loose.c"), ("network.h", "net.h")),
+    "chips._network": (
+        ("network.c", "flow.c", "loose.c", "loose_flow.c"),
+        ("network.h", "net.h", "loose.h"),
+    ),
 }
 """Library, its sources, its headers."""
 

@@ -1,4 +1,4 @@
-"""Messages on a mesh of routers, loosely timed: the readable definition of ``loose.c``.
+"""Messages on a mesh of routers, loosely timed: the readable definition of ``loose_flow.c``.
 
 Routers, links and cores are those of ``network.py``. Time goes by in spans of some ticks: within a
 span inputs are visited in rounds, and with a visit the first packet of an input leaves. Where it
