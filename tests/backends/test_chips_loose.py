@@ -1,6 +1,8 @@
 """The loosely timed network of a chip: the kernel against its definition, both against pencil and
 paper, and against the network that is exact to the tick."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.traffic import (
@@ -47,6 +49,18 @@ def test_the_kernel_is_its_definition(seed, multicast):
         assert slow[0][name].tolist() == fast[0][name].tolist(), name
     for mine, theirs in zip(slow[1:], fast[1:], strict=True):
         assert np.array_equal(mine, theirs)
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(40))
+def test_long_buffers_which_a_core_fills_many_at_once(seed):
+    rng = np.random.default_rng(500 + seed)
+    shape = replace(random_shape(rng), buffer=int(rng.integers(5, 25)))
+    messages, first = random_messages(rng, shape, steps=1, most=100)
+    shift = int(rng.integers(0, 9))
+    slow, fast = (run(shape, messages, first, which, shift) for which in (False, True))
+    for name in TIMES:
+        assert slow[0][name].tolist() == fast[0][name].tolist(), name
 
 
 @needs_kernel
@@ -138,12 +152,13 @@ def test_within_a_span_the_order_may_be_another(compiled, shift, order):
         (line(2), [(1, 2**28, 1), (1, 2**28 + 1, 1)], None),
         (line(2), [(1, 1, 2**23)], 2**23 + 8),
         (line(2), [(1, 1, 2**26)], None),
+        (line(40), [(39, 1, 2**19)], 2**19 + 160),
         (line(2, interval=2**27), [(1, 1, 1)], None),
         (line(2, buffer=1 << 17), [(1, 1, 1)], None),
     ],
 )
 def test_a_step_that_has_no_room_in_its_ticks_is_refused(shape, rows, end):
-    first = np.array([0, len(rows), len(rows)])
+    first = np.array([0, *[len(rows)] * len(shape.tile)])
     if end is not None:
         assert run(shape, messages_of(*rows), first, True, 3)[1].tolist() == [end]
         return
