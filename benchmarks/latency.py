@@ -6,8 +6,9 @@
 
 10,000 neurons on 127 cores of Loihi with 100 random synapses each, at 10 and 50 Hz in steps of
 1 ms. Both get the spikes; what is measured is the timing of every step and the energy by cause, as
-``sl.latency`` works them out, in a process of its own, without compiling and loading. SANA-FE's modes: simple, detailed, cycle; it
-knows no multicast, which is the same chip with packets that fork.
+``sl.latency`` works them out, in a process of its own, without compiling and loading. SANA-FE's
+modes: simple, detailed, cycle; it knows no multicast, which is the same chip with packets that
+fork.
 """
 
 from __future__ import annotations
