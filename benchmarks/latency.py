@@ -35,12 +35,7 @@ from spikeloom.backends.chips.energy import CAUSES, count, joules
 from spikeloom.backends.chips.metrics import Collector
 from spikeloom.backends.chips.routes import Routes
 from spikeloom.backends.chips.step_times import Activity, StepTimer
-from spikeloom.chip_latency import (
-    MESSAGES_AT_A_TIME,
-    MESSAGES_IN_A_CALL,
-    NEURON_STEPS_AT_A_TIME,
-    STEPS_AT_A_TIME,
-)
+from spikeloom.chip_latency import NEURON_STEPS_AT_A_TIME, STEPS_AT_A_TIME
 
 RATES = (10, 50)
 PEER = Path(__file__).parent.parent / "tests" / "peers" / "sanafe_run.py"
@@ -69,8 +64,7 @@ def measure(
     step, neuron = np.nonzero(spikes_of(program_neurons, rate, steps))
     everything = Activity(steps, step, neuron)
     timer = StepTimer(routes, chip, mode)  # type: ignore[arg-type]
-    skip = not each and timer.can_skip_messages
-    most = MESSAGES_IN_A_CALL if skip and mode != "simple" else MESSAGES_AT_A_TIME
+    look = each or not timer.can_skip_messages
     window = min(STEPS_AT_A_TIME, NEURON_STEPS_AT_A_TIME // program_neurons)
     found, seconds = [], 0.0
     for _ in range(repeats):
@@ -79,9 +73,9 @@ def measure(
         for start in range(0, steps, window):
             activity = everything.part(start, min(start + window, steps))
             counts += count(routes, activity).sum(axis=0)
-            for low, high in activity.parts(routes, most):
+            for low, high in timer.parts(activity, look):
                 part = activity.part(low, high)
-                if skip:
+                if not look:
                     busy = timer.busy(part)
                     collector.add_busy(busy)
                     seconds += float(busy.duration.sum())

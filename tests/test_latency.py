@@ -284,14 +284,41 @@ def test_contention_only_costs_time(tmp_path, mode):
     assert not len(brief.spike_latency)
 
 
+@pytest.mark.parametrize("bound", ["MESSAGES_AT_A_TIME", "MESSAGES_IN_A_CALL"])
+@pytest.mark.parametrize("mode", ["simple", "loose", "queue", "flit"])
+def test_steps_of_which_only_sums_are_kept_are_timed_in_longer_calls(monkeypatch, mode, bound):
+    from spikeloom.backends.chips import step_times
+
+    net, inputs = network(1e-3)
+    chip = sl.load_chip("loihi-sanafe")
+    calls = []
+    busy = step_times.StepTimer.busy
+
+    def counted(timer, activity):
+        calls.append(activity.steps)
+        return busy(timer, activity)
+
+    monkeypatch.setattr(step_times.StepTimer, "busy", counted)
+    whole = sl.latency(net, inputs, 80, chip, mode=mode, each=False)
+    assert calls == [80]
+    monkeypatch.setattr(step_times, bound, 10)
+    parts = sl.latency(net, inputs, 80, chip, mode=mode, each=False)
+    cut = (mode == "simple") == (bound == "MESSAGES_AT_A_TIME")
+    assert (len(calls) > 20) if cut else (calls == [80, 80])
+    assert np.array_equal(whole.step_seconds, parts.step_seconds)
+    assert (whole.counts, whole.messages) == (parts.counts, parts.messages)
+    assert whole.core_busy == pytest.approx(parts.core_busy)
+
+
 def test_parts_of_a_run_add_up(tmp_path, monkeypatch):
     from spikeloom import chip_latency
+    from spikeloom.backends.chips import step_times
 
     net, inputs = network(1e-3)
     chip = sl.load_chip("loihi")
     whole = sl.latency(net, inputs, 80, chip)
     monkeypatch.setattr(chip_latency, "STEPS_AT_A_TIME", 7)
-    monkeypatch.setattr(chip_latency, "MESSAGES_AT_A_TIME", 10)
+    monkeypatch.setattr(step_times, "MESSAGES_AT_A_TIME", 10)
     parts = sl.latency(net, inputs, 80, chip)
     assert np.array_equal(whole.step_seconds, parts.step_seconds)
     assert np.allclose(whole.spike_fired, parts.spike_fired, rtol=1e-12)

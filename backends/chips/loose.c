@@ -2,7 +2,6 @@
 
 #include "loose.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 

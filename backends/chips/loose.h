@@ -82,7 +82,7 @@ typedef struct {
     uint32_t full, mask, doors_mask;    /* bytes of a full input; of its places, minus 1; of doors */
     int32_t bytes, door_bytes;          /* of an input, of a door */
     int32_t doors;                      /* the first one */
-    int32_t inputs, ways, plane, cores, networks, ports;
+    int32_t inputs, ways, plane, cores, networks;
     uint32_t core_mask;                 /* of a packet's word, */
     int core_bits;                      /* and how many these are */
     uint32_t most;                      /* ticks of work that there is room for */

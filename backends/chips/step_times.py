@@ -50,6 +50,10 @@ SPAN_HOPS = 4
 """Hops of a message in one span of mode ``loose``: longer spans are faster and less exact."""
 LARGEST_TABLE = 1 << 23
 """Entries of the table of what a spike of each sender costs each core."""
+MESSAGES_AT_A_TIME = 1 << 17
+"""Messages that are timed at once, so that memory does not grow with the run."""
+MESSAGES_IN_A_CALL = 1 << 21
+"""The same where no single one is kept: for as long an interruption is not heard."""
 
 
 def needed(mode: Mode) -> tuple[str, ...]:
@@ -352,6 +356,11 @@ class StepTimer:
         """Whether ``busy`` needs no table, or one that is small enough to be worth it."""
         size = len(self.routes.source) * self.routes.cores
         return self.mode != "simple" or size <= LARGEST_TABLE
+
+    def parts(self, activity: Activity, each: bool) -> Iterator[tuple[int, int]]:
+        """Bounds of what is timed at once, by ``run`` (``each``) or by ``busy``."""
+        kept = each or self.mode == "simple"
+        return activity.parts(self.routes, MESSAGES_AT_A_TIME if kept else MESSAGES_IN_A_CALL)
 
     def messages(self, plan: Plan) -> NDArray[np.void]:
         """The messages of a plan in ticks, as ``network`` takes them."""

@@ -13,6 +13,7 @@ from .backends.chips.metrics import Collector, overtaken
 from .backends.chips.routes import Routes
 from .backends.chips.step_times import (
     CLOSED_MODES,
+    MESSAGES_AT_A_TIME,
     MODES,
     Activity,
     Mode,
@@ -38,11 +39,8 @@ if TYPE_CHECKING:
     from .recording import Result
 
 STEPS_AT_A_TIME = 256
-MESSAGES_AT_A_TIME = 1 << 17
-"""Bounds of what is timed at once, so that memory does not grow with the run."""
-MESSAGES_IN_A_CALL = 1 << 21
-"""Where no single one is kept, for about as long an interruption is not heard."""
 NEURON_STEPS_AT_A_TIME = 1 << 21
+"""Bounds of what is looked at at once, so that memory does not grow with the run."""
 
 
 def latency(
@@ -173,9 +171,8 @@ class _Run:
         routes = Routes.of(program, chip)
         missing = self._missing()
         timer = None if "time" in missing else StepTimer(routes, chip, self.mode)
-        skip = bool(timer and not self.each and timer.can_skip_messages)
-        skip &= chip.discipline != "tick"
-        most = MESSAGES_IN_A_CALL if skip and self.mode != "simple" else MESSAGES_AT_A_TIME
+        each = self.each or chip.discipline == "tick"
+        each |= timer is not None and not timer.can_skip_messages
         active = chip.updates == "active"
         collector = Collector(routes, self.each)
         counts = np.zeros(len(CAUSES), np.int64)
@@ -193,13 +190,13 @@ class _Run:
                 software.setdefault(name, []).append(_absolute(events, window.start))
             activity = self.activity(routes, window, updated)
             counts += count(routes, activity).sum(axis=0)
-            for low, high in activity.parts(routes, most):
+            if timer is None:
+                collector.spikes += len(activity.sender)
+                collector.messages += int(np.diff(routes.start)[activity.sender].sum())
+                continue
+            for low, high in timer.parts(activity, each):
                 part = activity.part(low, high)
-                if timer is None:
-                    collector.spikes += len(part.sender)
-                    collector.messages += int(np.diff(routes.start)[part.sender].sum())
-                    continue
-                if skip:
+                if not each:
                     found = timer.busy(part)
                     collector.add_busy(found)
                     busy.append(found.duration)
