@@ -1,4 +1,4 @@
-"""Pass 11: from the routed network to the Program."""
+"""Pass 12: from the routed network to the Program."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Emit:
             ),
             report=_report(ir),
             shapes=dict(graph.shapes),
+            splits=graph.splits,
         )
 
 

@@ -1,4 +1,4 @@
-"""Pass 5: from populations to neurons in one numbering, with shared parameter sets."""
+"""Pass 6: from populations to neurons in one numbering, with shared parameter sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What neurons receive and send, where a target limits it, and why it does not fit."""
+"""Limits of what one neuron receives and sends, and why a network does not keep them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .twins import cores_reached
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .inputs import Inputs
+    from .ir import Graph
     from .mapped import Flat
+    from .target import Target
     from .twins import Doubled
 
 
@@ -24,38 +27,34 @@ def name_of(ir: Flat, neuron: int) -> str:
     raise IndexError(neuron)
 
 
-def check_fan_in(ir: Flat) -> None:
-    """Synapses onto each neuron.
+def fan_in_error(
+    inputs: Inputs, population: str, graph: Graph, target: Target, delays: str
+) -> FitError:
+    """The error when a neuron has more synapses than a target can, and they cannot be split.
 
-    Raises:
-        FitError: a neuron has more than the target can.
+    Args:
+        inputs: of the population.
+        population: its name.
+        graph: the integer graph.
+        target: with ``fan_in``.
+        delays: with which they could.
     """
-    most = ir.target.fan_in
-    if most is None:
-        return
-    synapses, silent = np.zeros(ir.neurons, np.int64), np.zeros(ir.neurons, np.int64)
-    for edge in ir.graph.projections:
-        node, table = ir.population(edge.post), edge.synapses
-        own = slice(node.first, node.first + node.size)
-        synapses[own] += np.bincount(table.post, minlength=node.size)
-        silent[own] += np.bincount(table.post, table.weight == 0, node.size).astype(np.int64)
-    if synapses.max(initial=0) <= most:
-        return
-    neuron, beyond = int(synapses.argmax()), int((synapses > most).sum())
-    needed, zeros = int(synapses[neuron]), int(silent[neuron])
+    neuron, most = int(inputs.count.argmax()), target.fan_in or 0
+    here = inputs.post == neuron
+    needed, beyond = int(here.sum()), int((inputs.count > most).sum())
+    zeros = int((inputs.value[here] == 0).sum())
     sparse = f"a SciPy sparse matrix without the {zeros:,} synapses of weight 0; or "
-    raise _error(
-        ir,
+    return _error(
+        graph,
+        target,
         "synapses onto one neuron",
-        "a neuron adds up all that it gets before it leaks, resets and saturates; its parts would "
-        "have to send each other sums, and cores send spikes",
-        ("fan_in", name_of(ir, neuron), needed, most),
+        "other neurons can add up a part of its synapses exactly, but that takes steps, which must "
+        "be part of the delays of synapses that do not learn",
+        ("fan_in", f"{population}[{neuron}]", needed, most),
         beyond,
         (sparse if zeros else "")
-        + f"leave out {needed - most:,} of this neuron's synapses (a sparser connector, or the "
-        f"weakest); or a layer between, of {-(-needed // most):,} neurons or more for this one, "
-        "each with a part of its inputs, which is another network and is trained as such; or "
-        "another target",
+        + f"{delays}; or leave out {needed - most:,} of this neuron's synapses (a sparser "
+        "connector, or the weakest); or another target",
     )
 
 
@@ -76,7 +75,8 @@ def check_twins(net: Doubled, part: NDArray[np.int64]) -> None:
         neuron = int(own[0])
         most = ir.target.fan_out or 1
         raise _error(
-            ir,
+            ir.graph,
+            ir.target,
             "cores that one neuron sends to",
             f"synapses of {edge.name!r}, which learn, lead to it, and a twin would have to learn "
             "the same",
@@ -105,7 +105,8 @@ def endless(net: Doubled) -> FitError:
 
 
 def _error(
-    ir: Flat,
+    graph: Graph,
+    target: Target,
     what: str,
     why: str,
     row: tuple[str, str, int, int],
@@ -115,7 +116,7 @@ def _error(
     resource, where, needed, available = row
     more = f"; {beyond:,} are beyond the limit" if beyond > 1 else ""
     error = FitError(
-        f"network {ir.graph.name!r} does not fit target {ir.target.name!r}: {what}\n"
+        f"network {graph.name!r} does not fit target {target.name!r}: {what}\n"
         f"  why it is not split: {why}",
         found=f"{needed:,}{more}",
         expected=f"at most {available:,}",

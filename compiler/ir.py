@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import CompileError
 from .connectors import Table
 from .neurons import NEURON
-from .program import PROFILE, Probe
+from .program import PROFILE, Probe, SplitSymbol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,6 +198,7 @@ class Graph:
         findings: warnings and notes so far.
         report: what quantisation found (integer graph).
         shapes: sides of the layers that have several.
+        splits: neurons that add up inputs of others.
     """
 
     level: Level
@@ -210,6 +211,7 @@ class Graph:
     findings: tuple[Finding, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    splits: tuple[SplitSymbol, ...] = ()
 
     @property
     def sources(self) -> tuple[SourceNode, ...]:

@@ -1,4 +1,4 @@
-"""Pass 6: split the neurons into parts that fit a core each.
+"""Pass 7: split the neurons into parts that fit a core each.
 
 Cores are filled one after the other in the order of declaration. What a part needs grows with
 every neuron, so the largest part that fits is found by bisection. That is one of several
@@ -16,12 +16,13 @@ import numpy as np
 
 from ..errors import FitError
 from .connectors import stable_order
-from .fans import check_fan_in, check_twins, endless, name_of
+from .fans import check_twins, endless, name_of
 from .fit import FitRow, format_fit, remedies
 from .mapped import Flat, Partitioned
 from .mapping import Mapping
 from .portfolio import Found, choose
 from .rows import row_groups
+from .split_inputs import INPUTS_FIT
 from .traffic import Reach
 from .twins import Doubled
 from .usage import RESOURCES, width
@@ -56,7 +57,6 @@ class Partition:
             FitError: with the fit table, when cores run out or a neuron fits no core, or has more
                 synapses, or would need more twins, than there can be.
         """
-        check_fan_in(ir)
         rate = self.mapping.rate(ir)
         net = Doubled.single(ir)
         for turn in range(ROUNDS):
@@ -244,11 +244,12 @@ def _no_fit(net: Doubled, usage: list[dict[str, int]], oversized: list[FitRow]) 
             table += _by_population(net, resource, available)
     table += oversized
     twins = int((net.copies - 1).sum())
+    notes = [finding.message for finding in ir.graph.findings if finding.rule == INPUTS_FIT]
     error = FitError(
         f"network {ir.graph.name!r} does not fit target {target.name!r}\n{format_fit(table)}",
         found=f"{twins:,} of these neurons are twins, since a spike goes to at most "
         f"{target.fan_out:,} core{'s' if target.fan_out != 1 else ''}" if twins else None,
-        remedy=remedies(table),
+        remedy="; ".join([remedies(table), *notes]),
     )  # fmt: skip
     error.table = tuple(row.to_dict() for row in table)
     return error

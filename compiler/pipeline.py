@@ -23,6 +23,7 @@ from .quantise import Quantise, Quantization
 from .route import Route
 from .schedule import Schedule
 from .slots import Slots
+from .split_inputs import SplitInputs
 from .target import TARGETS, Target, resolve_target
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def passes(
         ("canonicalise", Canonicalise()),
         ("design_rules", DesignRules(target)),
         ("quantise", Quantise(target, quantization)),
+        ("split_inputs", SplitInputs(target)),
         ("expand", Expand(target)),
         ("partition", Partition(mapping)),
         ("place", Place(thorough=mapping.method not in ("auto", "sequential"))),

@@ -1,4 +1,4 @@
-"""Pass 7: put the parts on the mesh, and the neurons into slots by order.
+"""Pass 8: put the parts on the mesh, and the neurons into slots by order.
 
 Parts that send each other many spikes go near each other: starting from row-major order, the swap
 that shortens the spikes' ways most is made until none does; a thorough placement is annealed before

@@ -245,6 +245,31 @@ class ProjectionSymbol:
 
 
 @dataclass(frozen=True)
+class SplitSymbol:
+    """Neurons that add up a part of the inputs of a population's neurons (``split_inputs.py``).
+
+    Of each synapse that was moved onto them one lies in a *carrier* of its projection, and any
+    number of equal or opposite ones in *copies*. A neuron of ``sums`` with a synapse of a carrier
+    is the last of a group; groups lie end to end. A group adds up for one neuron of
+    ``population``, to which it sends its sum in digits.
+
+    Attributes:
+        population: whose inputs.
+        sums: population of the neurons that add up.
+        carriers, copies: (projection onto ``sums``, projection that it carries synapses of).
+        feedback: projections within ``sums``.
+        outputs: projections from ``sums`` to ``population``.
+    """
+
+    population: str
+    sums: str
+    carriers: tuple[tuple[str, str], ...]
+    copies: tuple[tuple[str, str], ...]
+    feedback: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Probe:
     """Something the user wants to see: ``variable`` of a population or the spikes of a source."""
 
@@ -271,6 +296,7 @@ class Program:
         report: what the compiler found worth telling, plain JSON data.
         shapes: source or population → sides of its layer, of those that have several; neuron ``i``
             is element ``i`` in C order.
+        splits: neurons that add up inputs of others, in the order in which the compiler made them.
     """
 
     target: Target
@@ -287,6 +313,7 @@ class Program:
     rules: tuple[LearningRule, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    splits: tuple[SplitSymbol, ...] = ()
 
     @cached_property
     def core_base(self) -> NDArray[np.int64]:
@@ -360,6 +387,15 @@ class Program:
         return np.lexsort((is_twin, self.twin_of)), np.bincount(
             self.twin_of, minlength=self.neurons
         )
+
+    @cached_property
+    def generated(self) -> frozenset[str]:
+        """Names of the populations and projections of ``splits``, which no user has named."""
+        names: set[str] = set()
+        for split in self.splits:
+            names |= {split.sums, *split.feedback, *split.outputs}
+            names |= {name for name, _ in (*split.carriers, *split.copies)}
+        return frozenset(names)
 
     @cached_property
     def wheel_depth(self) -> int:

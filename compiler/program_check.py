@@ -31,6 +31,7 @@ from .program import (
     Program,
 )
 from .program_check_rules import check_rules, worst_weights
+from .program_check_splits import check_splits
 from .program_check_twins import check_fans, check_twins
 from .program_file import weight_dtype
 from .target import TAG_BITS, Target
@@ -58,6 +59,7 @@ def verify(program: Program) -> None:
     for index, core in enumerate(program.cores):
         _check_row_symbols(program, core, index, owner[index])
         _check_accumulators(core, program, f"core {index}")
+    check_splits(program, _require, owner)
 
 
 def _require(condition: bool | np.bool_, where: str, problem: str, found: object = None) -> None:

@@ -36,6 +36,7 @@ from .program import (
     Program,
     ProjectionSymbol,
     SourceSymbol,
+    SplitSymbol,
 )
 from .program_rules import plain_rule, rule_of
 from .target import Target
@@ -119,8 +120,10 @@ def _arrays(program: Program) -> dict[str, NDArray[Any]]:
 
 def _manifest(program: Program) -> dict[str, Any]:
     shapes = {name: list(sides) for name, sides in program.shapes.items()}
+    splits = [asdict(split) for split in program.splits]
     return {
         **({"shapes": shapes} if shapes else {}),  # most have none
+        **({"splits": splits} if splits else {}),
         "format": FORMAT,
         "version": VERSION,
         "target": program.target.to_dict(),
@@ -413,6 +416,7 @@ def _assemble(manifest: dict[str, Any], target: Target, arrays: dict[str, NDArra
         rules=tuple(rule_of(rule) for rule in manifest["rules"]),
         report=manifest["report"],
         shapes={name: tuple(sides) for name, sides in manifest.get("shapes", {}).items()},
+        splits=tuple(_split_symbol(split) for split in manifest.get("splits", [])),
     )
 
 
@@ -427,6 +431,22 @@ def _record(cls: Any, data: dict[str, Any]) -> Any:
                 expected=expected.__name__,
             )
     return cls(**data)
+
+
+def _split_symbol(data: dict[str, Any]) -> SplitSymbol:
+    """Names of a split; whether these exist is a matter of ``Program.verify``."""
+    pairs = {
+        name: tuple((_name(one), _name(other)) for one, other in data[name])
+        for name in ("carriers", "copies")
+    }
+    names = {name: tuple(map(_name, data[name])) for name in ("feedback", "outputs")}
+    return SplitSymbol(_name(data["population"]), _name(data["sums"]), **pairs, **names)
+
+
+def _name(value: Any) -> str:
+    if type(value) is not str:
+        raise FileError("a name of a split is no text", found=repr(value)[:100])
+    return value
 
 
 def _split(array: NDArray[Any], sizes: NDArray[np.int64], name: str) -> list[NDArray[Any]]:

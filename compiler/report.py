@@ -25,6 +25,8 @@ def format_report(report: Mapping[str, Any]) -> str:
         parts.append(_projections(report["projections"]))
     if "twins" in report.get("mapping", {}):
         parts.append(_twins(report["mapping"]["twins"]))
+    if "sums" in report:
+        parts.append("\n".join(_sums(name, entry) for name, entry in report["sums"].items()))
     parts += [_rule(name, entry) for name, entry in report["rules"].items()]
     for kind in ("warnings", "notes"):
         if report[kind]:
@@ -122,6 +124,15 @@ def _twins(entry: Mapping[str, Any]) -> str:
     return (
         f"twins, since a spike goes to at most {entry['fan_out']:,} "
         f"core{'s' if entry['fan_out'] > 1 else ''}: {of}; {entry['synapses']:,} more synapses"
+    )
+
+
+def _sums(name: str, entry: Mapping[str, Any]) -> str:
+    """What it costs that others add up a population's inputs."""
+    levels = f" in {entry['levels']} levels" if entry["levels"] > 1 else ""
+    return (
+        f"sums for {name}{levels}: {entry['neurons']:,} neurons add up {entry['moved']:,} synapses "
+        f"with {entry['synapses']:,} of their own"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pass 9: row groups, axons and the synapse memories.
+"""Pass 10: row groups, axons and the synapse memories.
 
 Every sender that has a synapse on a core gets one axon there; the axon owns the row groups of
 all projections. Rows lie in the order of axons, so that a walked axon reads consecutive memory.

@@ -1,4 +1,4 @@
-"""Pass 10: the order of synapses within a sparse row.
+"""Pass 11: the order of synapses within a sparse row.
 
 Synapses of a row are sorted by delay, so that neighbours go to the same slot of the wheel. Sums do
 not depend on the order, and the hardware's cycles do not either: each lane walks its own synapses.

@@ -1,4 +1,4 @@
-"""Pass 8: deal each core's neurons to the lanes, so that rows take all lanes alike.
+"""Pass 9: deal each core's neurons to the lanes, so that rows take all lanes alike.
 
 Slot ``s`` is in lane ``s mod P``, and a lane walks the synapses onto its own neurons, one per clock
 cycle (docs/hardware.md). So neurons that share many senders belong in different lanes. What a

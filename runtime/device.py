@@ -216,7 +216,7 @@ class Device:
     def _stimulus(self, inputs: Any, steps: int) -> Stimulus:
         symbols = self._symbols
         return make_stimulus(
-            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+            inputs, steps, symbols.hosts, symbols.graded, symbols.generators, symbols.learning
         )
 
     def _run(self, steps: int, stimulus: Stimulus) -> Result:
@@ -338,6 +338,7 @@ class Device:
         else:
             assert values is not None
             mantissas = places.quantised(values)
+        places.check_sums(mantissas)
         weights = self.backend.read_weights()
         places.write(weights, mantissas)
         check_accumulators(program, self._symbols, weights)

@@ -115,10 +115,10 @@ class _Taker(NamedTuple):
 def _takers(symbols: Symbols) -> dict[str, _Taker]:
     """Name of the input -> what takes it; learning's also where no rule reads it."""
     takers = {MODULATOR: _Taker(1, False)}
-    for name, size in symbols.sizes.items():
+    for name, size in symbols.graded.items():
         takers[f"{name}.{TEACHER}"] = _Taker(size, True)
         takers[f"{name}.{THIRD_FACTOR}"] = _Taker(size, False)
-    takers |= {name: _Taker(size, False) for name, size in symbols.sizes.items()}
+    takers |= {name: _Taker(size, False) for name, size in symbols.graded.items()}
     return takers | {name: _Taker(size, True) for name, size in symbols.hosts.items()}
 
 
@@ -139,7 +139,7 @@ def _meaning(
             )
         return target, role
     raise unknown_input(
-        name, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning, reader.path
+        name, symbols.hosts, symbols.graded, symbols.generators, symbols.learning, reader.path
     )
 
 

@@ -36,6 +36,7 @@ class Symbols:
         hosts: name -> size of the sources that the host drives.
         generators: names of the sources that drive themselves.
         sizes: name -> size of all populations.
+        graded: the same without those that add up inputs of others, and take nobody else's.
         learning: what the rules read of a run's input.
         record: what a run has to bring back; for the Program's probes, until ``plan_recording``
             chooses others.
@@ -46,6 +47,8 @@ class Symbols:
         self.hosts = {s.name: s.size for s in program.sources if s.kind == "host"}
         self.generators = frozenset(s.name for s in program.sources if s.kind != "host")
         self.sizes = {p.name: p.size for p in program.populations}
+        made = program.generated
+        self.graded = {name: size for name, size in self.sizes.items() if name not in made}
         self.learning = _learning_inputs(program)
         self._population = {p.name: p for p in program.populations}
         self._globals = {p.name: program.global_neurons(p) for p in program.populations}

@@ -6,7 +6,7 @@ it weighs ``w · 2^(e + s) / scale`` of its target neuron (docs/machine.md §5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .backend import CoreWeights
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ..compiler.program import CoreImage, Program, ProjectionSymbol
+    from ..compiler.program import CoreImage, Program, ProjectionSymbol, SplitSymbol
     from .backend import LearningState
     from .symbols import Symbols
 
@@ -106,8 +106,11 @@ class WeightMap:
             for core in range(len(program.cores))
             for part in _parts(program, symbols, core, number, projection.base_delay)
         ]
+        direct = len(parts)
+        parts += _moved(program, symbols, projection)
         core = _join(np.full(len(p.pre), p.core) for p in parts)
         kind = _join(np.full(len(p.pre), p.kind) for p in parts)
+        moved = _join(np.full(len(p.pre), i >= direct) for i, p in enumerate(parts))
         position = _join(p.position for p in parts)
         pre, post, delay, exponent, enabled, weight, twin = (
             _join(getattr(p, name) for p in parts)
@@ -126,6 +129,8 @@ class WeightMap:
             )
         self._core, self._kind, self._position = core[order], kind[order], position[order]
         self.pre, self.post = pre[order], post[order]
+        self.raw, self.moved = weight[order], moved[order] != 0
+        self.moved |= projection.name in program.generated
         self.delay, self.exponent = delay[order], exponent[order]
         self.enabled = enabled[order] != 0
         shift = shifts(program, projection.post)
@@ -211,6 +216,24 @@ class WeightMap:
                 f"raw weights of {self.name!r} must be integers", found=f"dtype {numbers.dtype}"
             )
         return self._checked(numbers, numbers, np.ones(len(numbers)))
+
+    def check_sums(self, raw: NDArray[np.int64]) -> None:
+        """Whether the weights that other neurons add up stay what they are.
+
+        Raises:
+            InputError: one would change.
+        """
+        wrong = self.moved & (raw != self.raw)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(
+                f"a weight of {self.name!r} cannot change on this target",
+                found=f"mantissa {raw[at]} {self._at(at)}",
+                expected=f"{self.raw[at]}, as compiled: other neurons add up this synapse and "
+                f"{int(self.moved.sum()) - 1:,} others, with thresholds that are made for them",
+                remedy="compile the network with the new weights; or for a target whose neurons "
+                "may have all inputs themselves",
+            )
 
     def _per_synapse(self, given: Any, what: str) -> NDArray[Any]:
         try:
@@ -359,6 +382,50 @@ def _parts(
             )
         )
     return parts
+
+
+def _moved(program: Program, symbols: Symbols, projection: ProjectionSymbol) -> list[_Part]:
+    """The synapses of a projection that lie on neurons which add them up for its own."""
+    numbers = {p.name: i for i, p in enumerate(program.projections)}
+    parts = []
+    for split in program.splits:
+        carriers = [numbers[name] for name, of in split.carriers if of == projection.name]
+        if not carriers:
+            continue
+        post, delay, shift = _added_up(program, symbols, split)
+        for core in range(len(program.cores)):
+            for carrier in carriers:
+                for part in _parts(program, symbols, core, carrier, projection.base_delay):
+                    last = part.post
+                    parts.append(
+                        replace(
+                            part, post=post[last], delay=part.delay + delay[last],
+                            exponent=part.exponent + shift[last],
+                        )
+                    )  # fmt: skip
+    return parts
+
+
+def _added_up(
+    program: Program, symbols: Symbols, split: SplitSymbol
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """For whom each neuron of a split adds up, how many steps later, and in which unit.
+
+    Returns:
+        Index in the population, delay in steps, and exponent, each (neurons of ``sums``,); what
+        comes in at the last neurons of groups counts ``<< exponent`` in the population.
+    """
+    neurons = symbols.neurons(split.sums)
+    post, delay, value = np.zeros((3, len(neurons)), np.int64)
+    for name in split.outputs:
+        symbol = program.projection(name)
+        assert symbol is not None
+        places = WeightMap(program, symbols, symbol)
+        post[places.pre], delay[places.pre] = places.post, places.delay
+        value[places.pre] = np.abs(places.raw) << places.exponent
+    unit = np.concatenate([core.threshold for core in program.cores])[neurons] + 1
+    exponent = np.log2(np.maximum(value, 1) / np.maximum(unit, 1))
+    return post, delay, np.maximum(np.rint(exponent), 0).astype(np.int64)
 
 
 def _leaders(

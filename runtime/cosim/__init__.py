@@ -95,7 +95,7 @@ def reproduce(
     """
     symbols = Symbols(program)
     stimulus = make_stimulus(
-        inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+        inputs, steps, symbols.hosts, symbols.graded, symbols.generators, symbols.learning
     )
     devices = tuple(divergence.values)
     return Shrinker(

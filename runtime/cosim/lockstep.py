@@ -72,7 +72,7 @@ class Lockstep:
         """The first difference within ``steps`` steps, or None."""
         symbols = self.symbols
         stimulus = make_stimulus(
-            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+            inputs, steps, symbols.hosts, symbols.graded, symbols.generators, symbols.learning
         )
         windows = cut_stimulus(stimulus, steps, WINDOW)
         start = 0

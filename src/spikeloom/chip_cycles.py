@@ -105,7 +105,7 @@ class MeshTimer:
         self._cycle: Any = 1 / chip.get("clock.frequency")  # seconds
         symbols = Symbols(program)
         stimulus = make_stimulus(
-            inputs, steps, symbols.hosts, symbols.sizes, symbols.generators, symbols.learning
+            inputs, steps, symbols.hosts, symbols.graded, symbols.generators, symbols.learning
         )
         with warnings.catch_warnings():  # the device that computes the values warns
             warnings.simplefilter("ignore", RoundingWarning)

@@ -102,11 +102,10 @@ def rate_errors(
         InputError: the network and the Program have different populations, or steps is below 1.
     """
     sizes = {name: p.size for name, p in net.populations.items()}
-    if sizes != {p.name: p.size for p in program.populations}:
+    compiled = {p.name: p.size for p in program.populations if p.name not in program.generated}
+    if sizes != compiled:
         raise InputError(
-            "the Program was not compiled from this network",
-            found={p.name: p.size for p in program.populations},
-            expected=sizes,
+            "the Program was not compiled from this network", found=compiled, expected=sizes
         )
     if steps < 1:
         raise InputError("a rate needs at least one step", found=steps)

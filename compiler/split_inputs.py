@@ -1,0 +1,145 @@
+"""Pass 5: other neurons add up a part of the inputs of those that have too many.
+
+A neuron's synapses are added up once in a step, before anything is rounded or forgotten. So some of
+them can be added up elsewhere, if the sum arrives whole and in time: by *groups* of neurons that
+forget everything in each step and send the sum in digits (``digits.py``). That takes a step for
+each stage of digits, which must be part of the synapses' delays; then nothing about the neuron
+changes, and no number or rounding is new. docs/compiler.md ("Sums") tells users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .connectors import Table
+from .fans import fan_in_error
+from .input_groups import plan_groups
+from .inputs import Inputs
+from .ir import Finding, build
+from .split_network import with_groups
+
+if TYPE_CHECKING:
+    from .ir import Graph
+    from .target import Target
+
+LEVELS = 3
+"""Sums of sums of sums are the most that is tried."""
+KEYS = ("levels", "neurons", "moved", "synapses")
+"""What the report tells of a population whose inputs others add up."""
+INPUTS_FIT = "inputs_fit"
+"""Name of the finding that says with which delays inputs could be split."""
+
+
+@dataclass(frozen=True)
+class SplitInputs:
+    """Have inputs added up by other neurons where a target's neurons or cores take fewer.
+
+    Attributes:
+        target: whose limits are kept.
+    """
+
+    target: Target
+
+    def apply(self, ir: Graph) -> Graph:
+        """The network with neurons that add up; what others compute stays what it was.
+
+        Raises:
+            FitError: a neuron has more synapses than the target can, and they cannot be split.
+        """
+        before = ir
+        for population in before.populations:
+            inputs = Inputs.of(ir, population, self.target)
+            if inputs is None:
+                continue
+            split = split_population(ir, population.name, self.target)
+            if split is not None:
+                ir = split
+                continue
+            delays = _way_out(ir, population.name, self.target)
+            if self.target.fan_in is not None and inputs.count.max() > self.target.fan_in:
+                raise fan_in_error(inputs, population.name, ir, self.target, delays)
+            note = Finding(INPUTS_FIT, "note", population.name, delays)  # cores are counted later
+            ir = replace(ir, findings=(*ir.findings, note))
+        return replace(ir, report=_report(before, ir)) if ir.splits else ir
+
+
+def split_population(ir: Graph, name: str, target: Target) -> Graph | None:
+    """The network in which no neuron of a population has too many inputs; None if none is found."""
+    for levels in range(1, LEVELS + 1):
+        found = _with_levels(ir, name, target, levels)
+        if found is not None:
+            return found
+    return None
+
+
+def _with_levels(ir: Graph, name: str, target: Target, levels: int) -> Graph | None:
+    """The same with at most so many sums on top of each other."""
+    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
+    if inputs is None:
+        return ir
+    if not levels:
+        return None
+    for delay in np.unique(inputs.delay[inputs.fixed])[::-1].tolist():
+        if delay < levels:
+            break
+        plan = plan_groups(inputs, target, delay, delay // levels, enough=levels == 1)
+        if plan is not None:
+            found = _with_levels(with_groups(ir, name, target, plan), name, target, levels - 1)
+            if found is not None:
+                return found
+    return None
+
+
+def _way_out(ir: Graph, name: str, target: Target) -> str:
+    """The shortest delays with which the inputs of a population could be split."""
+    low, high = 0, target.delay_slots
+    while high - low > 1:
+        middle = (low + high) // 2
+        if split_population(_delayed(ir, name, middle), name, target) is None:
+            low = middle
+        else:
+            high = middle
+    if high == target.delay_slots:
+        return (
+            f"fewer inputs: none of the delays that {target.name!r} has (up to "
+            f"{target.delay_slots - 1:,} steps from a source) would be enough to split those of "
+            f"{name!r}"
+        )
+    return (
+        f"delays of at least {high:,} steps from sources and {high + 1:,} from populations "
+        f"(delay={high * ir.dt:g} and {(high + 1) * ir.dt:g}) for the synapses onto {name!r} that "
+        "do not learn: then other neurons add up a part of them"
+    )
+
+
+def _delayed(ir: Graph, name: str, least: int) -> Graph:
+    """The network whose synapses onto a population have at least some wheel delay."""
+
+    def slower(s: Table) -> Table:
+        return replace(s, delay=np.maximum(s.delay, np.uint8(least)))
+
+    edges = (
+        replace(e, synapses=slower(e.synapses)) if e.post == name and e.plastic is None else e
+        for e in ir.projections
+    )
+    return build(ir, [*ir.sources, *ir.populations], edges)
+
+
+def _report(before: Graph, after: Graph) -> dict[str, Any]:
+    """The report with what was split: by population its sums, their neurons and synapses."""
+    count = {edge.name: len(edge.synapses) for edge in after.projections}
+    sums: dict[str, Any] = {}
+    for split in after.splits:
+        entry = sums.setdefault(
+            split.population, {"levels": 0, "neurons": 0, "moved": 0, "synapses": 0}
+        )
+        moved = sum(count[name] for name, _ in split.carriers)
+        more = (*(name for name, _ in split.copies), *split.feedback, *split.outputs)
+        entry["levels"] += 1
+        entry["neurons"] += after.graph.nodes[split.sums]["node"].size
+        entry["moved"] += moved
+        entry["synapses"] += moved + sum(count[name] for name in more)
+    return {**before.report, "sums": sums}
