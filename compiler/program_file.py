@@ -435,12 +435,17 @@ def _record(cls: Any, data: dict[str, Any]) -> Any:
 
 def _split_symbol(data: dict[str, Any]) -> SplitSymbol:
     """Names of a split; whether these exist is a matter of ``Program.verify``."""
-    pairs = {
-        name: tuple((_name(one), _name(other)) for one, other in data[name])
-        for name in ("carriers", "copies")
-    }
-    names = {name: tuple(map(_name, data[name])) for name in ("feedback", "outputs")}
-    return SplitSymbol(_name(data["population"]), _name(data["sums"]), **pairs, **names)
+
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(map(_name, data[key]))
+
+    def pairs(key: str) -> tuple[tuple[str, str], ...]:
+        return tuple((_name(one), _name(other)) for one, other in data[key])
+
+    return SplitSymbol(
+        _name(data["population"]), _name(data["sums"]), pairs("carriers"), pairs("copies"),
+        names("feedback"), names("outputs"),
+    )  # fmt: skip
 
 
 def _name(value: Any) -> str:

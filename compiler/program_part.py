@@ -112,6 +112,7 @@ def part_of(program: Program, kept: Kept) -> Program:
         rules=tuple(replace(r, projection=projections.index(r.projection)) for r in rules),
         report={},
         shapes={},  # what is left of a layer has no sides
+        splits=(),  # and what is left of those who add up need not do so
     )
     part.verify()
     return part

@@ -158,8 +158,8 @@ class _Writer:
         pre = self.number[group, member]
         for receptor in np.unique(plan.receptor).tolist():
             own = plan.receptor[group] == receptor
-            columns = (x[own] for x in (pre, plan.post[group], value, delay))
-            made += self._by_exponent(node, *columns, receptor)
+            post = plan.post[group]
+            made += self._by_exponent(node, pre[own], post[own], value[own], delay[own], receptor)
         return made
 
     def _columns(

@@ -89,9 +89,17 @@ class WeightMap:
         program: that holds the projection.
         symbols: of the Program.
         projection: the symbol.
+        whole: with those of its synapses that lie on neurons which add them up for its own.
     """
 
-    def __init__(self, program: Program, symbols: Symbols, projection: ProjectionSymbol) -> None:
+    def __init__(
+        self,
+        program: Program,
+        symbols: Symbols,
+        projection: ProjectionSymbol,
+        *,
+        whole: bool = True,
+    ) -> None:
         self.name = projection.name
         source = program.source(projection.pre)
         size = source.size if source else symbols.sizes[projection.pre]
@@ -107,7 +115,7 @@ class WeightMap:
             for part in _parts(program, symbols, core, number, projection.base_delay)
         ]
         direct = len(parts)
-        parts += _moved(program, symbols, projection)
+        parts += _moved(program, symbols, projection) if whole else []
         core = _join(np.full(len(p.pre), p.core) for p in parts)
         kind = _join(np.full(len(p.pre), p.kind) for p in parts)
         moved = _join(np.full(len(p.pre), i >= direct) for i, p in enumerate(parts))

@@ -63,7 +63,7 @@ class Lockstep:
             np.ones(program.channels, np.bool_),
             (("u0", everyone), ("u1", everyone), ("v", everyone), ("threshold", everyone)),
         )
-        self.maps = [WeightMap(program, symbols, p) for p in program.projections]
+        self.maps = [WeightMap(program, symbols, p, whole=False) for p in program.projections]
         self.history = History(program, symbols, self.maps)
 
     def run(

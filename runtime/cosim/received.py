@@ -33,8 +33,6 @@ class History:
 
     def __init__(self, program: Program, symbols: Symbols, maps: Sequence[WeightMap]) -> None:
         self._program, self._symbols, self._maps = program, symbols, maps
-        # What they bring was added up from synapses that the maps of others have.
-        self._digits = {name for split in program.splits for name in split.outputs}
         self._span = STEPS + program.wheel_depth + 1
         none = np.zeros((0, 2), np.int64)
         self._channels, self._neurons = none, none
@@ -72,7 +70,7 @@ class History:
                 found.append(Arrival(at, value))
         for symbol, places in zip(self._program.projections, self._maps, strict=True):
             here = np.flatnonzero(places.post == index)
-            if symbol.post != population or not len(here) or symbol.name in self._digits:
+            if symbol.post != population or not len(here):
                 continue
             synapses = places.read(weights)
             fired = self._fired(symbol.pre)
