@@ -28,7 +28,7 @@ def name_of(ir: Flat, neuron: int) -> str:
 
 
 def fan_in_error(
-    inputs: Inputs, population: str, graph: Graph, target: Target, delays: str
+    inputs: Inputs, population: str, graph: Graph, target: Target, delays: str | None
 ) -> FitError:
     """The error when a neuron has more synapses than a target can, and they cannot be split.
 
@@ -37,7 +37,7 @@ def fan_in_error(
         population: its name.
         graph: the integer graph.
         target: with ``fan_in``.
-        delays: with which they could.
+        delays: with which they could; None where no delay of the target is long enough.
     """
     neuron, most = int(inputs.count.argmax()), target.fan_in or 0
     here = inputs.post == neuron
@@ -49,11 +49,13 @@ def fan_in_error(
         target,
         "synapses onto one neuron",
         "other neurons can add up a part of its synapses exactly, but that takes steps, which must "
-        "be part of the delays of synapses that do not learn",
+        "be part of the delays of synapses that do not learn"
+        + ("" if delays else f"; the target's, up to {target.delay_slots - 1}, are too short"),
         ("fan_in", f"{population}[{neuron}]", needed, most),
         beyond,
         (sparse if zeros else "")
-        + f"{delays}; or leave out {needed - most:,} of this neuron's synapses (a sparser "
+        + (f"{delays}; or " if delays else "")
+        + f"leave out {needed - most:,} of this neuron's synapses (a sparser "
         "connector, or the weakest); or another target",
     )
 

@@ -61,8 +61,9 @@ class SplitInputs:
             delays = _way_out(ir, population.name, self.target)
             if self.target.fan_in is not None and inputs.count.max() > self.target.fan_in:
                 raise fan_in_error(inputs, population.name, ir, self.target, delays)
-            note = Finding(INPUTS_FIT, "note", population.name, delays)  # cores are counted later
-            ir = replace(ir, findings=(*ir.findings, note))
+            if delays is not None:  # what cores take is counted later
+                note = Finding(INPUTS_FIT, "note", population.name, delays)
+                ir = replace(ir, findings=(*ir.findings, note))
         return replace(ir, report=_report(before, ir)) if ir.splits else ir
 
 
@@ -93,8 +94,8 @@ def _with_levels(ir: Graph, name: str, target: Target, levels: int) -> Graph | N
     return None
 
 
-def _way_out(ir: Graph, name: str, target: Target) -> str:
-    """The shortest delays with which the inputs of a population could be split."""
+def _way_out(ir: Graph, name: str, target: Target) -> str | None:
+    """The shortest delays with which the inputs of a population could be split, if any would do."""
     low, high = 0, target.delay_slots
     while high - low > 1:
         middle = (low + high) // 2
@@ -103,11 +104,7 @@ def _way_out(ir: Graph, name: str, target: Target) -> str:
         else:
             high = middle
     if high == target.delay_slots:
-        return (
-            f"fewer inputs: none of the delays that {target.name!r} has (up to "
-            f"{target.delay_slots - 1:,} steps from a source) would be enough to split those of "
-            f"{name!r}"
-        )
+        return None
     return (
         f"delays of at least {high:,} steps from sources and {high + 1:,} from populations "
         f"(delay={high * ir.dt:g} and {(high + 1) * ir.dt:g}) for the synapses onto {name!r} that "

@@ -18,6 +18,7 @@ PROGRAM = {
     for name in (
         *("microcode", "program", "program_file", "program_check", "target"),
         *("program_rules", "program_check_rules", "program_check_twins", "program_needs"),
+        *("program_check_splits", "program_check_split_tables"),
         *("program_weights", "program_part", "chip", "chip_fields", "chip_file"),
     )
 }

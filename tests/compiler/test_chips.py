@@ -118,14 +118,14 @@ def test_synapses_onto_a_neuron_are_limited():
         sl.compile(small(), chip.target)
     assert str(caught.value) == (
         "network 'network' does not fit target 'loihi': synapses onto one neuron\n"
-        "  why it is not split: a neuron adds up all that it gets before it leaks, resets and "
-        "saturates; its parts would have to send each other sums, and cores send spikes\n"
+        "  why it is not split: other neurons can add up a part of its synapses exactly, but that "
+        "takes steps, which must be part of the delays of synapses that do not learn; the "
+        "target's, up to 63, are too short\n"
         "  found: 4; 4 are beyond the limit\n"
         "  expected: at most 3\n"
         "  where: cells[0]\n"
         "  remedy: leave out 1 of this neuron's synapses (a sparser connector, or the weakest); or "
-        "a layer between, of 2 neurons or more for this one, each with a part of its inputs, which "
-        "is another network and is trained as such; or another target"
+        "another target"
     )
     assert caught.value.table[0]["needed"] == 4
     net = small()

@@ -253,6 +253,7 @@ def test_trace_names_every_pass_and_stays_out_of_the_program() -> None:
         "canonicalise",
         "design_rules",
         "quantise",
+        "split_inputs",
         "expand",
         "partition",
         "place",
@@ -263,7 +264,7 @@ def test_trace_names_every_pass_and_stays_out_of_the_program() -> None:
     ]
     assert all(seconds >= 0 for seconds in trace.seconds.values())
     assert "seconds" not in str(program.report)
-    assert str(trace).count("ms") == 11
+    assert str(trace).count("ms") == 12
 
 
 def test_no_projections_and_no_sources() -> None:

@@ -120,15 +120,16 @@ def test_mapped_levels() -> None:
         "01_canonicalise",
         "02_design_rules",
         "03_quantise",
-        "04_expand",
-        "05_partition",
-        "06_place",
-        "07_slots",
-        "08_route",
-        "09_schedule",
+        "04_split_inputs",
+        "05_expand",
+        "06_partition",
+        "07_place",
+        "08_slots",
+        "09_route",
+        "10_schedule",
     ]
     assert dumps["00_import"] == REAL
-    assert dumps["08_route"] == (
+    assert dumps["09_route"] == (
         "routed network 'example' on 'core': neurons=3 profiles=2\n"
         "  spiking=[1 0] shift=0 decay_u.0=4096 decay_u.1=4096 leak=0 decay_v=0 leak_step=0 "
         "reset=0 reset_delay=0 v_reset=[64 0] refractory=[2 0] refractory_mode=0 adapt_step=0 "
@@ -151,7 +152,7 @@ def test_dump_to_a_folder(tmp_path: Path) -> None:
     sl.compile(example(), dump=tmp_path / "passes")
     files = sorted(path.name for path in (tmp_path / "passes").iterdir())
     assert files[0] == "00_import.txt"
-    assert len(files) == 10
+    assert len(files) == 11
     assert (tmp_path / "passes" / "00_import.txt").read_text(encoding="utf-8") == REAL
 
 
