@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from .learning_limits import check_learning
 from .neurons import LIF
 from .origin import did_you_mean, user_origin
 from .program import Probe
-from .projection import synapse_table
+from .projection import delay_steps, synapse_table
 from .sources import Periodic, Poisson, check_seed
 
 if TYPE_CHECKING:
@@ -276,6 +276,33 @@ class Network:
         self.projections[name] = projection
         return projection
 
+    def set_delay(self, projection: Projection | str, delay: float) -> Projection:
+        """Give all synapses of a projection another delay, for instance of an imported network.
+
+        Args:
+            projection: the object or its name.
+            delay: seconds, as for ``connect``.
+
+        Returns:
+            The projection that takes its place.
+
+        Raises:
+            NetworkError: no such projection, or with everything that is wrong.
+        """
+        old = self._own(projection, self.projections, "set_delay")
+        reasons = Reasons(f"projection {old.name!r}")
+        seconds = numbers(reasons, "delay", delay, ndim=(0,), low=0.0)
+        reasons.done()
+        from_source = isinstance(old.pre, Source)
+        steps = np.full(len(old.synapses), delay_steps(reasons, seconds, self.dt, from_source))
+        steps.flags.writeable = False
+        synapses = replace(old.synapses, delay=steps)
+        if old.learning is not None and old.enable is not None and not reasons:
+            check_learning(reasons, old.learning, synapses, old.enable, self.dt, from_source)
+        reasons.done()
+        self.projections[old.name] = replace(old, synapses=synapses)
+        return self.projections[old.name]
+
     def probe(self, obj: Source | Population | str, *variables: str) -> None:
         """Record variables of a source or population in every run.
 
@@ -344,10 +371,13 @@ class Network:
                 else f"it was made at {obj.origin} for another network"
             )
         else:
-            found, hint = repr(obj)[:80], "pass the object that net.source or net.population made"
+            maker = "net.connect" if role == "set_delay" else "net.source or net.population"
+            found, hint = repr(obj)[:80], f"pass the object that {maker} made"
+        kind = {"post": "a population", "set_delay": "a projection"}.get(
+            role, "a source or population"
+        )
         raise NetworkError(
-            f"{role}: not {'a population' if role == 'post' else 'a source or population'} "
-            f"of network {self.name!r}",
+            f"{role}: not {kind} of network {self.name!r}",
             found=found,
             expected=_listing(known),
             where=user_origin(),

@@ -68,7 +68,7 @@ def synapse_table(
         start, targets, (values, *mask) = table(n_pre, n_post, rows, cols, values, *mask)
         steps = np.full(len(targets), 1, np.uint8)  # one step, whoever sends
     else:
-        steps = _delay_steps(reasons, seconds, dt, from_source)  # in the shape of the input
+        steps = delay_steps(reasons, seconds, dt, from_source)  # in the shape of the input
         if steps.ndim == 0:
             start, targets, (values, *mask) = table(n_pre, n_post, rows, cols, values, *mask)
             steps = np.full(len(targets), steps, np.uint8)
@@ -229,9 +229,10 @@ def _delay(reasons: Reasons, delay: Any, shape: tuple[int, int]) -> NDArray[np.f
     return seconds
 
 
-def _delay_steps(
+def delay_steps(
     reasons: Reasons, seconds: NDArray[np.float64], dt: float, from_source: bool
 ) -> NDArray[np.uint8]:
+    """Delays as whole steps, in the shape of ``seconds``; what is none goes to ``reasons``."""
     steps, off = whole_steps(seconds, dt)
     least, most = (0, MAX_WHEEL_DELAY) if from_source else (1, MAX_WHEEL_DELAY + 1)
     short, long = np.asarray(steps < least), np.asarray(steps > most)

@@ -106,6 +106,7 @@ def with_messages(program: Program) -> Program:
         channel_to=np.concatenate([kept, target]),
         sources=(*program.sources, SourceSymbol(MESSAGES, len(to), "host", program.channels)),
         projections=symbols,
+        splits=(),  # digits may come late, and sums be wrong
         probes=tuple(Probe(p.name, "spikes") for p in program.populations)
         + tuple(Probe(s.name, "spikes") for s in program.sources),
     )

@@ -375,3 +375,42 @@ def test_only_networks_compile() -> None:
         "  found: 'net.nir'\n"
         "  remedy: build one with sl.Network, sl.from_nir or sl.from_networkx"
     )
+
+
+def test_a_projection_gets_another_delay() -> None:
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 2)
+    cells = net.population("cells", 2, sl.LIF(tau_mem=20e-3))
+    net.connect(host, cells, weights=np.ones((2, 2)), delay=np.array([[1, 2], [3, 4]]) * 1e-3)
+    back = net.connect(cells, cells, weights=np.eye(2), learning=sl.STDP(w_max=2.0))
+    first = net.set_delay("host->cells", 0.0)
+    assert first is net.projections["host->cells"]
+    assert first.synapses.delay.tolist() == [0, 0, 0, 0]
+    assert net.set_delay(back, 5e-3).synapses.delay.tolist() == [5] * 4
+    assert net.projections["cells->cells"].learning is back.learning
+    assert list(net.projections) == ["host->cells", "cells->cells"]
+    with pytest.warns(UserWarning, match="is no whole number of steps"):
+        assert net.set_delay("host->cells", 2.4e-3).synapses.delay.tolist() == [2] * 4
+
+
+@pytest.mark.parametrize(
+    ("projection", "delay", "told"),
+    [
+        ("host", 1e-3, "set_delay: not a projection of network 'network'"),
+        (3, 1e-3, "remedy: pass the object that net.connect made"),
+        ("cells->cells", 0.0, "between populations a spike takes at least one step"),
+        ("host->cells", 1.0, "is 1000 steps of 0.001 s; at most 63 are possible"),
+        ("host->cells", [1e-3], "delay"),
+        ("host->cells", -1e-3, "delay"),
+        ("host->cells", float("nan"), "delay"),
+    ],
+)
+def test_delays_that_cannot_be(projection: Any, delay: Any, told: str) -> None:
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 2)
+    cells = net.population("cells", 2, sl.LIF(tau_mem=20e-3))
+    net.connect(host, cells, weights=np.eye(2))
+    net.connect(cells, cells, weights=np.eye(2))
+    with pytest.raises(sl.NetworkError, match=told):
+        net.set_delay(projection, delay)
+    assert {p.synapses.delay.max() for p in net.projections.values()} == {1}

@@ -12,6 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from support.devices import install_broken
 from support.networks import SYNAPSE, decode, described, random_input
+from support.sanafe import with_numbers
 
 import spikeloom as sl
 from spikeloom.compiler.digits import Digits, digits, mantissas
@@ -274,6 +275,20 @@ def test_truenorth_takes_a_layer_of_mnist() -> None:
     assert len(one.spikes["digit"]) > 50
     assert_same(one, ran(split, inputs, 60))
     assert_weights_are_those_of(plain, split)
+
+
+def test_chips_time_sums_as_what_they_are() -> None:
+    """A latency report has the same spikes; with the loop closed, digits may come late, too."""
+    net = crowd(1, 12)
+    inputs = random_input(net, 1, 40)
+    chip = with_numbers(sl.load_chip("loihi"), core_neurons=64)
+    few = with_numbers(chip, core_fan_in=60)
+    plain, split = (sl.latency(net, inputs, 40, c, close_loop=False) for c in (chip, few))
+    assert split.counts["neuron_spike"] > plain.counts["neuron_spike"] > 100
+    assert len(split.spike_step) > len(plain.spike_step)
+    closed = sl.latency(net, inputs, 40, few, close_loop=True)
+    for name in ("p0", "p1"):
+        np.testing.assert_array_equal(closed.software[name], plain.software[name])
 
 
 # ---------------------------------------------------------------- what users see
