@@ -56,7 +56,9 @@ class Digits:
         return some
 
 
-def digits(high: int, low: int, grain: int, stages: int, largest: int) -> Digits:
+def digits(
+    high: int, low: int, grain: int, stages: int, largest: int, limit: int = 1 << 20
+) -> Digits | None:
     """The fewest neurons that tell each multiple of ``grain`` from ``-low`` to ``high``.
 
     Args:
@@ -64,21 +66,24 @@ def digits(high: int, low: int, grain: int, stages: int, largest: int) -> Digits
         grain: smallest unit, from 1.
         stages: that there may be at most, from 1.
         largest: most bits that a unit may have beyond the grain's.
+        limit: neurons that there may be at most; None where it takes more.
     """
-    most, least = high // grain, low // grain
+    positive, negative = high // grain, low // grain
     best: tuple[int, int, int] | None = None
-    for bits in range(max(most, least, 1).bit_length() + 1):
+    for bits in range(max(positive, negative, 1).bit_length() + 1):
         parts = min(stages - 1, bits)
         if bits > largest or (bits and not parts):
             break
         short, longer = divmod(bits, parts) if parts else (0, 0)
         rest = (parts - longer) * ((1 << short) - 1) + longer * ((2 << short) - 1)
-        found = max(most >> bits, not bits) - (-least >> bits) + rest, parts, bits
+        found = max(positive >> bits, not bits) - (-negative >> bits) + rest, parts, bits
         best = found if best is None else min(best, found)
     assert best is not None
-    _, parts, bits = best
-    rows = [(0, -1, (i << bits) * grain, -(1 << bits) * grain) for i in range(-(-least >> bits))]
-    first = max(most >> bits, not bits)
+    needed, parts, bits = best
+    if needed > limit:
+        return None
+    rows = [(0, -1, (i << bits) * grain, -(1 << bits) * grain) for i in range(-(-negative >> bits))]
+    first = max(positive >> bits, not bits)
     rows += [_above(0, i, grain << bits) for i in range(first, 0, -1)]
     for stage in range(1, parts + 1):
         more = -(-bits // (parts - stage + 1))

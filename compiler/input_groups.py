@@ -107,7 +107,10 @@ class _Search:
     def plan(self, size: int, *, enough: bool) -> Plan | None:
         """Groups of at most ``size`` synapses; smaller ones where those would not fit a core."""
         inputs, target, movable, lane = self.inputs, self.target, self.movable, self.lane
-        shift = min(inputs.edges[e].exponent for e in np.unique(inputs.edge[movable]).tolist())
+        exponent = np.array([edge.exponent for edge in inputs.edges])[inputs.edge[movable]]
+        shift = int(exponent.min())
+        # The opposite of the smallest mantissa is none: a negative neuron takes two synapses.
+        twice = inputs.value[movable] >> exponent < -target.weight_max
         value = inputs.value[movable] >> shift
         grain = int(np.gcd.reduce(value)) or 1
         known = [b for b in range(UNITS) if mantissas([grain << (b + shift)], target)]
@@ -115,11 +118,15 @@ class _Search:
         while size > 1 and known:
             groups = _Groups.of(lane, turn // size, value)
             high, low = int(groups.high.max()), int(groups.low.max())
-            found = digits(high, low, grain, self.stages, known[-1])
+            found = digits(high, low, grain, self.stages, known[-1], 2 * inputs.room)
+            if found is None:  # even those of a single group would be too many
+                size -= max(1, size // 8)
+                continue
             worst = int((groups.high + groups.low).max() + np.abs(found.value).sum())
             keep = found.needed(groups.high, groups.low)
             takes = keep.sum(axis=1)
-            over = int((groups.count + takes).max()) - inputs.room
+            more = np.bincount(groups.of_synapse, twice).astype(np.int64)
+            over = int((groups.count + more + takes).max()) - inputs.room
             if worst > min(target.accumulator_max, target.state_max):
                 size //= 2
             elif over > 0:  # a group and its senders are to fit one core

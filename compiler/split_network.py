@@ -76,7 +76,7 @@ def _sums(
     profile["decay_u"] = 4096
     linear = "exponential" in target.lacks
     profile["leak"] = LINEAR if linear else EXPONENTIAL
-    profile["decay_v"] = 4096
+    profile["decay_v"] = 0 if linear else 4096
     profile["leak_step"] = target.state_max if linear else 0
     params["threshold"] = plan.digits.threshold[member]
     post = plan.post[group]

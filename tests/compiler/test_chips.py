@@ -119,8 +119,8 @@ def test_synapses_onto_a_neuron_are_limited():
     assert str(caught.value) == (
         "network 'network' does not fit target 'loihi': synapses onto one neuron\n"
         "  why it is not split: other neurons can add up a part of its synapses exactly, but that "
-        "takes steps, which must be part of the delays of synapses that do not learn; the "
-        "target's, up to 63, are too short\n"
+        "takes steps, which must be part of the delays of synapses that do not learn; "
+        "none of the target's, up to 63, would do\n"
         "  found: 4; 4 are beyond the limit\n"
         "  expected: at most 3\n"
         "  where: cells[0]\n"

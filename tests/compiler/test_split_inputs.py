@@ -56,6 +56,9 @@ def test_digits_are_the_sum(
     high: int, low: int, grain: int, stages: int, largest: int, share: float
 ) -> None:
     made = digits(high * grain, low * grain, grain, stages, largest)
+    assert made is not None
+    assert digits(high * grain, low * grain, grain, stages, largest, len(made)) is not None
+    assert digits(high * grain, low * grain, grain, stages, largest, len(made) - 1) is None
     assert made.stages <= stages
     assert np.abs(made.value).max() <= grain << largest
     assert (made.sign[-1], made.threshold[-1], made.value[-1]) == (1, grain - 1, grain)
@@ -68,11 +71,14 @@ def test_digits_are_the_sum(
 
 def test_a_digit_per_stage_is_a_bit() -> None:
     made = digits(255, 256, 1, 20, 20)
+    assert made is not None
     assert made.value.tolist() == [-256, 128, 64, 32, 16, 8, 4, 2, 1]
     assert made.stage.tolist() == list(range(9))
-    flash = digits(255, 256, 1, 1, 20)
-    assert (len(flash), flash.stages) == (511, 1)
-    assert len(digits(255, 256, 1, 3, 20)) == 7 + 7 + 7
+    for stages, number in ((1, 511), (2, 46), (3, 21), (9, 9)):
+        made = digits(255, 256, 1, stages, 20)
+        assert made is not None
+        assert (len(made), made.stages) == (number, stages)
+    assert digits(1 << 30, 0, 1, 1, 20, 1000) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -229,8 +235,23 @@ def test_cores_without_exponential_leak_add_up_too() -> None:
     plain = ran(sl.compile(net, target, scale), inputs, 60)
     assert len(plain.spikes["cells"]) > 20
     assert_same(plain, ran(split, inputs, 60))
-    # The opposite of the smallest mantissa is none: it takes two synapses.
-    assert any(core.sparse_weight.min() == -128 for core in split.cores)
+
+
+@pytest.mark.parametrize("fan_in", [45, 50, 60])
+def test_the_smallest_mantissa_takes_two_synapses(fan_in: int) -> None:
+    """Its opposite is none; neurons with both still keep the limit."""
+    rng = np.random.default_rng(0)
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 100)
+    cells = net.population("cells", 4, sl.LIF(None, v_threshold=60.0))
+    weights = np.where(rng.random((100, 4)) < 0.6, -128, rng.integers(-128, 128, (100, 4)))
+    net.connect(host, cells, weights=weights, delay=20e-3)
+    net.probe(cells, "spikes", "v")
+    scale = sl.Quantization(scale=1)
+    split = sl.compile(net, MESH.with_(fan_in=fan_in), scale)
+    assert max(n.max() for n in inputs_of(split).values()) <= fan_in
+    inputs = {"host": rng.random((80, 100)) < 0.2}
+    assert_same(ran(sl.compile(net, MESH, scale), inputs, 80), ran(split, inputs, 80))
 
 
 def test_sums_of_sums() -> None:
@@ -433,7 +454,7 @@ def test_synapses_that_learn_stay_where_they_are() -> None:
             learned.append((result, device.read_weights("learns").raw))
     assert_same(learned[0][0], learned[1][0])
     np.testing.assert_array_equal(learned[0][1], learned[1][1])
-    with pytest.raises(sl.FitError, match="the target's, up to 63, are too short"):
+    with pytest.raises(sl.FitError, match="none of the target's, up to 63, would do"):
         sl.compile(net, MESH.with_(fan_in=50))
 
 
