@@ -50,11 +50,7 @@ def fan_in_error(
         "synapses onto one neuron",
         "other neurons can add up a part of its synapses exactly, but that takes steps, which must "
         "be part of the delays of synapses that do not learn"
-        + (
-            ""
-            if delays
-            else f"; none that the target has, up to {target.delay_slots - 1}, would do"
-        ),
+        + ("" if delays else f"; none of the target's, up to {target.delay_slots - 1}, would do"),
         ("fan_in", f"{population}[{neuron}]", needed, most),
         beyond,
         (sparse if zeros else "")

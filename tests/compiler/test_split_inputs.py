@@ -245,7 +245,7 @@ def test_the_smallest_mantissa_takes_two_synapses(fan_in: int) -> None:
     host = net.source("host", 100)
     cells = net.population("cells", 4, sl.LIF(None, v_threshold=60.0))
     weights = np.where(rng.random((100, 4)) < 0.6, -128, rng.integers(-128, 128, (100, 4)))
-    net.connect(host, cells, weights=weights, delay=20e-3)
+    net.connect(host, cells, weights=weights, delay=25e-3)
     net.probe(cells, "spikes", "v")
     scale = sl.Quantization(scale=1)
     split = sl.compile(net, MESH.with_(fan_in=fan_in), scale)
