@@ -12,6 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from support.devices import install_broken
 from support.networks import SYNAPSE, decode, described, random_input
+from support.rtl import needs_compiler
 from support.sanafe import with_numbers
 
 import spikeloom as sl
@@ -207,17 +208,28 @@ def test_cores_with_little_memory(resource: str) -> None:
     assert_same(ran(sl.compile(net, MESH), inputs), ran(split, inputs))
 
 
-@pytest.mark.parametrize("delay", [7, 16])
-def test_the_hardware_computes_sums(delay: int) -> None:
-    """The generated circuit, the readable definition, and a core that knows no exponential leak."""
-    net = crowd(5, delay)
-    target = sl.Target(fan_in=90, lanes=4)
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "target"),
+    [
+        (5, sl.Target(fan_in=90, lanes=4)),
+        (0, sl.Target(mesh=(2, 2), fan_in=70, neurons=256, lanes=4)),
+    ],
+    ids=["core", "mesh"],
+)
+def test_the_hardware_computes_sums(seed: int, target: sl.Target) -> None:
+    """The generated circuit, and the readable definition; cycles are the emulator's."""
+    net = crowd(seed, 10)
     split = sl.compile(net, target)
     assert split.splits
-    inputs = random_input(net, 5, 30)
-    plain = ran(sl.compile(net, target.with_(fan_in=None)), inputs, 30)
-    for device in ("reference", "rtl"):
-        assert_same(plain, ran(split, inputs, 30, device))
+    assert len(split.cores) > 1 or target.cores == 1
+    inputs = random_input(net, seed, 25)
+    plain = ran(sl.compile(net, MESH), inputs, 25)
+    found = {d: ran(split, inputs, 25, d) for d in ("reference", "rtl", "emulator?cycles=on")}
+    for result in found.values():
+        assert_same(plain, result)
+    np.testing.assert_array_equal(found["rtl"].cycles, found["emulator?cycles=on"].cycles)
 
 
 def test_cores_without_exponential_leak_add_up_too() -> None:
