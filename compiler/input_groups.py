@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,8 +79,7 @@ def plan_groups(
         return None
     lane = inputs.post[movable] * 2 + inputs.receptor[movable]
     order = np.lexsort((inputs.sender[movable], lane))
-    movable, lane = movable[order], lane[order]
-    search = _Search(inputs, target, movable, lane, delay, stages)
+    search = _Search(inputs, target, movable[order], lane[order], delay, stages)
     found = search.plan(inputs.room - 1, enough=enough)
     if found is None or not enough:
         return found
@@ -95,7 +95,16 @@ def plan_groups(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Synapses that may move, by neuron, receptor and sender, and what groups of them need."""
+    """Looks for groups of some synapses.
+
+    Attributes:
+        inputs: of the population.
+        target: whose limits are kept.
+        movable: (k,) which of them may move, by neuron, receptor and sender.
+        lane: (k,) twice the neuron, plus the receptor.
+        delay: steps that the digits may take.
+        stages: of digits, at most.
+    """
 
     inputs: Inputs
     target: Target
@@ -104,47 +113,75 @@ class _Search:
     delay: int
     stages: int
 
+    @cached_property
+    def exponent(self) -> NDArray[np.int64]:
+        """(k,) of each synapse; the smallest is the unit in which groups count."""
+        of_edge = np.array([edge.exponent for edge in self.inputs.edges], np.int64)
+        return of_edge[self.inputs.edge[self.movable]]
+
+    @cached_property
+    def shift(self) -> int:
+        """Groups count in units of two to this power."""
+        return int(self.exponent.min())
+
+    @cached_property
+    def value(self) -> NDArray[np.int64]:
+        """(k,) what each synapse adds to the sum of its group."""
+        return self.inputs.value[self.movable] >> self.shift
+
+    @cached_property
+    def twice(self) -> NDArray[np.bool_]:
+        """(k,) which have the smallest mantissa: its opposite is none, and takes two synapses."""
+        return self.inputs.value[self.movable] >> self.exponent < -self.target.weight_max
+
+    @cached_property
+    def units(self) -> tuple[int, int]:
+        """The smallest unit, and how many bits more a synapse of the target can have, or -1."""
+        grain = int(np.gcd.reduce(self.value)) or 1
+        known = (b for b in range(UNITS) if mantissas([grain << (b + self.shift)], self.target))
+        return grain, max(known, default=-1)
+
     def plan(self, size: int, *, enough: bool) -> Plan | None:
         """Groups of at most ``size`` synapses; smaller ones where those would not fit a core."""
-        inputs, target, movable, lane = self.inputs, self.target, self.movable, self.lane
-        exponent = np.array([edge.exponent for edge in inputs.edges])[inputs.edge[movable]]
-        shift = int(exponent.min())
-        # The opposite of the smallest mantissa is none: a negative neuron takes two synapses.
-        twice = inputs.value[movable] >> exponent < -target.weight_max
-        value = inputs.value[movable] >> shift
-        grain = int(np.gcd.reduce(value)) or 1
-        known = [b for b in range(UNITS) if mantissas([grain << (b + shift)], target)]
-        turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
-        while size > 1 and known:
-            groups = _Groups.of(lane, turn // size, value)
-            high, low = int(groups.high.max()), int(groups.low.max())
-            found = digits(high, low, grain, self.stages, known[-1], 2 * inputs.room)
-            if found is None:  # even those of a single group would be too many
-                size -= max(1, size // 8)
-                continue
-            worst = int((groups.high + groups.low).max() + np.abs(found.value).sum())
-            keep = found.needed(groups.high, groups.low)
-            takes = keep.sum(axis=1)
-            more = np.bincount(groups.of_synapse, twice).astype(np.int64)
-            over = int((groups.count + more + takes).max()) - inputs.room
-            if worst > min(target.accumulator_max, target.state_max):
-                size //= 2
-            elif over > 0:  # a group and its senders are to fit one core
-                size -= max(1, min(over, size // 8))
-            else:
-                break
-        else:
+        inputs = self.inputs
+        found = self._fitting(size)
+        if found is None:
             return None
-        moves = groups.chosen(inputs, takes, enough=enough)
+        groups, digits, keep = found
+        moves = groups.chosen(inputs, keep.sum(axis=1), enough=enough)
         if moves is None:
             return None
         number = np.cumsum(moves) - 1
         own = moves[groups.of_synapse]
         plan = Plan(
-            inputs, movable[own], number[groups.of_synapse[own]], groups.lane[moves] // 2,
-            groups.lane[moves] % 2, keep[moves], found, self.delay, shift,
+            inputs, self.movable[own], number[groups.of_synapse[own]], groups.lane[moves] // 2,
+            groups.lane[moves] % 2, keep[moves], digits, self.delay, self.shift,
         )  # fmt: skip
-        return plan if plan.fits(target) else None
+        return plan if plan.fits(self.target) else None
+
+    def _fitting(self, size: int) -> tuple[_Groups, Digits, NDArray[np.bool_]] | None:
+        """The largest groups whose neurons and senders fit a core; and which digits each has."""
+        grain, largest = self.units
+        room, most = self.inputs.room, min(self.target.accumulator_max, self.target.state_max)
+        turn = np.arange(len(self.lane)) - np.searchsorted(self.lane, self.lane)
+        while size > 1 and largest >= 0:
+            groups = _Groups.of(self.lane, turn // size, self.value)
+            high, low = int(groups.high.max()), int(groups.low.max())
+            # Half of them are those of a single group: with more, one has too many.
+            found = digits(high, low, grain, self.stages, largest, 2 * room)
+            if found is None:
+                size -= max(1, size // 8)
+                continue
+            keep = found.needed(groups.high, groups.low)
+            twice = np.bincount(groups.of_synapse, self.twice).astype(np.int64)
+            over = int((groups.count + twice + keep.sum(axis=1)).max()) - room
+            if (groups.high + groups.low).max() + np.abs(found.value).sum() > most:
+                size //= 2
+            elif over > 0:
+                size -= max(1, min(over, size // 8))
+            else:
+                return groups, found, keep
+        return None
 
 
 @dataclass(frozen=True, eq=False)
