@@ -50,13 +50,23 @@ def fan_in_error(
         "synapses onto one neuron",
         "other neurons can add up a part of its synapses exactly, but that takes steps, which must "
         "be part of the delays of synapses that do not learn"
-        + ("" if delays else f"; none of the target's, up to {target.delay_slots - 1}, would do"),
+        + ("" if delays else _no_delay(inputs, target)),
         ("fan_in", f"{population}[{neuron}]", needed, most),
         beyond,
         (sparse if zeros else "")
         + (f"{delays}; or " if delays else "")
         + f"leave out {needed - most:,} of this neuron's synapses (a sparser "
         "connector, or the weakest); or another target",
+    )
+
+
+def _no_delay(inputs: Inputs, target: Target) -> str:
+    """Why no delays would do."""
+    if not inputs.fixed.any():
+        return ", and all of these do"
+    return (
+        f"; none of the target's, up to {target.delay_slots - 1}, would do: its inputs are too "
+        "few, or its accumulators or weights too narrow, for the sums"
     )
 
 

@@ -52,14 +52,20 @@ class Plan:
         return np.flatnonzero(self.inputs.edge[self.moved] == number)
 
     def fits(self, target: Target) -> bool:
-        """Whether no accumulator of the population can overflow."""
+        """Whether no accumulator of the population can overflow, and the target has the room."""
         inputs, lanes = self.inputs, 2 * self.inputs.size
         direct = np.abs(inputs.value).astype(np.float64)
         direct[self.moved] = 0
         digits = self.keep @ np.abs(self.digits.value << self.shift).astype(np.float64)
         worst = np.bincount(inputs.post * 2 + inputs.receptor, direct, lanes)
         worst += np.bincount(self.post * 2 + self.receptor, digits, lanes)
-        return bool(worst.max() <= target.accumulator_max)
+        per_group = np.bincount(self.group, minlength=len(self.keep))
+        synapses = int((per_group * self.keep.sum(axis=1)).sum())
+        return (
+            worst.max() <= target.accumulator_max
+            and int(self.keep.sum()) <= target.neurons * target.cores
+            and synapses * target.weight_bits <= target.synapse_bits * target.cores
+        )
 
 
 def plan_groups(
@@ -78,7 +84,7 @@ def plan_groups(
     if not len(movable):
         return None
     lane = inputs.post[movable] * 2 + inputs.receptor[movable]
-    order = np.lexsort((inputs.sender[movable], lane))
+    order = np.lexsort((*inputs.like(movable), inputs.sender[movable], lane))
     search = _Search(inputs, target, movable[order], lane[order], delay, stages)
     found = search.plan(inputs.room - 1, enough=enough)
     if found is None or not enough:
@@ -141,31 +147,42 @@ class _Search:
         known = (b for b in range(UNITS) if mantissas([grain << (b + self.shift)], self.target))
         return grain, max(known, default=-1)
 
-    def plan(self, size: int, *, enough: bool) -> Plan | None:
-        """Groups of at most ``size`` synapses; smaller ones where those would not fit a core."""
-        inputs = self.inputs
-        found = self._fitting(size)
-        if found is None:
-            return None
-        groups, digits, keep = found
-        moves = groups.chosen(inputs, keep.sum(axis=1), enough=enough)
-        if moves is None:
-            return None
-        number = np.cumsum(moves) - 1
-        own = moves[groups.of_synapse]
-        plan = Plan(
-            inputs, self.movable[own], number[groups.of_synapse[own]], groups.lane[moves] // 2,
-            groups.lane[moves] % 2, keep[moves], digits, self.delay, self.shift,
-        )  # fmt: skip
-        return plan if plan.fits(self.target) else None
+    @cached_property
+    def turn(self) -> NDArray[np.int64]:
+        """(k,) how many synapses of the same lane come before each; those that are alike share one.
 
-    def _fitting(self, size: int) -> tuple[_Groups, Digits, NDArray[np.bool_]] | None:
+        They stay together, so that they keep the order in which the user gave them.
+        """
+        alike = np.stack([*self.inputs.like(self.movable), self.inputs.sender[self.movable]])
+        new = (np.diff(alike, prepend=-1) != 0).any(axis=0) | (np.diff(self.lane, prepend=-1) != 0)
+        first = np.flatnonzero(new)[np.cumsum(new) - 1]
+        return first - np.searchsorted(self.lane, self.lane)
+
+    def plan(self, size: int, *, enough: bool) -> Plan | None:
+        """Groups of about ``size`` synapses; smaller ones where those would not fit."""
+        inputs = self.inputs
+        while (found := self._fitting(size)) is not None:
+            size, groups, digits, keep = found
+            moves = groups.chosen(inputs, keep.sum(axis=1), enough=enough)
+            if moves is None:
+                return None
+            number = np.cumsum(moves) - 1
+            own = moves[groups.of_synapse]
+            plan = Plan(
+                inputs, self.movable[own], number[groups.of_synapse[own]], groups.lane[moves] // 2,
+                groups.lane[moves] % 2, keep[moves], digits, self.delay, self.shift,
+            )  # fmt: skip
+            if plan.fits(self.target):
+                return plan
+            size -= max(1, size // 4)
+        return None
+
+    def _fitting(self, size: int) -> tuple[int, _Groups, Digits, NDArray[np.bool_]] | None:
         """The largest groups whose neurons and senders fit a core; and which digits each has."""
         grain, largest = self.units
         room, most = self.inputs.room, min(self.target.accumulator_max, self.target.state_max)
-        turn = np.arange(len(self.lane)) - np.searchsorted(self.lane, self.lane)
         while size > 1 and largest >= 0:
-            groups = _Groups.of(self.lane, turn // size, self.value)
+            groups = _Groups.of(self.lane, self.turn // size, self.value)
             high, low = int(groups.high.max()), int(groups.low.max())
             # Half of them are those of a single group: with more, one has too many.
             found = digits(high, low, grain, self.stages, largest, 2 * room)
@@ -180,7 +197,7 @@ class _Search:
             elif over > 0:
                 size -= max(1, min(over, size // 8))
             else:
-                return groups, found, keep
+                return size, groups, found, keep
         return None
 
 

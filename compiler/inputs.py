@@ -68,6 +68,10 @@ class Inputs:
         """(size,) synapses onto each neuron, 0 where they are not too many."""
         return np.bincount(self.post, minlength=self.size)
 
+    def like(self, which: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """What synapses of one sender onto one neuron are alike in, but for their weights."""
+        return self.delay[which], self.edge[which]
+
 
 def _columns(
     ir: Graph, number: int, edge: ProjectionEdge, many: NDArray[np.bool_]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import FitError
 from .connectors import Table
 from .fans import fan_in_error
 from .input_groups import plan_groups
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 LEVELS = 3
 """Sums of sums of sums are the most that is tried."""
+DELAYS = (63, 56, 48, 40, 35, 30, 27, 24, 22, 20, 18, *range(16, 0, -1))
+"""Steps that sums may take; the same ones are tried whatever the delays, so that a longer delay
+of all synapses is never worse than a shorter one."""
+STEPS = 4
+"""Which shares of a level's stages the next level may wait for."""
 KEYS = ("levels", "neurons", "moved", "synapses")
 """What the report tells of a population whose inputs others add up."""
 INPUTS_FIT = "inputs_fit"
@@ -49,7 +55,7 @@ class SplitInputs:
         Raises:
             FitError: a neuron has more synapses than the target can, and they cannot be split.
         """
-        before = ir
+        before, errors = ir, []
         for population in before.populations:
             inputs = Inputs.of(ir, population, self.target)
             if inputs is None:
@@ -60,55 +66,67 @@ class SplitInputs:
                 continue
             delays = _way_out(ir, population.name, self.target)
             if self.target.fan_in is not None and inputs.count.max() > self.target.fan_in:
-                raise fan_in_error(inputs, population.name, ir, self.target, delays)
-            if delays is not None:  # what cores take is counted later
+                errors.append(fan_in_error(inputs, population.name, ir, self.target, delays))
+            elif delays is not None:  # what cores take is counted later
                 note = Finding(INPUTS_FIT, "note", population.name, delays)
                 ir = replace(ir, findings=(*ir.findings, note))
+        if errors:
+            raise _together(errors)
         return replace(ir, report=_report(before, ir)) if ir.splits else ir
 
 
 def split_population(ir: Graph, name: str, target: Target) -> Graph | None:
     """The network in which no neuron of a population has too many inputs; None if none is found."""
+    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
+    if inputs is None:
+        return ir
+    longest = int(inputs.delay[inputs.fixed].max(initial=0))
     for levels in range(1, LEVELS + 1):
-        found = _with_levels(ir, name, target, levels)
+        for delay in DELAYS:
+            if levels <= delay <= longest:
+                found = _with_levels(ir, name, target, delay, levels)
+                if found is not None:
+                    return found
+    return None
+
+
+def _with_levels(ir: Graph, name: str, target: Target, delay: int, levels: int) -> Graph | None:
+    """The same with at most so many sums on top of each other, which take so many steps in all.
+
+    Only synapses that take as long move.
+    """
+    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
+    if inputs is None:
+        return ir
+    if not levels or delay < levels:
+        return None
+    plan = plan_groups(inputs, target, delay, delay // levels, enough=levels == 1)
+    if plan is None:
+        return None
+    # Early stages leave the next level more of the delay, late ones less.
+    ir, stages = with_groups(ir, name, target, plan), plan.digits.stages
+    for left in sorted({delay - 1 - (stages - 1) * i // STEPS for i in range(STEPS + 1)})[::-1]:
+        found = _with_levels(ir, name, target, left, levels - 1)
         if found is not None:
             return found
     return None
 
 
-def _with_levels(ir: Graph, name: str, target: Target, levels: int) -> Graph | None:
-    """The same with at most so many sums on top of each other."""
-    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
-    if inputs is None:
-        return ir
-    if not levels:
-        return None
-    for delay in np.unique(inputs.delay[inputs.fixed])[::-1].tolist():
-        if delay < levels:
-            break
-        plan = plan_groups(inputs, target, delay, delay // levels, enough=levels == 1)
-        if plan is not None:
-            found = _with_levels(with_groups(ir, name, target, plan), name, target, levels - 1)
-            if found is not None:
-                return found
-    return None
-
-
 def _way_out(ir: Graph, name: str, target: Target) -> str | None:
     """The shortest delays with which the inputs of a population could be split, if any would do."""
-    low, high = 0, target.delay_slots
-    while high - low > 1:
-        middle = (low + high) // 2
-        if split_population(_delayed(ir, name, middle), name, target) is None:
-            low = middle
-        else:
-            high = middle
-    if high == target.delay_slots:
+    for steps in DELAYS[::-1]:
+        slow = _delayed(ir, name, steps)
+        if steps < target.delay_slots and any(
+            _with_levels(slow, name, target, steps, levels) is not None
+            for levels in range(1, LEVELS + 1)
+        ):
+            break
+    else:
         return None
     return (
-        f"delays of at least {high:,} steps from sources and {high + 1:,} from populations "
-        f"(delay={high * ir.dt:g} and {(high + 1) * ir.dt:g}) for the synapses onto {name!r} that "
-        "do not learn: then other neurons add up a part of them"
+        f"delays of at least {steps:,} steps from sources and {steps + 1:,} from populations "
+        f"(delay={steps * ir.dt:g} and {(steps + 1) * ir.dt:g}) for the synapses onto {name!r} "
+        "that do not learn: then other neurons add up a part of them"
     )
 
 
@@ -125,14 +143,23 @@ def _delayed(ir: Graph, name: str, least: int) -> Graph:
     return build(ir, [*ir.sources, *ir.populations], edges)
 
 
+def _together(errors: list[FitError]) -> FitError:
+    """One error for all populations with too many inputs."""
+    if len(errors) == 1:
+        return errors[0]
+    together = FitError(
+        f"{len(errors)} populations have too many inputs\n" + "\n".join(map(str, errors))
+    )
+    together.table = tuple(row for error in errors for row in error.table)
+    return together
+
+
 def _report(before: Graph, after: Graph) -> dict[str, Any]:
     """The report with what was split: by population its sums, their neurons and synapses."""
     count = {edge.name: len(edge.synapses) for edge in after.projections}
     sums: dict[str, Any] = {}
     for split in after.splits:
-        entry = sums.setdefault(
-            split.population, {"levels": 0, "neurons": 0, "moved": 0, "synapses": 0}
-        )
+        entry = sums.setdefault(split.population, dict.fromkeys(KEYS, 0))
         moved = sum(count[name] for name, _ in split.carriers)
         more = (*(name for name, _ in split.copies), *split.feedback, *split.outputs)
         entry["levels"] += 1

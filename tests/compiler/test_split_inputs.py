@@ -20,6 +20,7 @@ from spikeloom.compiler.digits import Digits, digits, mantissas
 from spikeloom.compiler.program import Program
 from spikeloom.compiler.program_part import Kept, part_of
 from spikeloom.compiler.report import format_report
+from spikeloom.report_page import report_html
 
 # Random networks may run away, or have neurons that barely reach their threshold.
 pytestmark = [
@@ -286,6 +287,9 @@ def test_sums_of_sums() -> None:
     entry = split.report["sums"]["cells"]
     assert entry["levels"] == 2
     assert entry["neurons"] == sum(split.population(s.sums).size for s in split.splits)
+    page = report_html(split)
+    assert "<dt>of these, add up inputs of others</dt>" in page
+    assert "add up inputs of others" not in report_html(sl.compile(net, MESH))
     text = format_report(split.report)
     assert f"\nsums for cells in 2 levels: {entry['neurons']:,} neurons add up " in text
     assert_weights_are_those_of(plain, split)
@@ -345,6 +349,19 @@ def test_weights_are_read_back(seed: int, delay: int, fan_in: int) -> None:
         split = sl.compile(net, MESH.with_(fan_in=fan_in))
     except sl.FitError:
         reject()
+    assert_weights_are_those_of(sl.compile(net, MESH), split)
+
+
+def test_several_synapses_of_one_pair_keep_their_order() -> None:
+    rng = np.random.default_rng(0)
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 20)
+    cells = net.population("cells", 3, sl.LIF(tau_mem=20e-3))
+    pre, post = rng.integers(0, 20, 300), rng.integers(0, 3, 300)
+    delays = 1e-3 * rng.choice([12, 15], 300)
+    net.connect(host, cells, weights=sl.Synapses(pre, post, rng.normal(0.05, 0.3, 300), delays))
+    split = sl.compile(net, MESH.with_(fan_in=60))
+    assert split.splits
     assert_weights_are_those_of(sl.compile(net, MESH), split)
 
 
@@ -466,8 +483,13 @@ def test_synapses_that_learn_stay_where_they_are() -> None:
             learned.append((result, device.read_weights("learns").raw))
     assert_same(learned[0][0], learned[1][0])
     np.testing.assert_array_equal(learned[0][1], learned[1][1])
-    with pytest.raises(sl.FitError, match="none of the target's, up to 63, would do"):
+    with pytest.raises(sl.FitError, match="none of the target's, up to 63, would do: "):
         sl.compile(net, MESH.with_(fan_in=50))
+    alone = sl.Network(dt=1e-3)
+    host, cells = alone.source("host", 60), alone.population("cells", 4, sl.LIF(tau_mem=20e-3))
+    alone.connect(host, cells, weights=rng.uniform(0, 0.5, (60, 4)), learning=rule)
+    with pytest.raises(sl.FitError, match="of synapses that do not learn, and all of these do\\n"):
+        sl.compile(alone, MESH.with_(fan_in=50))
 
 
 # ---------------------------------------------------------------- what cannot be split
@@ -526,6 +548,57 @@ def test_a_single_core_has_no_room_elsewhere() -> None:
     with pytest.raises(sl.FitError) as caught:
         sl.compile(late(20), sl.Target(name="one", axons=70))
     assert "delays" not in str(caught.value)
+
+
+def uniform(steps: int, inputs: int = 100) -> sl.Network:
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", inputs)
+    cells = net.population("cells", 2, sl.LIF(tau_mem=20e-3))
+    weights = np.random.default_rng(0).normal(0.05, 0.3, (inputs, 2))
+    net.connect(host, cells, weights=weights, delay=steps * 1e-3)
+    return net
+
+
+@pytest.mark.parametrize("fan_in", [30, 45, 64])
+def test_a_longer_delay_is_never_worse(fan_in: int) -> None:
+    """And what the error says is just enough."""
+    target, least = MESH.with_(fan_in=fan_in), set()
+    for steps in range(0, 64, 3):
+        try:
+            assert sl.compile(uniform(steps), target).splits
+        except sl.FitError as error:
+            told = re.search("at least ([0-9]+) steps from sources", str(error))
+            assert told is not None
+            least.add(int(told[1]))
+            assert steps < int(told[1])
+        else:
+            assert all(steps >= one for one in least)
+    (needed,) = least
+    assert sl.compile(uniform(needed), target).splits
+    with pytest.raises(sl.FitError):
+        sl.compile(uniform(needed - 1), target)
+
+
+@pytest.mark.parametrize("fan_in", [100, 150, 180, 200, 220, 240])
+def test_digits_that_an_accumulator_cannot_hold_are_avoided(fan_in: int) -> None:
+    """Sums of large groups, rounded up to units, are beyond 16 bits."""
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", 250)
+    cells = net.population("cells", 2, sl.LIF(None, v_threshold=500.0))
+    net.connect(host, cells, weights=np.full((250, 2), 127), delay=20e-3)
+    split = sl.compile(
+        net, MESH.with_(fan_in=fan_in, accumulator_bits=16), sl.Quantization(scale=1)
+    )
+    assert split.splits
+
+
+def test_all_populations_with_too_many_inputs_are_told() -> None:
+    net = late(0)
+    more = net.population("more", 2, sl.LIF(tau_mem=20e-3))
+    net.connect("host", more, weights=np.ones((100, 2)))
+    with pytest.raises(sl.FitError, match=r"^2 populations have too many inputs\n") as caught:
+        sl.compile(net, MESH.with_(fan_in=70))
+    assert [row["population"] for row in caught.value.table] == ["cells[0]", "more[0]"]
 
 
 def test_nothing_is_split_that_fits() -> None:

@@ -341,6 +341,34 @@ def test_a_change_that_cannot_be_made_leaves_the_device_as_it_was():
     assert [c.delay for c in projection] == [20.0, 20.0]
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_change_where_others_add_up_inputs(quiet: bool):
+    """Sums that are under way would be lost; without any, the run goes on as if nobody added up."""
+    found = []
+    for fan_in in (None, 40):
+        target = sl.Target(name="few", mesh=(12, 12), neurons=256, fan_in=fan_in)
+        sim.setup(timestep=1.0, min_delay=1.0, target=target)
+        source = sim.Population(60, sim.SpikeSourceArray(spike_times=[[5.0, 20.0, 28.0]] * 60))
+        cells = sim.Population(3, sim.IF_curr_exp(tau_refrac=2.0), label="cells")
+        cells.record("v")
+        synapse = sim.StaticSynapse(weight=0.05, delay=14.0)
+        projection = sim.Projection(source, cells, sim.AllToAllConnector(), synapse)
+        sim.run(60 if quiet else 30)
+        projection.set(weight=0.06)
+        if fan_in and not quiet:
+            with pytest.raises(
+                sl.CompileError, match="spikes are under way to neurons that add up"
+            ):
+                sim.run(40)
+            continue
+        cells.set(i_offset=0.1)
+        sim.run(40)
+        found.append(signal(cells, "v"))
+    assert quiet == (len(found) == 2)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
 def test_what_a_device_cannot_do_is_refused_with_what_comes_nearest():
     sim.setup(timestep=1.0, device="reference")
     with pytest.raises(sl.UnsupportedError) as caught:

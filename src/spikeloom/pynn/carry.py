@@ -39,8 +39,8 @@ def carry_state(
     Populations are matched by name and size; those that are new start at their beginning.
 
     Raises:
-        CompileError: spikes are under way for longer than the new Program's longest delay, or a
-            value does not fit into its numbers.
+        CompileError: spikes are under way for longer than the new Program's longest delay, or to
+            neurons that add up inputs of others, or a value does not fit into its numbers.
     """
     new = State.initial(after)
     deep = len(new.wheel)
@@ -51,9 +51,10 @@ def carry_state(
             expected=f"at most {deep}",
             remedy="call reset() before the change, or keep a connection of the longer delay",
         )
-    sizes = {p.name: p.size for p in before.populations}
+    _check_sums(old, before)
+    sizes = {p.name: p.size for p in before.populations if p.name not in before.generated}
     for symbol in after.populations:
-        if sizes.get(symbol.name) == symbol.size:
+        if sizes.get(symbol.name) == symbol.size and symbol.name not in after.generated:
             _carry_population(old, before, was[symbol.name], new, after, now[symbol.name], symbol)
     saturations = new.saturations.copy()
     saturations[0] = old.saturations.sum(axis=0)
@@ -65,6 +66,22 @@ def carry_state(
         spikes=old.spikes,
         synaptic_events=old.synaptic_events,
     )
+
+
+def _check_sums(old: State, before: Program) -> None:
+    """A sum that is half done means nothing to neurons with other thresholds."""
+    for split in before.splits:
+        population = before.population(split.sums)
+        assert population is not None
+        own = before.global_neurons(population)
+        if old.fired[own].any() or old.wheel[..., own].any():
+            raise CompileError(
+                "spikes are under way to neurons that add up inputs for others, and the changed "
+                "network has others of these",
+                found=f"in {split.sums!r}, for {split.population!r}",
+                remedy="call reset() before the change; or a target whose neurons may have all "
+                "inputs themselves; or run until no input has come for as long as the delays",
+            )
 
 
 def _carry_learning(

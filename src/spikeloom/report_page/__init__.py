@@ -105,6 +105,13 @@ def _name(program: Program) -> str:
     return str(program.report.get("network") or "Program")[:200]
 
 
+def _sums(program: Program) -> list[tuple[str, str]]:
+    """How many of the neurons add up inputs of others."""
+    names = {split.sums for split in program.splits}
+    count = sum(p.size for p in program.populations if p.name in names)
+    return [("of these, add up inputs of others", number(count))] if count else []
+
+
 def _summary(program: Program) -> str:
     used = use_of_cores(program)
     target = program.target
@@ -116,6 +123,7 @@ def _summary(program: Program) -> str:
     learn = sum(1 for _ in program.rules)
     pairs = [
         ("neurons", number(program.neurons)),
+        *_sums(program),
         ("inputs", number(program.channels)),
         ("synapses", number(int(program.synapses.sum()))),
         ("populations, projections", f"{len(program.populations):,}, {len(program.projections):,}"),
