@@ -23,12 +23,14 @@ from .ir import Finding, build
 from .split_network import with_groups
 
 if TYPE_CHECKING:
-    from .ir import Graph
+    from collections.abc import Callable
+
+    from .ir import Graph, ProjectionEdge
     from .target import Target
 
 LEVELS = 3
 """Sums of sums of sums are the most that is tried."""
-DELAYS = (63, 56, 48, 40, 35, 30, 27, 24, 22, 20, 18, *range(16, 0, -1))
+DELAYS = (63, 56, 48, 40, 35, 30, 27, 24, 22, 20, *range(18, 0, -1))
 """Steps that sums may take; the same ones are tried whatever the delays, so that a longer delay
 of all synapses is never worse than a shorter one."""
 STEPS = 4
@@ -81,13 +83,23 @@ def split_population(ir: Graph, name: str, target: Target) -> Graph | None:
     if inputs is None:
         return ir
     longest = int(inputs.delay[inputs.fixed].max(initial=0))
+    alone = _alone(ir, name, inputs)
     for levels in range(1, LEVELS + 1):
         for delay in DELAYS:
             if levels <= delay <= longest:
-                found = _with_levels(ir, name, target, delay, levels)
+                found = _tried(ir, alone, name, target, delay, levels)
                 if found is not None:
                     return found
     return None
+
+
+def _tried(
+    ir: Graph, alone: Graph, name: str, target: Target, delay: int, levels: int
+) -> Graph | None:
+    """As ``_with_levels``; what does not even do for a single neuron is soon found out."""
+    if _with_levels(alone, name, target, delay, levels) is None:
+        return None
+    return _with_levels(ir, name, target, delay, levels)
 
 
 def _with_levels(ir: Graph, name: str, target: Target, delay: int, levels: int) -> Graph | None:
@@ -114,12 +126,13 @@ def _with_levels(ir: Graph, name: str, target: Target, delay: int, levels: int) 
 
 def _way_out(ir: Graph, name: str, target: Target) -> str | None:
     """The shortest delays with which the inputs of a population could be split, if any would do."""
-    for steps in DELAYS[::-1]:
-        slow = _delayed(ir, name, steps)
-        if steps < target.delay_slots and any(
-            _with_levels(slow, name, target, steps, levels) is not None
-            for levels in range(1, LEVELS + 1)
-        ):
+    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
+    assert inputs is not None
+    alone = _alone(ir, name, inputs)
+    for steps in (d for d in DELAYS[::-1] if d < target.delay_slots):
+        slow, one = _delayed(ir, name, steps), _delayed(alone, name, steps)
+        levels = range(1, LEVELS + 1)
+        if any(_tried(slow, one, name, target, steps, n) is not None for n in levels):
             break
     else:
         return None
@@ -133,13 +146,34 @@ def _way_out(ir: Graph, name: str, target: Target) -> str | None:
 def _delayed(ir: Graph, name: str, least: int) -> Graph:
     """The network whose synapses onto a population have at least some wheel delay."""
 
-    def slower(s: Table) -> Table:
-        return replace(s, delay=np.maximum(s.delay, np.uint8(least)))
+    def slower(edge: ProjectionEdge) -> ProjectionEdge:
+        if edge.plastic is not None:
+            return edge
+        s = edge.synapses
+        return replace(edge, synapses=replace(s, delay=np.maximum(s.delay, np.uint8(least))))
 
-    edges = (
-        replace(e, synapses=slower(e.synapses)) if e.post == name and e.plastic is None else e
-        for e in ir.projections
-    )
+    return _changed(ir, name, slower)
+
+
+def _alone(ir: Graph, name: str, inputs: Inputs) -> Graph:
+    """The network with no synapses onto a population but those of its neuron with the most."""
+    neuron = int(inputs.count.argmax())
+
+    def own(edge: ProjectionEdge) -> ProjectionEdge:
+        s, plastic = edge.synapses, edge.plastic
+        here = s.post == neuron
+        start = np.concatenate([[0], np.cumsum(here)])[s.start]
+        if plastic is not None:
+            plastic = replace(plastic, enable=plastic.enable[here])
+        synapses = Table(start, s.post[here], s.weight[here], s.delay[here])
+        return replace(edge, synapses=synapses, plastic=plastic)
+
+    return _changed(ir, name, own)
+
+
+def _changed(ir: Graph, name: str, change: Callable[[ProjectionEdge], ProjectionEdge]) -> Graph:
+    """The network with other projections onto a population."""
+    edges = (change(e) if e.post == name else e for e in ir.projections)
     return build(ir, [*ir.sources, *ir.populations], edges)
 
 
