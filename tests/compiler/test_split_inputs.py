@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from support.compare import assert_same_result, ran
 from support.devices import install_broken
 from support.networks import SYNAPSE, decode, described, random_input
 from support.rtl import needs_compiler
@@ -137,22 +138,6 @@ def crowd(seed: int, delay: int, **more: Any) -> sl.Network:
     return net
 
 
-def ran(program: Program, inputs: Any, steps: int = 40, device: str = "emulator") -> sl.Result:
-    with sl.open(device) as opened:
-        opened.load(program)
-        return opened.run(steps, inputs=inputs)
-
-
-def assert_same(a: sl.Result, b: sl.Result) -> None:
-    assert list(a.spikes) == list(b.spikes)
-    for name, events in a.spikes.items():
-        np.testing.assert_array_equal(b.spikes[name], events)
-    for name, variables in a.states.items():
-        for variable, values in variables.items():
-            np.testing.assert_array_equal(b.states[name][variable].raw, values.raw)
-            np.testing.assert_array_equal(b.states[name][variable], values)
-
-
 def inputs_of(program: Program) -> dict[str, np.ndarray]:
     """(size,) synapses onto each neuron, found as spikes are."""
     found: dict[str, np.ndarray] = {p.name: np.zeros(p.size, int) for p in program.populations}
@@ -182,8 +167,8 @@ def test_sums_change_nothing(seed: int, delay: int, fan_in: int, mapping: str) -
     inputs = random_input(net, seed, steps)
     one, other = ran(sl.compile(net, MESH), inputs), ran(split, inputs)
     assert sum(map(len, one.spikes.values()))
-    assert_same(one, other)
-    assert_same(one, ran(split, inputs, device="emulator?kernel=numpy"))
+    assert_same_result(one, other)
+    assert_same_result(one, ran(split, inputs, device="emulator?kernel=numpy"))
 
 
 @settings(max_examples=8, deadline=None)
@@ -196,7 +181,7 @@ def test_cores_with_few_axons(seed: int, axons: int) -> None:
         reject()
     assert max(core.axons for core in split.cores) <= axons
     inputs = random_input(net, seed, 40)
-    assert_same(ran(sl.compile(net, MESH), inputs), ran(split, inputs))
+    assert_same_result(ran(sl.compile(net, MESH), inputs), ran(split, inputs))
 
 
 @pytest.mark.parametrize("resource", ["rows", "synapse_bits"])
@@ -206,7 +191,7 @@ def test_cores_with_little_memory(resource: str) -> None:
     split = sl.compile(net, MESH.with_(**{resource: amount}, mesh=(40, 40)))
     assert split.splits
     inputs = random_input(net, 3, 40)
-    assert_same(ran(sl.compile(net, MESH), inputs), ran(split, inputs))
+    assert_same_result(ran(sl.compile(net, MESH), inputs), ran(split, inputs))
 
 
 @needs_compiler
@@ -229,7 +214,7 @@ def test_the_hardware_computes_sums(seed: int, target: sl.Target) -> None:
     plain = ran(sl.compile(net, MESH), inputs, 25)
     found = {d: ran(split, inputs, 25, d) for d in ("reference", "rtl", "emulator?cycles=on")}
     for result in found.values():
-        assert_same(plain, result)
+        assert_same_result(plain, result)
     np.testing.assert_array_equal(found["rtl"].cycles, found["emulator?cycles=on"].cycles)
 
 
@@ -247,7 +232,7 @@ def test_cores_without_exponential_leak_add_up_too() -> None:
     inputs = {"host": rng.random((60, 50)) < 0.3}
     plain = ran(sl.compile(net, target, scale), inputs, 60)
     assert len(plain.spikes["cells"]) > 20
-    assert_same(plain, ran(split, inputs, 60))
+    assert_same_result(plain, ran(split, inputs, 60))
 
 
 @pytest.mark.parametrize("fan_in", [45, 50, 60])
@@ -264,7 +249,7 @@ def test_the_smallest_mantissa_takes_two_synapses(fan_in: int) -> None:
     split = sl.compile(net, MESH.with_(fan_in=fan_in), scale)
     assert max(n.max() for n in inputs_of(split).values()) <= fan_in
     inputs = {"host": rng.random((80, 100)) < 0.2}
-    assert_same(ran(sl.compile(net, MESH, scale), inputs, 80), ran(split, inputs, 80))
+    assert_same_result(ran(sl.compile(net, MESH, scale), inputs, 80), ran(split, inputs, 80))
 
 
 def test_sums_of_sums() -> None:
@@ -283,7 +268,7 @@ def test_sums_of_sums() -> None:
     plain = sl.compile(net, MESH)
     one = ran(plain, inputs, 80)
     assert len(one.spikes["cells"]) > 20
-    assert_same(one, ran(split, inputs, 80))
+    assert_same_result(one, ran(split, inputs, 80))
     entry = split.report["sums"]["cells"]
     assert entry["levels"] == 2
     assert entry["neurons"] == sum(split.population(s.sums).size for s in split.splits)
@@ -310,7 +295,7 @@ def test_truenorth_takes_a_layer_of_mnist() -> None:
     plain = sl.compile(net, MESH.with_(weight_bits=9))
     one = ran(plain, inputs, 60)
     assert len(one.spikes["digit"]) > 50
-    assert_same(one, ran(split, inputs, 60))
+    assert_same_result(one, ran(split, inputs, 60))
     assert_weights_are_those_of(plain, split)
 
 
@@ -460,7 +445,7 @@ def test_lockstep_tells_what_the_device_has(monkeypatch: pytest.MonkeyPatch) -> 
     assert senders <= {"host", "noise", "p0", "p1", symbol.sums}
     part = part_of(split, Kept.everything(split))
     assert not part.splits
-    assert_same(ran(split, inputs, 60), ran(part, inputs, 60))
+    assert_same_result(ran(split, inputs, 60), ran(part, inputs, 60))
 
 
 def test_synapses_that_learn_stay_where_they_are() -> None:
@@ -481,7 +466,7 @@ def test_synapses_that_learn_stay_where_they_are() -> None:
             device.load(program)
             result = device.run(100, inputs=inputs)
             learned.append((result, device.read_weights("learns").raw))
-    assert_same(learned[0][0], learned[1][0])
+    assert_same_result(learned[0][0], learned[1][0])
     np.testing.assert_array_equal(learned[0][1], learned[1][1])
     with pytest.raises(sl.FitError, match="none of the target's, up to 63, would do: "):
         sl.compile(net, MESH.with_(fan_in=50))

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from support.compare import assert_same_result, ran
 from support.networks import (
     decode,
     described,
@@ -66,21 +67,6 @@ def compiled(net: sl.Network, target: sl.Target, **more: Any) -> Program:
     return program
 
 
-def assert_same(a: sl.Result, b: sl.Result) -> None:
-    assert list(a.spikes) == list(b.spikes)
-    for name, events in a.spikes.items():
-        np.testing.assert_array_equal(b.spikes[name], events)
-    for name, variables in a.states.items():
-        for variable, values in variables.items():
-            np.testing.assert_array_equal(b.states[name][variable].raw, values.raw)
-
-
-def ran(program: Program, inputs: Any, steps: int = 40, device: str = "emulator") -> sl.Result:
-    with sl.open(device) as opened:
-        opened.load(program)
-        return opened.run(steps, inputs=inputs)
-
-
 @settings(max_examples=20, deadline=None)
 @given(
     seed=SEEDS,
@@ -97,8 +83,8 @@ def test_twins_change_nothing(seed: int, fan_out: int, neurons: int, mapping: st
         reject()
     inputs = random_input(net, seed, steps)
     one, other = ran(sl.compile(net, target), inputs), ran(split, inputs)
-    assert_same(one, other)
-    assert_same(one, ran(split, inputs, device="emulator?kernel=numpy"))
+    assert_same_result(one, other)
+    assert_same_result(one, ran(split, inputs, device="emulator?kernel=numpy"))
     for core in split.cores:
         assert np.diff(core.spike_start).max(initial=0) <= fan_out
 
@@ -147,7 +133,7 @@ def test_a_network_that_did_not_fit_truenorth() -> None:
     ours = sl.compile(net, sl.Target(mesh=(2, 2), weight_bits=9))
     assert not len(ours.twins)
     assert len(ran(program, inputs).spikes["second"]) > 1000
-    assert_same(ran(ours, inputs), ran(program, inputs))
+    assert_same_result(ran(ours, inputs), ran(program, inputs))
 
 
 def test_no_twins_without_need() -> None:
@@ -171,7 +157,7 @@ def test_devices_file_and_snapshots_know_twins(tmp_path: Any) -> None:
     inputs = {"host": np.random.default_rng(2).random((40, 12)) < 0.3}
     first = ran(program, inputs)
     for device in ("reference", "emulator?kernel=numpy", "emulator?threads=2"):
-        assert_same(first, ran(loaded, inputs, device=device))
+        assert_same_result(first, ran(loaded, inputs, device=device))
     with sl.open("emulator") as device:
         device.load(program)
         device.run(20, {"host": inputs["host"][:20]})
@@ -205,7 +191,7 @@ def test_what_the_host_writes_reaches_twins() -> None:
             assert device.read_weights("twice").raw[order].tolist() == [3, -50, 70, 9, 100]
             device.read_program().verify()
             results.append(device.run(30, inputs))
-    assert_same(*results)
+    assert_same_result(*results)
     assert len(results[0].spikes["first"])
 
 
@@ -262,7 +248,7 @@ def test_twins_may_send_to_synapses_that_learn() -> None:
                 results.append(opened.run(60, inputs))
                 weights.append(opened.read_weights("first->second").raw)
                 assert (before != weights[-1]).any()
-        assert_same(*results)
+        assert_same_result(*results)
         np.testing.assert_array_equal(*weights)
 
 
@@ -321,7 +307,7 @@ def test_messages_of_a_core_are_spread() -> None:
         both = compiled(net, CHIP.with_(axons_out=120, fan_out=6), mapping=mapping)
         assert max(len(core.spike_to) for core in both.cores) <= 120
     inputs = {"host": np.random.default_rng(1).random((40, 12)) < 0.3}
-    assert_same(ran(plain, inputs), ran(both, inputs))
+    assert_same_result(ran(plain, inputs), ran(both, inputs))
 
 
 def test_more_messages_than_a_core_may_send_are_told() -> None:

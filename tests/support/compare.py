@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import spikeloom as sl
 from spikeloom.compiler.program import Program
 from spikeloom.runtime.backend import (
     SATURATION_KINDS,
@@ -156,3 +157,22 @@ def _channel(program: Program | None, number: int) -> str:
         if source.first_channel <= number < source.first_channel + source.size:
             return f"{source.name}[{number - source.first_channel}]"
     return f"channel {number}"
+
+
+def ran(program: Program, inputs: Any, steps: int = 40, device: str = "emulator") -> sl.Result:
+    """What a device makes of a Program from its beginning."""
+    with sl.open(device) as opened:
+        opened.load(program)
+        return opened.run(steps, inputs=inputs)
+
+
+def assert_same_result(a: sl.Result, b: sl.Result) -> None:
+    """The same spikes, and the same integers of all states that were recorded."""
+    assert list(a.spikes) == list(b.spikes)
+    for name, events in a.spikes.items():
+        np.testing.assert_array_equal(b.spikes[name], events, err_msg=name)
+    for name, variables in a.states.items():
+        for variable, values in variables.items():
+            found = b.states[name][variable]
+            np.testing.assert_array_equal(found.raw, values.raw, f"{name}.{variable}")
+            np.testing.assert_array_equal(found, values, f"{name}.{variable}")
