@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Digits:
     """Neurons that tell the sums of a range; every array (m,), in the order of stages.
 
-    The last neuron has the smallest unit, fires when nothing smaller is left out, and is positive.
+    The last neuron is positive and fires from one smallest unit on.
 
     Attributes:
         stages: steps from the first comparison to the last, from 1.

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .twins import Doubled
 
 
+INPUTS_FIT = "inputs_fit"
+"""Name of the finding that says with which delays inputs could be split."""
+
+
 def name_of(ir: Flat, neuron: int) -> str:
     """Population and index of a neuron of a network without twins."""
     for population in ir.graph.populations:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CompileError, FitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 REMEDIES = {
     "cores": "a target with more cores (Target.with_(mesh=…)), or target='emulator' if you only "
@@ -75,3 +80,21 @@ def remedies(rows: Iterable[FitRow]) -> str:
     """The ways out for everything that does not fit."""
     names = dict.fromkeys(row.resource for row in rows if not row.fits)
     return "; ".join(REMEDIES[name] for name in names)
+
+
+def together(errors: Sequence[CompileError], what: str) -> CompileError:
+    """One error for several, with the tables of all where each has one.
+
+    Args:
+        errors: one or more; a single one stays as it is.
+        what: they are about, behind their number.
+    """
+    if len(errors) == 1:
+        return errors[0]
+    problem = f"{len(errors)} {what}\n" + "\n".join(map(str, errors))
+    short = [error for error in errors if isinstance(error, FitError)]
+    if len(short) < len(errors):
+        return CompileError(problem)
+    whole = FitError(problem)
+    whole.table = tuple(row for error in short for row in error.table)
+    return whole

@@ -16,13 +16,12 @@ import numpy as np
 
 from ..errors import FitError
 from .connectors import stable_order
-from .fans import check_twins, endless, name_of
+from .fans import INPUTS_FIT, check_twins, endless, name_of
 from .fit import FitRow, format_fit, remedies
 from .mapped import Flat, Partitioned
 from .mapping import Mapping
 from .portfolio import Found, choose
 from .rows import row_groups
-from .split_inputs import INPUTS_FIT
 from .traffic import Reach
 from .twins import Doubled
 from .usage import RESOURCES, width
@@ -54,8 +53,8 @@ class Partition:
         """The neurons in parts, with the twins that they need.
 
         Raises:
-            FitError: with the fit table, when cores run out or a neuron fits no core, or has more
-                synapses, or would need more twins, than there can be.
+            FitError: with the fit table, when cores run out or a neuron fits no core, or would need
+                more twins than there can be.
         """
         rate = self.mapping.rate(ir)
         net = Doubled.single(ir)

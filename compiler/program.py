@@ -413,7 +413,10 @@ class Program:
 
     @cached_property
     def synapses(self) -> NDArray[np.int64]:
-        """(projections,) number of synapses of each projection, without those onto twins."""
+        """(projections,) number of synapses of each projection, without those onto twins.
+
+        Synapses that neurons of ``splits`` add up count where they lie, in carriers and copies.
+        """
         counts = np.zeros(len(self.projections), np.int64)
         for number, core in enumerate(self.cores):
             np.add.at(counts, core.rows["projection"], core.rows["count"].astype(np.int64))

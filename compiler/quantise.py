@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import CompileError, FitError, NetworkError
+from ..errors import CompileError, NetworkError
 from .bounds import Drive, accumulator_sums, real_drive
 from .checks import Reasons, choice, numbers
 from .connectors import Table
+from .fit import together
 from .ir import Finding, Graph, PopulationNode, ProjectionEdge, build
 from .origin import did_you_mean
 from .quantise_neurons import quantise_neurons
@@ -128,7 +129,7 @@ class Quantise:
             report["rules"].update(entry["rules"])
             findings += entry["findings"]
         if errors:
-            raise _together(errors)
+            raise together(errors, "populations cannot be quantised")
         order = {edge.name: edge.index for edge in edges}
         for name in ("projections", "rules"):
             report[name] = dict(sorted(report[name].items(), key=lambda item: order[item[0]]))
@@ -184,19 +185,6 @@ class Quantise:
         entry["rules"] = rules
         entry["findings"] += findings
         return node, into, entry
-
-
-def _together(errors: list[CompileError]) -> CompileError:
-    """One error for all populations that cannot be quantised."""
-    if len(errors) == 1:
-        return errors[0]
-    problem = f"{len(errors)} populations cannot be quantised\n" + "\n".join(map(str, errors))
-    short = [error for error in errors if isinstance(error, FitError)]
-    if len(short) < len(errors):
-        return CompileError(problem)
-    together = FitError(problem)
-    together.table = tuple(row for error in short for row in error.table)
-    return together
 
 
 def _edge(edge: ProjectionEdge, chosen: Exponents) -> ProjectionEdge:

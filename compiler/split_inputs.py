@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FitError
 from .connectors import Table
-from .fans import fan_in_error
+from .fans import INPUTS_FIT, fan_in_error
+from .fit import together
 from .input_groups import plan_groups
 from .inputs import Inputs
 from .ir import Finding, build
@@ -34,11 +34,9 @@ DELAYS = (63, 56, 48, 40, 35, 30, 27, 24, 22, 20, *range(18, 0, -1))
 """Steps that sums may take; the same ones are tried whatever the delays, so that a longer delay
 of all synapses is never worse than a shorter one."""
 STEPS = 4
-"""Which shares of a level's stages the next level may wait for."""
+"""The next level may wait for all stages of a level but the first, or for so many-ths of them."""
 KEYS = ("levels", "neurons", "moved", "synapses")
 """What the report tells of a population whose inputs others add up."""
-INPUTS_FIT = "inputs_fit"
-"""Name of the finding that says with which delays inputs could be split."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +60,23 @@ class SplitInputs:
             inputs = Inputs.of(ir, population, self.target)
             if inputs is None:
                 continue
-            split = split_population(ir, population.name, self.target)
+            split = split_population(ir, population.name, inputs, self.target)
             if split is not None:
                 ir = split
                 continue
-            delays = _way_out(ir, population.name, self.target)
+            delays = _way_out(ir, population.name, inputs, self.target)
             if self.target.fan_in is not None and inputs.count.max() > self.target.fan_in:
                 errors.append(fan_in_error(inputs, population.name, ir, self.target, delays))
             elif delays is not None:  # what cores take is counted later
                 note = Finding(INPUTS_FIT, "note", population.name, delays)
                 ir = replace(ir, findings=(*ir.findings, note))
         if errors:
-            raise _together(errors)
+            raise together(errors, "populations have too many inputs")
         return replace(ir, report=_report(before, ir)) if ir.splits else ir
 
 
-def split_population(ir: Graph, name: str, target: Target) -> Graph | None:
+def split_population(ir: Graph, name: str, inputs: Inputs, target: Target) -> Graph | None:
     """The network in which no neuron of a population has too many inputs; None if none is found."""
-    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
-    if inputs is None:
-        return ir
     longest = int(inputs.delay[inputs.fixed].max(initial=0))
     alone = _alone(ir, name, inputs)
     for levels in range(1, LEVELS + 1):
@@ -124,10 +119,8 @@ def _with_levels(ir: Graph, name: str, target: Target, delay: int, levels: int) 
     return None
 
 
-def _way_out(ir: Graph, name: str, target: Target) -> str | None:
+def _way_out(ir: Graph, name: str, inputs: Inputs, target: Target) -> str | None:
     """The shortest delays with which the inputs of a population could be split, if any would do."""
-    inputs = Inputs.of(ir, ir.graph.nodes[name]["node"], target)
-    assert inputs is not None
     alone = _alone(ir, name, inputs)
     for steps in (d for d in DELAYS[::-1] if d < target.delay_slots):
         slow, one = _delayed(ir, name, steps), _delayed(alone, name, steps)
@@ -175,17 +168,6 @@ def _changed(ir: Graph, name: str, change: Callable[[ProjectionEdge], Projection
     """The network with other projections onto a population."""
     edges = (change(e) if e.post == name else e for e in ir.projections)
     return build(ir, [*ir.sources, *ir.populations], edges)
-
-
-def _together(errors: list[FitError]) -> FitError:
-    """One error for all populations with too many inputs."""
-    if len(errors) == 1:
-        return errors[0]
-    together = FitError(
-        f"{len(errors)} populations have too many inputs\n" + "\n".join(map(str, errors))
-    )
-    together.table = tuple(row for error in errors for row in error.table)
-    return together
 
 
 def _report(before: Graph, after: Graph) -> dict[str, Any]:

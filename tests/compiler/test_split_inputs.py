@@ -108,7 +108,7 @@ def test_values_are_mantissas(values: list[int], weight_bits: int, exponents: in
 # ---------------------------------------------------------------- networks
 
 
-def crowd(seed: int, delay: int, **more: Any) -> sl.Network:
+def crowd(seed: int, delay: int) -> sl.Network:
     """A layer that sends to another one, which sends to itself; both receptors, many delays."""
     rng = np.random.default_rng(seed)
     net = sl.Network(dt=1e-3, seed=seed)
@@ -125,7 +125,7 @@ def crowd(seed: int, delay: int, **more: Any) -> sl.Network:
         weights = rng.normal(0.05, 0.3, shape) * (rng.random(shape) < density)
         base = delay + (pre in (first, second))
         delays = 1e-3 * rng.integers(base, base + spread + 1, shape)
-        net.connect(pre, post, weights=weights, delay=delays, receptor=receptor, **more)
+        net.connect(pre, post, weights=weights, delay=delays, receptor=receptor)
 
     connect(host, first, 0, 0, 1.0)
     connect(host, first, 1, 2, 0.5)
@@ -135,6 +135,16 @@ def crowd(seed: int, delay: int, **more: Any) -> sl.Network:
     connect(second, first, 1, 0, 1.0)
     for population in (first, second):
         net.probe(population, "spikes", "v", "u0", "u1", "threshold")
+    return net
+
+
+def layer(weights: np.ndarray, steps: int, cell: sl.LIF | None = None) -> sl.Network:
+    """A host source and the neurons that it drives, all with one delay."""
+    net = sl.Network(dt=1e-3)
+    host = net.source("host", weights.shape[0])
+    cells = net.population("cells", weights.shape[1], cell or sl.LIF(tau_mem=20e-3))
+    net.connect(host, cells, weights=weights, delay=steps * 1e-3)
+    net.probe(cells, "spikes", "v")
     return net
 
 
@@ -219,12 +229,9 @@ def test_the_hardware_computes_sums(seed: int, target: sl.Target) -> None:
 
 
 def test_cores_without_exponential_leak_add_up_too() -> None:
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", 50)
-    cells = net.population("cells", 4, sl.LIF(None, v_threshold=60.0, leak="linear", leak_rate=1e3))
     rng = np.random.default_rng(0)
-    net.connect(host, cells, weights=rng.integers(-128, 128, (50, 4)), delay=9e-3)
-    net.probe(cells, "spikes", "v")
+    cell = sl.LIF(None, v_threshold=60.0, leak="linear", leak_rate=1e3)
+    net = layer(rng.integers(-128, 128, (50, 4)), 9, cell)
     target = sl.Target(lacks=("exponential", "adaptation", "subtract"))
     scale = sl.Quantization(scale=1)
     split = sl.compile(net, target.with_(fan_in=40), scale)
@@ -239,12 +246,8 @@ def test_cores_without_exponential_leak_add_up_too() -> None:
 def test_the_smallest_mantissa_takes_two_synapses(fan_in: int) -> None:
     """Its opposite is none; neurons with both still keep the limit."""
     rng = np.random.default_rng(0)
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", 100)
-    cells = net.population("cells", 4, sl.LIF(None, v_threshold=60.0))
     weights = np.where(rng.random((100, 4)) < 0.6, -128, rng.integers(-128, 128, (100, 4)))
-    net.connect(host, cells, weights=weights, delay=25e-3)
-    net.probe(cells, "spikes", "v")
+    net = layer(weights, 25, sl.LIF(None, v_threshold=60.0))
     scale = sl.Quantization(scale=1)
     split = sl.compile(net, MESH.with_(fan_in=fan_in), scale)
     assert max(n.max() for n in inputs_of(split).values()) <= fan_in
@@ -255,11 +258,7 @@ def test_the_smallest_mantissa_takes_two_synapses(fan_in: int) -> None:
 def test_sums_of_sums() -> None:
     """64 inputs a neuron, as DYNAP-SE has, of 320: the digits of the sums are too many, too."""
     rng = np.random.default_rng(1)
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", 300)
-    cells = net.population("cells", 5, sl.LIF(tau_mem=20e-3))
-    net.connect(host, cells, weights=rng.normal(0.05, 0.3, (300, 5)), delay=20e-3)
-    net.probe(cells, "spikes", "v")
+    net = layer(rng.normal(0.05, 0.3, (300, 5)), 20)
     split = sl.compile(net, MESH.with_(fan_in=64))
     assert [s.population for s in split.splits] == ["cells", "cells"]
     assert [s.sums for s in split.splits] == ["cells/sums", "cells/sums#2"]
@@ -283,18 +282,14 @@ def test_sums_of_sums() -> None:
 def test_truenorth_takes_a_layer_of_mnist() -> None:
     """784 inputs on cores of 256 axons, whose spikes go to one core each: sums, and their twins."""
     rng = np.random.default_rng(2)
-    net = sl.Network(dt=1e-3)
-    pixels = net.source("pixels", 784)
-    digit = net.population("digit", 10, sl.LIF(tau_mem=20e-3))
-    net.connect(pixels, digit, weights=rng.normal(0.01, 0.1, (784, 10)), delay=15e-3)
-    net.probe(digit, "spikes", "v")
+    net = layer(rng.normal(0.01, 0.1, (784, 10)), 15)
     split = sl.compile(net, "truenorth")
     assert max(core.axons for core in split.cores) <= 256
     assert len(split.twins)
-    inputs = {"pixels": rng.random((60, 784)) < 0.1}
+    inputs = {"host": rng.random((60, 784)) < 0.1}
     plain = sl.compile(net, MESH.with_(weight_bits=9))
     one = ran(plain, inputs, 60)
-    assert len(one.spikes["digit"]) > 50
+    assert len(one.spikes["cells"]) > 50
     assert_same_result(one, ran(split, inputs, 60))
     assert_weights_are_those_of(plain, split)
 
@@ -353,10 +348,7 @@ def test_several_synapses_of_one_pair_keep_their_order() -> None:
 def test_every_synapse_is_where_it_was_or_adds_up() -> None:
     """Walked in the finished tables: what did not move is the network's, and so is what did."""
     rng = np.random.default_rng(4)
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", 60)
-    cells = net.population("cells", 6, sl.LIF(None, v_threshold=50.0))
-    net.connect(host, cells, weights=rng.integers(-90, 90, (60, 6)), delay=8e-3)
+    net = layer(rng.integers(-90, 90, (60, 6)), 8, sl.LIF(None, v_threshold=50.0))
     split = sl.compile(net, MESH.with_(fan_in=50), sl.Quantization(scale=1))
     (symbol,) = split.splits
     found = decode(split)
@@ -480,7 +472,7 @@ def test_synapses_that_learn_stay_where_they_are() -> None:
 # ---------------------------------------------------------------- what cannot be split
 
 
-def late(steps: int, learn: bool = False) -> sl.Network:
+def late(steps: int) -> sl.Network:
     net = sl.Network(dt=1e-3, name="late")
     host = net.source("host", 100)
     cells = net.population("cells", 3, sl.LIF(tau_mem=20e-3))
@@ -535,13 +527,8 @@ def test_a_single_core_has_no_room_elsewhere() -> None:
     assert "delays" not in str(caught.value)
 
 
-def uniform(steps: int, inputs: int = 100) -> sl.Network:
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", inputs)
-    cells = net.population("cells", 2, sl.LIF(tau_mem=20e-3))
-    weights = np.random.default_rng(0).normal(0.05, 0.3, (inputs, 2))
-    net.connect(host, cells, weights=weights, delay=steps * 1e-3)
-    return net
+def uniform(steps: int) -> sl.Network:
+    return layer(np.random.default_rng(0).normal(0.05, 0.3, (100, 2)), steps)
 
 
 @pytest.mark.parametrize("fan_in", [30, 45, 64])
@@ -567,10 +554,7 @@ def test_a_longer_delay_is_never_worse(fan_in: int) -> None:
 @pytest.mark.parametrize("fan_in", [100, 150, 180, 200, 220, 240])
 def test_digits_that_an_accumulator_cannot_hold_are_avoided(fan_in: int) -> None:
     """Sums of large groups, rounded up to units, are beyond 16 bits."""
-    net = sl.Network(dt=1e-3)
-    host = net.source("host", 250)
-    cells = net.population("cells", 2, sl.LIF(None, v_threshold=500.0))
-    net.connect(host, cells, weights=np.full((250, 2), 127), delay=20e-3)
+    net = layer(np.full((250, 2), 127), 20, sl.LIF(None, v_threshold=500.0))
     split = sl.compile(
         net, MESH.with_(fan_in=fan_in, accumulator_bits=16), sl.Quantization(scale=1)
     )

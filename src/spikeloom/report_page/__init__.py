@@ -107,8 +107,7 @@ def _name(program: Program) -> str:
 
 def _sums(program: Program) -> list[tuple[str, str]]:
     """How many of the neurons add up inputs of others."""
-    names = {split.sums for split in program.splits}
-    count = sum(p.size for p in program.populations if p.name in names)
+    count = sum(p.size for p in program.populations if p.name in program.generated)
     return [("of these, add up inputs of others", number(count))] if count else []
 
 
